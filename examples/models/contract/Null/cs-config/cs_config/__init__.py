@@ -1,0 +1,3 @@
+"""Compute Studio configuration of the null model."""
+
+__version__ = "1.0.0"
