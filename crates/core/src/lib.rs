@@ -1,0 +1,19 @@
+//! The domain of Compute Studio: types, states, rules and the ports through which the outside world is reached.
+//!
+//! This crate is pure. It never touches a clock, a random source, a socket, a file or a database: time and randomness
+//! are parameters, and everything else is a trait in [`ports`] that an adapter implements.
+//!
+//! Start reading at [`simulation`] (what a user makes), then [`run`] (how it is executed), then [`ports`].
+
+pub mod access;
+pub mod account;
+pub mod cost;
+pub mod ids;
+pub mod memo;
+pub mod model;
+pub mod names;
+pub mod output;
+pub mod page;
+pub mod ports;
+pub mod run;
+pub mod simulation;

@@ -1,0 +1,359 @@
+//! Models, their versions and the builds that make them.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::{
+    ids::{AccountId, BuildId, ModelId, VersionId},
+    names::{AccountName, ModelName, ModelTitle},
+};
+
+/// Where a model stands in the eyes of its users; section 2.6 of the 1.6 behaviour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum ModelStatus {
+    /// It has no live version yet.
+    #[serde(rename = "pending")]
+    Pending,
+    /// It can be run.
+    #[serde(rename = "live")]
+    Live,
+    /// It can be run, and a new version is on its way.
+    #[serde(rename = "updating")]
+    Updating,
+    /// An admin took it off.
+    #[serde(rename = "requires fixes")]
+    RequiresFixes,
+}
+
+impl ModelStatus {
+    /// The stored and shown words.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Live => "live",
+            Self::Updating => "updating",
+            Self::RequiresFixes => "requires fixes",
+        }
+    }
+
+    /// The status with these words.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        [Self::Pending, Self::Live, Self::Updating, Self::RequiresFixes].into_iter().find(|s| s.as_str() == word)
+    }
+
+    /// Whether simulations may be made.
+    #[must_use]
+    pub const fn is_runnable(self) -> bool {
+        matches!(self, Self::Live | Self::Updating)
+    }
+}
+
+/// What a publisher decides about a model.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ModelSettings {
+    /// One line.
+    pub oneliner: String,
+    /// Markdown, at most 10,000 characters.
+    pub description: String,
+    /// Where its source is; empty while versions are uploaded.
+    pub repo_url: String,
+    /// Branch, tag or commit.
+    pub repo_tag: String,
+    /// CPUs a run gets.
+    pub cpus: f64,
+    /// Gigabytes of memory a run gets.
+    pub memory_gigabytes: f64,
+    /// Seconds a run is expected to take.
+    pub expected_seconds: Option<u32>,
+    /// Seconds a run may take at most.
+    pub deadline_seconds: u32,
+    /// Shown in menus and lists.
+    pub listed: bool,
+    /// Whether everybody may see and run it.
+    pub is_public: bool,
+    /// Whether its runs may reach the network.
+    pub network: bool,
+    /// Whether equal inputs give equal outputs, so that a result may answer them again.
+    pub deterministic: bool,
+    /// Whether a zygote may run the model once before it parks.
+    pub warm_up: bool,
+}
+
+impl Default for ModelSettings {
+    fn default() -> Self {
+        Self {
+            oneliner: String::new(),
+            description: String::new(),
+            repo_url: String::new(),
+            repo_tag: "master".to_owned(),
+            cpus: 2.0,
+            memory_gigabytes: 6.0,
+            expected_seconds: None,
+            deadline_seconds: 3600,
+            listed: true,
+            is_public: true,
+            network: false,
+            deterministic: true,
+            warm_up: true,
+        }
+    }
+}
+
+/// A published model.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Model {
+    /// Its identifier.
+    pub id: ModelId,
+    /// Who published it.
+    pub owner: AccountId,
+    /// The publisher's name.
+    pub owner_name: AccountName,
+    /// Its title, unique for the owner without regard to case.
+    pub title: ModelTitle,
+    /// What the publisher decides.
+    pub settings: ModelSettings,
+    /// Where it stands.
+    pub status: ModelStatus,
+    /// The version that new simulations use.
+    pub live_version: Option<VersionId>,
+    /// Tag in production, as compute-studio clients set it.
+    pub latest_tag: Option<String>,
+    /// Tag in staging, likewise.
+    pub staging_tag: Option<String>,
+    /// Who pays for everybody's runs.
+    pub sponsor: Option<AccountId>,
+    /// A note of the sponsor, markdown.
+    pub sponsor_message: Option<String>,
+    /// When it was published.
+    pub created_at: Timestamp,
+}
+
+impl Model {
+    /// `owner/title`.
+    pub fn name(&self) -> ModelName {
+        ModelName { owner: self.owner_name.clone(), title: self.title.clone() }
+    }
+}
+
+/// How the interpreters of a version are made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Strategy {
+    /// A new interpreter for each run: the code can't be forked safely.
+    Fresh,
+    /// Forked from a zygote that has imported the code.
+    Zygote,
+    /// Forked from a zygote that has also run the model once, so that compiled code is inherited.
+    WarmedZygote,
+}
+
+impl Strategy {
+    /// The stored word.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Fresh => "fresh",
+            Self::Zygote => "zygote",
+            Self::WarmedZygote => "warmed_zygote",
+        }
+    }
+
+    /// The strategy with this word.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        [Self::Fresh, Self::Zygote, Self::WarmedZygote].into_iter().find(|s| s.as_str() == word)
+    }
+}
+
+/// Where a version's code and packages are.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "kind")]
+pub enum Artifact {
+    /// Folders on this machine: `envs/<environment>` and `code/<code>` in the data folder.
+    Environment {
+        /// Digest of the lock, and name of the folder with the packages.
+        environment: String,
+        /// Digest of the model's files, and name of the folder with them.
+        code: String,
+    },
+    /// An OCI image in a registry.
+    Image {
+        /// Repository and digest.
+        reference: String,
+    },
+}
+
+/// Where a version stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum VersionState {
+    /// Built and tested; not yet used by everybody.
+    Staged,
+    /// The one new simulations use.
+    Live,
+    /// Was live before.
+    Retired,
+    /// Withdrawn.
+    Failed,
+}
+
+impl VersionState {
+    /// The stored word.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Staged => "staged",
+            Self::Live => "live",
+            Self::Retired => "retired",
+            Self::Failed => "failed",
+        }
+    }
+
+    /// The state with this word.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        [Self::Staged, Self::Live, Self::Retired, Self::Failed].into_iter().find(|s| s.as_str() == word)
+    }
+}
+
+/// An immutable build of a model.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Version {
+    /// Its identifier.
+    pub id: VersionId,
+    /// Of which model.
+    pub model: ModelId,
+    /// SHA-256 over commit, code and environment; names the version.
+    pub digest: String,
+    /// The git commit, or the digest of uploaded files.
+    pub commit: String,
+    /// What `get_version` says.
+    pub reported: String,
+    /// Where its code and packages are.
+    pub artifact: Artifact,
+    /// How its interpreters are made.
+    pub strategy: Strategy,
+    /// Where it stands.
+    pub state: VersionState,
+    /// What the build measured and warned of: import time, sizes, lock, date of resolution.
+    pub facts: Value,
+    /// When it was built.
+    pub created_at: Timestamp,
+}
+
+/// An input schema of a version, for some values of its meta parameters.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CachedSchema {
+    /// Of which version.
+    pub version: VersionId,
+    /// The meta parameter values, `{}` for the defaults.
+    pub meta_values: Value,
+    /// ParamTools dump, as text in the model's own order of keys.
+    pub meta_parameters: String,
+    /// Dumps by section, as text.
+    pub model_parameters: String,
+    /// When it was stored.
+    pub created_at: Timestamp,
+}
+
+/// A stage of the publishing pipeline.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Stage {
+    /// Get the source and pin its commit.
+    Fetch,
+    /// Make environment and code folders.
+    Build,
+    /// Conformance check and the model's own tests.
+    Test,
+    /// Put the artifact where executors find it.
+    Push,
+    /// Record the version.
+    Stage,
+    /// Make it live.
+    Promote,
+}
+
+impl Stage {
+    /// The stored and shown word.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Fetch => "fetch",
+            Self::Build => "build",
+            Self::Test => "test",
+            Self::Push => "push",
+            Self::Stage => "stage",
+            Self::Promote => "promote",
+        }
+    }
+
+    /// The stage with this word.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        [Self::Fetch, Self::Build, Self::Test, Self::Push, Self::Stage, Self::Promote]
+            .into_iter()
+            .find(|s| s.as_str() == word)
+    }
+}
+
+/// Where a build stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum BuildState {
+    /// At work in its stage.
+    Running,
+    /// Its version is live or staged.
+    Succeeded,
+    /// Stopped in its stage; the live version is untouched.
+    Failed,
+    /// Stopped on request.
+    Cancelled,
+}
+
+impl BuildState {
+    /// The stored and shown word.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
+    /// The state with this word.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        [Self::Running, Self::Succeeded, Self::Failed, Self::Cancelled].into_iter().find(|s| s.as_str() == word)
+    }
+}
+
+/// One pass of the publishing pipeline.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Build {
+    /// Its identifier.
+    pub id: BuildId,
+    /// Of which model.
+    pub model: ModelId,
+    /// Who asked.
+    pub requested_by: AccountId,
+    /// What is built, for people: a URL and reference, or "uploaded files".
+    pub source: String,
+    /// Where it is, or where it stopped.
+    pub stage: Stage,
+    /// How it stands.
+    pub state: BuildState,
+    /// What went wrong and what to do, or the result in a sentence.
+    pub message: Option<String>,
+    /// What it made.
+    pub version: Option<VersionId>,
+    /// When it began.
+    pub created_at: Timestamp,
+    /// When it ended.
+    pub finished_at: Option<Timestamp>,
+}

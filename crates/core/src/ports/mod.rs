@@ -1,0 +1,19 @@
+//! The ports: what the use cases ask of the outside world. Each has an adapter embedded in one process, and one for a
+//! cluster; `csw/src/wiring.rs` chooses.
+//!
+//! To add an adapter: implement the trait in a crate that depends on this one, run the contract suite of the port on
+//! it, and add a variant to the wiring.
+
+mod ambient;
+mod executor;
+mod mail;
+mod objects;
+mod publisher;
+mod store;
+
+pub use ambient::{Clock, Randomness};
+pub use executor::{Capacity, Executor, ExecutorError, ReportError, RunEvents, Zygotes};
+pub use mail::{Mail, MailError, Mailer};
+pub use objects::{ObjectError, ObjectStorage};
+pub use publisher::{BuildError, BuildLog, BuildOptions, Built, Checkout, Publisher, Source, TestReport};
+pub use store::*;

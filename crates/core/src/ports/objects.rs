@@ -1,0 +1,46 @@
+//! Object storage: immutable bytes under keys that contain their hash.
+
+use std::{ops::Range, path::Path};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::stream::BoxStream;
+use thiserror::Error;
+
+/// Why an object could not be stored or read.
+#[derive(Debug, Error)]
+pub enum ObjectError {
+    /// There is none.
+    #[error("there is no object {key}")]
+    NotFound {
+        /// Its key.
+        key: String,
+    },
+    /// The storage can't be used now: full, or out of reach.
+    #[error("object storage failed for {key}: {cause}")]
+    Unavailable {
+        /// Its key.
+        key: String,
+        /// What the storage said.
+        cause: String,
+    },
+}
+
+/// Stores bytes by key. Puts are atomic and idempotent: a key that exists already holds the same bytes.
+#[async_trait]
+pub trait ObjectStorage: Send + Sync {
+    /// Stores bytes.
+    async fn put(&self, key: &str, bytes: Bytes) -> Result<(), ObjectError>;
+    /// Stores a file, never holding more than a part of it in memory. The file may be moved away.
+    async fn put_file(&self, key: &str, file: &Path) -> Result<(), ObjectError>;
+    /// Length of an object in bytes, or `None` where there is none.
+    async fn size(&self, key: &str) -> Result<Option<u64>, ObjectError>;
+    /// Streams an object or a range of it in parts.
+    async fn get(
+        &self,
+        key: &str,
+        range: Option<Range<u64>>,
+    ) -> Result<BoxStream<'static, Result<Bytes, ObjectError>>, ObjectError>;
+    /// Removes an object; one that is not there is no error.
+    async fn delete(&self, key: &str) -> Result<(), ObjectError>;
+}

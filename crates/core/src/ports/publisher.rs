@@ -1,0 +1,115 @@
+//! Builds versions from source. Untrusted repositories are handled in the sandbox, without our rights.
+
+use std::path::PathBuf;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use thiserror::Error;
+
+use crate::{model::Artifact, model::Stage, names::ModelName};
+
+/// Where source comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// A git repository and a branch, tag or commit.
+    Git {
+        /// `https`, `git` or `ssh` URL, or a local repository where the operator allows it.
+        url: String,
+        /// What to check out; empty is the default branch.
+        reference: String,
+    },
+    /// A tar of files that a client packed, and the commit it says they are of.
+    Archive {
+        /// The tar on this machine; removed after the fetch.
+        file: PathBuf,
+        /// Empty where the files are no clean commit.
+        commit: String,
+    },
+    /// A folder as it is, for an author's own check.
+    Folder(PathBuf),
+}
+
+/// Source on this machine, pinned.
+#[derive(Debug, Clone)]
+pub struct Checkout {
+    /// Where.
+    pub folder: PathBuf,
+    /// Commit, or digest of the files.
+    pub commit: String,
+    /// When it was committed.
+    pub committed_at: Option<Timestamp>,
+    /// The URL it came from, so that a `git+` reference to itself means this folder.
+    pub url: Option<String>,
+}
+
+/// How to build.
+#[derive(Debug, Clone, Default)]
+pub struct BuildOptions {
+    /// Resolve packages as they were at this time.
+    pub as_of: Option<Timestamp>,
+}
+
+/// A version's artifact.
+#[derive(Debug, Clone)]
+pub struct Built {
+    /// Where code and packages are.
+    pub artifact: Artifact,
+    /// SHA-256 over commit, code and environment.
+    pub digest: String,
+    /// Facts for the model's page: `python`, `packages` (the lock), `as_of`, `environment_bytes`, `warnings`, ...
+    pub facts: Value,
+}
+
+/// What the model's own tests said.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct TestReport {
+    /// Tests that passed.
+    pub passed: u32,
+    /// Tests that were skipped.
+    pub skipped: u32,
+    /// A sentence.
+    pub summary: String,
+}
+
+/// Why a stage failed.
+#[derive(Debug, Error)]
+#[error("{sentence}")]
+pub struct BuildError {
+    /// Where.
+    pub stage: Stage,
+    /// What failed and what to do about it.
+    pub sentence: String,
+}
+
+/// Takes the log of a stage, text as it comes.
+pub trait BuildLog: Send + Sync {
+    /// Appends.
+    fn write(&self, text: &str);
+}
+
+/// The stages of the pipeline that need tools.
+#[async_trait]
+pub trait Publisher: Send + Sync {
+    /// Gets the source and pins it.
+    async fn fetch(&self, source: &Source, log: &dyn BuildLog) -> Result<Checkout, BuildError>;
+    /// Makes environment and code folders, or finds those of an equal lock.
+    async fn build(
+        &self,
+        model: &ModelName,
+        checkout: &Checkout,
+        options: &BuildOptions,
+        log: &dyn BuildLog,
+    ) -> Result<Built, BuildError>;
+    /// Runs the model's own cs-kit tests in the sandbox, time-limited.
+    async fn test(
+        &self,
+        model: &ModelName,
+        checkout: &Checkout,
+        built: &Built,
+        log: &dyn BuildLog,
+    ) -> Result<TestReport, BuildError>;
+    /// Removes the checkout.
+    async fn discard(&self, checkout: Checkout);
+}
