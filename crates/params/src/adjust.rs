@@ -54,6 +54,7 @@ pub fn adjust_with(dump: &Dump, adjustment: &Value, options: &AdjustOptions) -> 
     if state.extend.is_some() {
         state.extend_all()?;
     }
+    state.sort();
     let typed = read(dump, adjustment, Reading::EXACT)?;
     state.check(&typed)?;
     if state.extend.is_some() {
@@ -126,8 +127,9 @@ impl<'a> State<'a> {
             current.extend(new.iter().filter(|vo| !is_delete(vo)).cloned());
             return;
         }
+        let mut added = 0;
         for vo in new {
-            update_one(current, vo);
+            added = update_one(current, added, vo);
         }
     }
 
@@ -168,27 +170,40 @@ fn is_delete(vo: &Vo) -> bool {
     matches!(vo.value, Datum::Null)
 }
 
-fn update_one(current: &mut Vec<Vo>, new: &Vo) {
+/// Applies one value object. The last `added` values were appended by the same adjustment; a value
+/// without labels leaves those alone, since it stands for what was there before. Gives the new count.
+fn update_one(current: &mut Vec<Vo>, added: usize, new: &Vo) -> usize {
+    let old = current.len() - added;
     if new.labels.is_empty() {
         if is_delete(new) {
             current.clear();
-        } else {
-            current.iter_mut().for_each(|vo| vo.value = new.value.clone());
+            return 0;
         }
-        return;
+        current[..old].iter_mut().for_each(|vo| vo.value = new.value.clone());
+        return added;
     }
     // Labels that no current value has do not take part in the match.
-    let in_use: Vec<_> =
-        new.labels.iter().filter(|(label, _)| current.iter().any(|vo| vo.labels.contains_key(*label))).collect();
-    let matches =
-        |vo: &Vo| !in_use.is_empty() && in_use.iter().all(|(label, value)| vo.labels.get(*label) == Some(*value));
+    let in_use: Vec<_> = new
+        .labels
+        .iter()
+        .filter(|(label, _)| current.iter().any(|vo| vo.labels.contains_key(*label)))
+        .collect();
+    let matches = |vo: &Vo| {
+        !in_use.is_empty()
+            && in_use.iter().all(|(label, value)| vo.labels.get(*label) == Some(*value))
+    };
     if !current.iter().any(&matches) {
-        if !is_delete(new) {
-            current.push(new.clone());
+        if is_delete(new) {
+            return added;
         }
-    } else if is_delete(new) {
-        current.retain(|vo| !matches(vo));
-    } else {
-        current.iter_mut().filter(|vo| matches(vo)).for_each(|vo| vo.value = new.value.clone());
+        current.push(new.clone());
+        return added + 1;
     }
+    if is_delete(new) {
+        let deleted = current[old..].iter().filter(|vo| matches(vo)).count();
+        current.retain(|vo| !matches(vo));
+        return added - deleted;
+    }
+    current.iter_mut().filter(|vo| matches(vo)).for_each(|vo| vo.value = new.value.clone());
+    added
 }

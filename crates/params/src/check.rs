@@ -190,10 +190,13 @@ impl<'a> Checker<'a> {
         subject: &Subject,
         validator: &Validator,
     ) -> (Level, Vec<String>) {
-        if matches!(subject.value, Datum::Null) {
-            return (Level::Error, Vec::new());
-        }
         match validator {
+            // Null deletes: it is no value that could be wrong.
+            Validator::Range(_) | Validator::DateRange(_) | Validator::Choice { .. }
+                if matches!(subject.value, Datum::Null) =>
+            {
+                (Level::Error, Vec::new())
+            }
             Validator::Range(bound) | Validator::DateRange(bound) => {
                 (bound.level, self.range(name, parameter, vo, subject, bound))
             }

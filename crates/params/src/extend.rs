@@ -143,7 +143,7 @@ impl State<'_> {
             }
         } else {
             for at in (to..from).rev() {
-                value = rounded(value * (1.0 + rate(at)?).powi(-1));
+                value = rounded(value * (1.0 + rate(at)?).powf(-1.0));
             }
         }
         vo.value = Datum::Float(value);
