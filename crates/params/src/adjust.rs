@@ -183,15 +183,10 @@ fn update_one(current: &mut Vec<Vo>, added: usize, new: &Vo) -> usize {
         return added;
     }
     // Labels that no current value has do not take part in the match.
-    let in_use: Vec<_> = new
-        .labels
-        .iter()
-        .filter(|(label, _)| current.iter().any(|vo| vo.labels.contains_key(*label)))
-        .collect();
-    let matches = |vo: &Vo| {
-        !in_use.is_empty()
-            && in_use.iter().all(|(label, value)| vo.labels.get(*label) == Some(*value))
-    };
+    let in_use: Vec<_> =
+        new.labels.iter().filter(|(label, _)| current.iter().any(|vo| vo.labels.contains_key(*label))).collect();
+    let matches =
+        |vo: &Vo| !in_use.is_empty() && in_use.iter().all(|(label, value)| vo.labels.get(*label) == Some(*value));
     if !current.iter().any(&matches) {
         if is_delete(new) {
             return added;
