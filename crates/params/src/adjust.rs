@@ -21,7 +21,7 @@ use crate::{
 pub enum AdjustError {
     /// The values are wrong; the report says which.
     #[error("the adjustment is not valid: {}", .0.errors_json())]
-    Invalid(Report),
+    Invalid(Box<Report>),
     /// Extension needs an index rate that was not given.
     #[error("parameter `{parameter}` grows along `{label}`, but there is no index rate for {at}")]
     NoIndexRate {
@@ -71,10 +71,10 @@ pub(crate) fn read(dump: &Dump, adjustment: &Value, reading: Reading) -> Result<
     let members = match adjustment {
         Value::Null => &nothing,
         Value::Object(members) => members,
-        other => return Err(AdjustError::Invalid(not_an_object(other))),
+        other => return Err(AdjustError::Invalid(Box::new(not_an_object(other)))),
     };
     let (typed, report) = read_adjustment(dump, members, reading, |_| false);
-    if report.has_errors() { Err(AdjustError::Invalid(report)) } else { Ok(typed) }
+    if report.has_errors() { Err(AdjustError::Invalid(Box::new(report))) } else { Ok(typed) }
 }
 
 pub(crate) fn not_an_object(found: &Value) -> Report {
@@ -110,14 +110,14 @@ impl<'a> State<'a> {
         if let Some(message) = refusal(self.dump, adjustment) {
             let mut report = Report::default();
             report.error("schema", message);
-            return Err(AdjustError::Invalid(report));
+            return Err(AdjustError::Invalid(Box::new(report)));
         }
         let extend = self.extend.as_ref().map(|(label, grid)| (*label, grid.as_slice()));
         let mut report = Checker::new(self.dump, &self.data, adjustment, extend).report();
         if self.options.ignore_warnings {
             report.warnings.clear();
         }
-        if report.is_clean() { Ok(()) } else { Err(AdjustError::Invalid(report)) }
+        if report.is_clean() { Ok(()) } else { Err(AdjustError::Invalid(Box::new(report))) }
     }
 
     /// Sets, adds and deletes values of one parameter.
@@ -179,7 +179,9 @@ fn update_one(current: &mut Vec<Vo>, added: usize, new: &Vo) -> usize {
             current.clear();
             return 0;
         }
-        current[..old].iter_mut().for_each(|vo| vo.value = new.value.clone());
+        for vo in &mut current[..old] {
+            vo.value = new.value.clone();
+        }
         return added;
     }
     // Labels that no current value has do not take part in the match.
@@ -199,6 +201,8 @@ fn update_one(current: &mut Vec<Vo>, added: usize, new: &Vo) -> usize {
         current.retain(|vo| !matches(vo));
         return added - deleted;
     }
-    current.iter_mut().filter(|vo| matches(vo)).for_each(|vo| vo.value = new.value.clone());
+    for vo in current.iter_mut().filter(|vo| matches(vo)) {
+        vo.value = new.value.clone();
+    }
     added
 }

@@ -60,7 +60,7 @@ fn read_vos(
         return match read_value(given) {
             Ok(value) => vec![Vo { labels: IndexMap::new(), value }],
             Err(messages) => {
-                messages.into_iter().for_each(|message| report.error(name, message));
+                report.errors(name, messages);
                 Vec::new()
             }
         };
@@ -74,7 +74,7 @@ fn read_vos(
         let value = match members.get("value").map(read_value) {
             Some(Ok(value)) => value,
             Some(Err(messages)) => {
-                messages.into_iter().for_each(|message| report.error(name, message));
+                report.errors(name, messages);
                 Datum::Null
             }
             None => {
@@ -103,7 +103,7 @@ fn read_labels(
                     typed.insert(label_name.clone(), datum);
                 }
                 Err(messages) => {
-                    messages.into_iter().for_each(|message| report.error(name, message));
+                    report.errors(name, messages);
                 }
             }
         }

@@ -108,7 +108,7 @@ pub fn adjustment_changes(dump: &Dump, section: &Value) -> Vec<ValueChange> {
         match dump.get(name) {
             Some(parameter) => changes.extend(parameter_changes(dump, name, parameter, given)),
             None => {
-                changes.extend(ValueObject::list_from_json(given).iter().map(|vo| change(name, name, vo, Vec::new())))
+                changes.extend(ValueObject::list_from_json(given).iter().map(|vo| change(name, name, vo, Vec::new())));
             }
         }
     }

@@ -49,7 +49,9 @@ impl State<'_> {
         }
         self.check(&replaced)?;
         for (name, vos) in &mut replaced {
-            vos.iter_mut().for_each(|vo| vo.value = Datum::Null);
+            for vo in vos.iter_mut() {
+                vo.value = Datum::Null;
+            }
             self.update(name, vos);
         }
         self.check(adjustment)?;

@@ -19,23 +19,23 @@ pub type MetaValues = IndexMap<String, Vec<ValueObject>>;
 /// them with the defaults. `null` for a meta parameter means its default.
 ///
 /// The error has the messages of `ParamTools`; [`Report::errors_json`] is its text form.
-pub fn validate_meta(dump: &Dump, requested: &Value) -> Result<MetaValues, Report> {
+pub fn validate_meta(dump: &Dump, requested: &Value) -> Result<MetaValues, Box<Report>> {
     let nothing = Map::new();
     let members = match requested {
         Value::Null => &nothing,
         Value::Object(members) => members,
-        other => return Err(not_an_object(other)),
+        other => return Err(Box::new(not_an_object(other))),
     };
     let (mut typed, report) = read_adjustment(dump, members, Reading::EXACT, |_| false);
     if report.has_errors() {
-        return Err(report);
+        return Err(Box::new(report));
     }
     typed.values_mut().for_each(|vos| vos.retain(|vo| !vo.to_value_object().value.is_null()));
     typed.retain(|_, vos| !vos.is_empty());
     let mut report = check(dump, &typed);
     report.warnings.clear();
     if report.has_errors() {
-        return Err(report);
+        return Err(Box::new(report));
     }
     let values = dump.parameters().iter().map(|(name, parameter)| {
         let current = current_values(dump, parameter);
@@ -63,7 +63,9 @@ fn replaced(mut current: Vec<Vo>, requested: &[Vo]) -> Vec<Vo> {
         return requested.to_vec();
     }
     for vo in requested {
-        current.iter_mut().for_each(|own| own.value = vo.value.clone());
+        for own in &mut current {
+            own.value = vo.value.clone();
+        }
     }
     current
 }

@@ -48,6 +48,10 @@ impl Report {
         self.errors.entry(name.to_owned()).or_default().push(message.into());
     }
 
+    pub(crate) fn errors(&mut self, name: &str, messages: Vec<String>) {
+        self.errors.entry(name.to_owned()).or_default().extend(messages);
+    }
+
     pub(crate) fn warn(&mut self, name: &str, message: impl Into<String>) {
         self.warnings.entry(name.to_owned()).or_default().push(message.into());
     }

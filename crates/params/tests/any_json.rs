@@ -1,5 +1,7 @@
 //! Nothing panics, whatever the JSON, and what should be stable is.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test")]
+
 use csw_params::{
     Dump, InputSchema, adjust, adjustment_changes, apply_meta, diff, first_pass, form, normalise, validate_meta,
 };
@@ -7,7 +9,7 @@ use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
 /// JSON made of the words that mean something here, so that the odd shapes reach the code behind.
-fn odd_json() -> impl Strategy<Value = Value> {
+fn odd_json() -> BoxedStrategy<Value> {
     let word = prop::sample::select(vec![
         "value",
         "year",
@@ -50,9 +52,10 @@ fn odd_json() -> impl Strategy<Value = Value> {
                 .prop_map(|members| { Value::Object(members.into_iter().map(|(k, v)| (k.to_owned(), v)).collect()) }),
         ]
     })
+    .boxed()
 }
 
-fn validator() -> impl Strategy<Value = Value> {
+fn validator() -> BoxedStrategy<Value> {
     let limit = || {
         prop_oneof![
             odd_json(),
@@ -67,9 +70,11 @@ fn validator() -> impl Strategy<Value = Value> {
         ),
         prop::collection::vec(odd_json(), 0..4).prop_map(|choices| json!({"choice": {"choices": choices}})),
         odd_json(),
-    ];
+    ]
+    .boxed();
     (plain.clone(), plain, limit())
         .prop_map(|(one, two, is)| json!({"when": {"param": "b", "is": is, "then": one, "otherwise": two}}))
+        .boxed()
 }
 
 prop_compose! {

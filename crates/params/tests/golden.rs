@@ -1,5 +1,7 @@
 //! What `ParamTools` itself answered, for made-up schemas: see `scripts/params-golden`.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test")]
+
 use csw_params::{AdjustError, AdjustOptions, Dump, IndexRates, adjust_with};
 use serde_json::{Value, json};
 
