@@ -1,1 +1,155 @@
-//! Placeholder.
+//! The use cases of Compute Studio, over the ports of [`csw_core`]: accounts, publishing, input schemas, simulations,
+//! and the background work that carries runs from the queue to their end.
+//!
+//! Every decision on who may do what is taken here, with the functions of [`csw_core::access`]; faces (REST, pages,
+//! command line) only pass on who asks. This crate knows no SQL, no HTTP and no process.
+//!
+//! Start reading at [`App`], then `simulations` (what a user does), `dispatch` (what happens to a run) and `report`
+//! (how its end is stored).
+
+mod access_rules;
+mod accounts;
+mod collaboration;
+mod config;
+mod conformance;
+mod credentials;
+mod dispatch;
+mod error;
+mod estimate;
+mod following;
+mod limits;
+mod models;
+mod passwords;
+mod publishing;
+mod reconcile;
+mod report;
+mod schemas;
+mod simulations;
+mod submission;
+
+use std::{collections::HashMap, net::IpAddr, sync::Arc};
+
+use csw_core::{
+    ids::{AccountId, BuildId, RunId, VersionId},
+    ports::{Clock, Executor, Mail, Mailer, ObjectStorage, Publisher, Randomness, Store},
+};
+use tokio::sync::{Mutex, Notify, OnceCell, RwLock};
+
+pub use crate::{
+    config::Config,
+    conformance::{CheckReport, Conformance},
+    error::{AppError, AppResult},
+    estimate::{Estimate, Eta},
+    following::Progress,
+    models::ModelView,
+    reconcile::Background,
+    schemas::SchemaView,
+    simulations::SimulationView,
+    submission::Submission,
+};
+
+/// The outside world.
+pub struct Ports {
+    /// The database.
+    pub store: Arc<dyn Store>,
+    /// Where output bytes live.
+    pub objects: Arc<dyn ObjectStorage>,
+    /// Where runs execute.
+    pub executor: Arc<dyn Executor>,
+    /// What builds versions.
+    pub publisher: Arc<dyn Publisher>,
+    /// What sends mail.
+    pub mailer: Arc<dyn Mailer>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Unpredictable bytes.
+    pub randomness: Arc<dyn Randomness>,
+}
+
+type SharedSchema = Arc<OnceCell<Arc<SchemaView>>>;
+
+pub(crate) struct Inner {
+    pub(crate) ports: Ports,
+    pub(crate) config: Config,
+    /// Wakes the dispatcher: a run is due, or room was made.
+    pub(crate) wake: Notify,
+    /// What the live runs told that is not stored yet.
+    pub(crate) reports: Mutex<HashMap<RunId, report::Pending>>,
+    pub(crate) admitted: std::sync::Mutex<dispatch::Admitted>,
+    pub(crate) schemas: RwLock<HashMap<(VersionId, String), SharedSchema>>,
+    pub(crate) builds: std::sync::Mutex<HashMap<BuildId, tokio_util::sync::CancellationToken>>,
+    pub(crate) login_limit: limits::PerMinute<IpAddr>,
+    pub(crate) schema_limit: limits::PerMinute<IpAddr>,
+    pub(crate) submission_limit: limits::PerMinute<AccountId>,
+    pub(crate) password_slots: tokio::sync::Semaphore,
+}
+
+/// The use cases. Cheap to clone.
+#[derive(Clone)]
+pub struct App {
+    pub(crate) inner: Arc<Inner>,
+}
+
+impl App {
+    /// The use cases over these ports. Nothing happens in the background before [`App::start`].
+    pub fn new(ports: Ports, config: Config) -> Self {
+        Self {
+            inner: Arc::new(Inner {
+                login_limit: limits::PerMinute::new(config.logins_per_minute, "log-ins"),
+                schema_limit: limits::PerMinute::new(config.schema_computations_per_minute, "new input schemas"),
+                submission_limit: limits::PerMinute::new(config.submissions_per_minute, "submissions"),
+                ports,
+                config,
+                wake: Notify::new(),
+                reports: Mutex::default(),
+                admitted: std::sync::Mutex::default(),
+                schemas: RwLock::default(),
+                builds: std::sync::Mutex::default(),
+                password_slots: tokio::sync::Semaphore::new(2),
+            }),
+        }
+    }
+
+    /// The ports it stands on.
+    pub fn ports(&self) -> &Ports {
+        &self.inner.ports
+    }
+
+    /// What the operator decided.
+    pub fn config(&self) -> &Config {
+        &self.inner.config
+    }
+
+    pub(crate) fn store(&self) -> &dyn Store {
+        &*self.inner.ports.store
+    }
+
+    pub(crate) fn now(&self) -> jiff::Timestamp {
+        self.inner.ports.clock.now()
+    }
+
+    pub(crate) fn ten(&self) -> [u8; 10] {
+        self.inner.ports.randomness.ten()
+    }
+
+    /// Sends mail without making anybody wait; a failure is logged.
+    pub(crate) fn mail(&self, mail: Mail) {
+        if mail.to.is_empty() {
+            return;
+        }
+        let mailer = Arc::clone(&self.inner.ports.mailer);
+        tokio::spawn(async move {
+            if let Err(error) = mailer.send(&mail).await {
+                tracing::warn!(%error, "mail failed");
+            }
+        });
+    }
+}
+
+/// A new identifier of any kind, from the app's clock and randomness.
+macro_rules! new_id {
+    ($app:expr, $type:ty) => {
+        <$type>::new($app.now(), $app.ten())
+    };
+}
+pub(crate) use new_id;

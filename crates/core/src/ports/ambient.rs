@@ -12,12 +12,9 @@ pub trait Clock: Send + Sync {
 pub trait Randomness: Send + Sync {
     /// Fills `bytes` from a cryptographically secure source.
     fn fill(&self, bytes: &mut [u8]);
-}
 
-impl dyn Randomness {
     /// Ten bytes, as identifiers want them.
-    #[must_use]
-    pub fn ten(&self) -> [u8; 10] {
+    fn ten(&self) -> [u8; 10] {
         let mut bytes = [0; 10];
         self.fill(&mut bytes);
         bytes

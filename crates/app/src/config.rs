@@ -1,0 +1,57 @@
+//! What an operator decides about the use cases.
+
+use csw_core::cost::Prices;
+
+/// Limits, prices and switches. The defaults suit a small public site.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where browsers find the site, without a slash at its end; goes into mail.
+    pub public_url: String,
+    /// What compute costs.
+    pub prices: Prices,
+    /// Whether strangers may sign up.
+    pub open_registration: bool,
+    /// Whether an owner may promote a first version without a maintainer.
+    pub approval_required: bool,
+    /// Requests of an address a minute that may make a model compute a schema (cached ones are free).
+    pub schema_computations_per_minute: u32,
+    /// Submissions of an account a minute.
+    pub submissions_per_minute: u32,
+    /// Queued and running runs of an account at once.
+    pub pending_runs_per_account: u64,
+    /// Log-ins, sign-ups and password resets of an address a minute.
+    pub logins_per_minute: u32,
+    /// Schemas a version may have in the cache; further ones are computed and not kept.
+    pub schemas_per_version: u64,
+    /// Seconds `get_inputs` and `get_version` may take.
+    pub schema_deadline_seconds: u32,
+    /// Seconds a validation may take.
+    pub parse_deadline_seconds: u32,
+    /// Days a browser's session lasts.
+    pub session_days: i64,
+    /// Characters of a readme, as JSON.
+    pub readme_limit: usize,
+    /// Bytes of meta parameters and adjustment together.
+    pub inputs_limit: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            public_url: "http://127.0.0.1:8080".to_owned(),
+            prices: Prices::default(),
+            open_registration: true,
+            approval_required: false,
+            schema_computations_per_minute: 60,
+            submissions_per_minute: 600,
+            pending_runs_per_account: 2_000,
+            logins_per_minute: 30,
+            schemas_per_version: 1_000,
+            schema_deadline_seconds: 60,
+            parse_deadline_seconds: 120,
+            session_days: 30,
+            readme_limit: 200_000,
+            inputs_limit: 2_000_000,
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! What a use case can answer instead of a result; each has a sentence for the person who asked.
+
+use csw_core::{names::NameError, ports::StoreError};
+use serde_json::{Value, json};
+use thiserror::Error;
+
+/// Why a use case did not do as asked.
+#[derive(Debug, Error)]
+pub enum AppError {
+    /// There is no such thing, or the caller may not know that there is.
+    #[error("{what} does not exist")]
+    NotFound {
+        /// What was asked for.
+        what: String,
+    },
+    /// The caller has to say who they are.
+    #[error("Authentication credentials were not provided.")]
+    LoginRequired,
+    /// The caller may not do this.
+    #[error("{sentence}")]
+    Forbidden {
+        /// What is missing, and who can give it.
+        sentence: String,
+    },
+    /// The request has errors, by field: `{"field": ["sentence", ...]}`.
+    #[error("the request is not valid: {errors}")]
+    Invalid {
+        /// By field.
+        errors: Value,
+    },
+    /// Values of meta parameters have errors, in ParamTools' form: `{"errors": {"name": ["sentence"]}}`.
+    #[error("meta parameters are not valid: {errors}")]
+    MetaParameters {
+        /// In ParamTools' form.
+        errors: Value,
+    },
+    /// Its state does not allow this.
+    #[error("{sentence}")]
+    Conflict {
+        /// The state, and the way out.
+        sentence: String,
+    },
+    /// Too often, or too much at once.
+    #[error("{sentence}")]
+    TooMany {
+        /// The limit.
+        sentence: String,
+        /// When to try again.
+        retry_after_seconds: u32,
+    },
+    /// The model's own code failed while it was asked for its schema.
+    #[error("the model failed: {traceback}")]
+    ModelFailed {
+        /// Python's traceback.
+        traceback: String,
+    },
+    /// A part that is needed does not answer; the same request may succeed later.
+    #[error("{sentence}")]
+    Unavailable {
+        /// Which part, and what it said.
+        sentence: String,
+    },
+    /// A defect of ours.
+    #[error("{sentence}")]
+    Internal {
+        /// For the log.
+        sentence: String,
+    },
+}
+
+/// Results of use cases.
+pub type AppResult<T> = Result<T, AppError>;
+
+impl AppError {
+    /// An error of one field.
+    pub fn field(name: &str, sentence: impl Into<String>) -> Self {
+        Self::Invalid { errors: json!({ name: [sentence.into()] }) }
+    }
+
+    /// Something that is not there.
+    pub fn missing(what: impl Into<String>) -> Self {
+        Self::NotFound { what: what.into() }
+    }
+
+    /// Something the caller may not do.
+    pub fn forbidden(sentence: impl Into<String>) -> Self {
+        Self::Forbidden { sentence: sentence.into() }
+    }
+}
+
+impl From<StoreError> for AppError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::NotFound { what } => Self::NotFound { what },
+            StoreError::State { what } => Self::Conflict { sentence: what },
+            StoreError::Conflict { what } => Self::Conflict { sentence: format!("{what} exists already") },
+            StoreError::Unavailable { .. } => Self::Unavailable { sentence: error.to_string() },
+            StoreError::Corrupt { .. } => Self::Internal { sentence: error.to_string() },
+        }
+    }
+}
+
+impl From<NameError> for AppError {
+    fn from(error: NameError) -> Self {
+        Self::field("username", error.to_string())
+    }
+}

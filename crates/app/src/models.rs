@@ -1,0 +1,229 @@
+//! Models: looking at them, publishing details, members, versions.
+
+use csw_core::{
+    access::{Caller, Role, effective, may_read},
+    ids::{ModelId, VersionId},
+    model::{Model, ModelSettings, ModelStatus, Version},
+    names::ModelTitle,
+    page::{Page, PageRequest},
+    ports::{ModelFilter, StoreError},
+    simulation::Collaborator,
+};
+
+use crate::{
+    App,
+    access_rules::{active, administrator, writer},
+    error::{AppError, AppResult},
+    new_id,
+};
+
+/// Models a user's panel shows as recently used.
+const RECENT: u32 = 7;
+
+/// A model as one caller sees it.
+#[derive(Debug, Clone)]
+pub struct ModelView {
+    /// The model.
+    pub model: Model,
+    /// The caller's role, if any.
+    pub role: Option<Role>,
+}
+
+impl ModelView {
+    /// Whether the caller may publish versions and change details.
+    pub fn may_write(&self) -> bool {
+        self.role >= Some(Role::Write)
+    }
+}
+
+impl App {
+    /// By owner and title, in any case. A private model does not exist for those who may not see it.
+    pub async fn model(&self, caller: &Caller, owner: &str, title: &str) -> AppResult<ModelView> {
+        let missing = || AppError::missing(format!("the model {owner}/{title}"));
+        let model = self.store().model_by_name(owner, title).await?.ok_or_else(missing)?;
+        let view = self.view_of(caller, model).await?;
+        if may_read(caller, view.model.settings.is_public, view.role) { Ok(view) } else { Err(missing()) }
+    }
+
+    pub(crate) async fn model_by_id(&self, id: ModelId) -> AppResult<Model> {
+        self.store().model(id).await?.ok_or_else(|| AppError::missing("the model"))
+    }
+
+    pub(crate) async fn view_of(&self, caller: &Caller, model: Model) -> AppResult<ModelView> {
+        let stored = match caller.account() {
+            Some(account) => self.store().model_role(model.id, account).await?,
+            None => None,
+        };
+        Ok(ModelView { role: effective(caller, stored), model })
+    }
+
+    /// The models that the caller may see, of those that the filter wants. Unlisted ones show only to those with a role.
+    pub async fn models(&self, caller: &Caller, filter: ModelFilter, page: PageRequest) -> AppResult<Page<Model>> {
+        let own = filter.owner.is_some() && filter.owner == caller.account();
+        let filter = if caller.is_admin() {
+            filter
+        } else {
+            ModelFilter {
+                visible_to: caller.account(),
+                public_only: caller.account().is_none(),
+                listed_only: filter.listed_only || !own,
+                ..filter
+            }
+        };
+        Ok(self.store().models(&filter, page).await?)
+    }
+
+    /// The models the caller last made simulations of.
+    pub async fn recent_models(&self, caller: &Caller) -> AppResult<Vec<Model>> {
+        Ok(self.store().recent_models(caller.account().ok_or(AppError::LoginRequired)?, RECENT).await?)
+    }
+
+    /// Publishes a model, without a version yet. The title is cleaned as the publish form always did.
+    pub async fn create_model(&self, caller: &Caller, title: &str, settings: ModelSettings) -> AppResult<Model> {
+        let owner = active(caller)?;
+        let title = ModelTitle::cleaned(title).map_err(|error| AppError::field("title", error.to_string()))?;
+        check(&settings)?;
+        let account = self.account(owner).await?;
+        let model = Model {
+            id: new_id!(self, ModelId),
+            owner,
+            owner_name: account.name,
+            title,
+            settings,
+            status: ModelStatus::Pending,
+            live_version: None,
+            latest_tag: None,
+            staging_tag: None,
+            sponsor: None,
+            sponsor_message: None,
+            created_at: self.now(),
+        };
+        match self.store().insert_model(&model).await {
+            Err(StoreError::Conflict { .. }) => {
+                Err(AppError::field("project_exists", format!("A project named {} already exists.", model.name())))
+            }
+            other => {
+                other?;
+                Ok(model)
+            }
+        }
+    }
+
+    /// Changes what the publisher decides. It makes nothing live: only a promoted version does.
+    pub async fn update_model(&self, caller: &Caller, view: &ModelView, settings: ModelSettings) -> AppResult<Model> {
+        writer(caller, view.role)?;
+        check(&settings)?;
+        if settings.is_public != view.model.settings.is_public {
+            administrator(caller, view.role)?;
+        }
+        Ok(self.store().update_model(view.model.id, &settings).await?)
+    }
+
+    /// Sets the tags that compute-studio clients keep.
+    pub async fn set_tags(
+        &self,
+        caller: &Caller,
+        view: &ModelView,
+        latest: Option<Option<&str>>,
+        staging: Option<Option<&str>>,
+    ) -> AppResult<Model> {
+        writer(caller, view.role)?;
+        for tag in [latest, staging].into_iter().flatten().flatten() {
+            if tag.is_empty() || tag.len() > 64 {
+                return Err(AppError::field("tag", "A tag has 1 to 64 characters."));
+            }
+        }
+        Ok(self.store().set_model_tags(view.model.id, latest, staging).await?)
+    }
+
+    /// Takes a model off, or back on, for maintainers.
+    pub async fn set_model_status(&self, caller: &Caller, view: &ModelView, status: ModelStatus) -> AppResult<()> {
+        active(caller)?;
+        if !caller.is_maintainer() {
+            return Err(AppError::forbidden("Only a maintainer changes the status of a model."));
+        }
+        Ok(self.store().set_model_status(view.model.id, status).await?)
+    }
+
+    /// Everybody with a role on the model, for its admins.
+    pub async fn model_members(&self, caller: &Caller, view: &ModelView) -> AppResult<Vec<Collaborator>> {
+        administrator(caller, view.role)?;
+        Ok(self.store().model_members(view.model.id).await?)
+    }
+
+    /// Gives, changes or takes a role on the model.
+    pub async fn set_model_role(
+        &self,
+        caller: &Caller,
+        view: &ModelView,
+        name: &str,
+        role: Option<Role>,
+    ) -> AppResult<()> {
+        administrator(caller, view.role)?;
+        let account = self.account_by_name(name).await?;
+        if account.id == view.model.owner {
+            return Err(AppError::forbidden("The owner of a model keeps every right on it."));
+        }
+        Ok(self.store().set_model_role(view.model.id, account.id, role).await?)
+    }
+
+    /// Simulations and users of a model, for those who may write it.
+    pub async fn counts(&self, view: &ModelView) -> AppResult<Option<(u64, u64)>> {
+        if view.may_write() { Ok(Some(self.store().model_counts(view.model.id).await?)) } else { Ok(None) }
+    }
+
+    /// The versions a caller may choose: live and retired ones, and staged ones for writers; newest first.
+    pub async fn versions(&self, view: &ModelView) -> AppResult<Vec<Version>> {
+        use csw_core::model::VersionState::{Live, Retired};
+        let mut versions = self.store().versions(view.model.id).await?;
+        versions.retain(|version| view.may_write() || matches!(version.state, Live | Retired));
+        Ok(versions)
+    }
+
+    /// The version that new simulations use.
+    pub async fn live_version(&self, model: &Model) -> AppResult<Option<Version>> {
+        match model.live_version {
+            Some(id) => Ok(self.store().version(id).await?),
+            None => Ok(None),
+        }
+    }
+
+    pub(crate) async fn version_by_id(&self, id: VersionId) -> AppResult<Version> {
+        self.store().version(id).await?.ok_or_else(|| AppError::missing("the version"))
+    }
+}
+
+fn check(settings: &ModelSettings) -> AppResult<()> {
+    let mut errors = serde_json::Map::new();
+    let mut refuse = |field: &str, sentence: String| {
+        errors.insert(field.to_owned(), serde_json::json!([sentence]));
+    };
+    for (field, text) in [("oneliner", &settings.oneliner), ("description", &settings.description)] {
+        if text.trim().is_empty() {
+            refuse(field, "This field may not be blank.".to_owned());
+        } else if text.chars().count() > 10_000 {
+            refuse(field, "Ensure this field has no more than 10000 characters.".to_owned());
+        }
+    }
+    if !settings.repo_url.is_empty() && !is_repository(&settings.repo_url) {
+        refuse("repo_url", "Enter a valid URL: https://, ssh:// or git://.".to_owned());
+    }
+    if settings.repo_tag.chars().count() > 200 || settings.repo_tag.starts_with('-') {
+        refuse("repo_tag", "Enter a branch, a tag or a commit.".to_owned());
+    }
+    if !(0.1..=64.0).contains(&settings.cpus) {
+        refuse("cpu", "Ask for 0.1 to 64 CPUs.".to_owned());
+    }
+    if !(0.1..=1024.0).contains(&settings.memory_gigabytes) {
+        refuse("memory", "Ask for 0.1 to 1024 GB of memory.".to_owned());
+    }
+    if !(1..=7 * 86_400).contains(&settings.deadline_seconds) {
+        refuse("deadline", "A deadline is between a second and a week.".to_owned());
+    }
+    if errors.is_empty() { Ok(()) } else { Err(AppError::Invalid { errors: serde_json::Value::Object(errors) }) }
+}
+
+fn is_repository(url: &str) -> bool {
+    let known = ["https://", "http://", "ssh://", "git://", "file://"].iter().any(|scheme| url.starts_with(scheme));
+    known && url.len() <= 2000 && !url.contains(|c: char| c.is_whitespace() || c.is_control())
+}

@@ -1,0 +1,370 @@
+//! The publishing pipeline: fetch, build, test, push, stage, promote. A failure in any stage leaves the live version
+//! live, and says which stage failed, why, and what to do.
+
+use bytes::Bytes;
+use csw_core::{
+    access::Caller,
+    ids::{BuildId, VersionId},
+    model::{Build, BuildState, CachedSchema, Model, Stage, Version, VersionState},
+    page::{Page, PageRequest},
+    ports::{BuildError, BuildLog, BuildOptions, Built, Checkout, Mail, Source},
+    run::LogOf,
+};
+use serde_json::json;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    App,
+    access_rules::{active, writer},
+    conformance::{CheckReport, Conformance, Subject, merge},
+    error::{AppError, AppResult},
+    models::ModelView,
+    new_id,
+    schemas::{limits_of, sharing_of},
+};
+
+/// A build's log, on its way to the database through a channel.
+struct ChannelLog(mpsc::UnboundedSender<String>);
+
+impl BuildLog for ChannelLog {
+    fn write(&self, text: &str) {
+        // The writer ends with the build; what comes later is of no interest.
+        let _ = self.0.send(text.to_owned());
+    }
+}
+
+impl App {
+    /// Begins a build of a model and returns at once; a build of the same model that is at work is cancelled, for the
+    /// newest wins. The version it makes becomes live.
+    pub async fn publish(
+        &self,
+        caller: &Caller,
+        view: &ModelView,
+        source: Source,
+        options: BuildOptions,
+    ) -> AppResult<Build> {
+        let requested_by = writer(caller, view.role)?;
+        let first = view.model.live_version.is_none();
+        if first && self.inner.config.approval_required && !caller.is_maintainer() {
+            return Err(AppError::forbidden("A maintainer of this site has to publish the first version of a model."));
+        }
+        for older in self.store().running_builds().await? {
+            if older.model == view.model.id {
+                self.cancel_token(older.id);
+            }
+        }
+        let build = Build {
+            id: new_id!(self, BuildId),
+            model: view.model.id,
+            requested_by,
+            source: describe(&source),
+            stage: Stage::Fetch,
+            state: BuildState::Running,
+            message: None,
+            version: None,
+            created_at: self.now(),
+            finished_at: None,
+        };
+        self.store().insert_build(&build).await?;
+        let stop = CancellationToken::new();
+        self.build_tokens().insert(build.id, stop.clone());
+        let (app, model, started) = (self.clone(), view.model.clone(), build.clone());
+        tokio::spawn(async move { app.carry_out(started, model, source, options, stop).await });
+        Ok(build)
+    }
+
+    fn build_tokens(&self) -> std::sync::MutexGuard<'_, std::collections::HashMap<BuildId, CancellationToken>> {
+        self.inner.builds.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    fn cancel_token(&self, build: BuildId) {
+        if let Some(stop) = self.build_tokens().get(&build) {
+            stop.cancel();
+        }
+    }
+
+    pub(crate) fn stop_builds(&self) {
+        for stop in self.build_tokens().values() {
+            stop.cancel();
+        }
+    }
+
+    /// Stops a build; says whether it was at work.
+    pub async fn cancel_build(&self, caller: &Caller, view: &ModelView, id: BuildId) -> AppResult<bool> {
+        writer(caller, view.role)?;
+        let build = self.build(view, id).await?;
+        self.cancel_token(id);
+        Ok(build.state == BuildState::Running)
+    }
+
+    /// A build of this model.
+    pub async fn build(&self, view: &ModelView, id: BuildId) -> AppResult<Build> {
+        let build = self.store().build(id).await?.filter(|build| build.model == view.model.id);
+        match build {
+            Some(build) if view.may_write() => Ok(build),
+            _ => Err(AppError::missing("the build")),
+        }
+    }
+
+    /// The builds of a model, newest first, for its writers.
+    pub async fn builds(&self, caller: &Caller, view: &ModelView, page: PageRequest) -> AppResult<Page<Build>> {
+        writer(caller, view.role)?;
+        Ok(self.store().builds(view.model.id, page).await?)
+    }
+
+    /// Text of a build's log from `offset`, and the length of the whole.
+    pub async fn build_log(&self, view: &ModelView, id: BuildId, offset: u64, limit: u64) -> AppResult<(Bytes, u64)> {
+        let build = self.build(view, id).await?;
+        let log = LogOf::Build(build.id);
+        Ok((self.store().read_log(log, offset, limit).await?, self.store().log_length(log).await?))
+    }
+
+    /// Makes a version live: a pointer moves, nothing is built. Simulations keep their versions.
+    pub async fn promote(&self, caller: &Caller, view: &ModelView, version: VersionId) -> AppResult<Model> {
+        writer(caller, view.role)?;
+        if self.inner.config.approval_required && !caller.is_maintainer() {
+            return Err(AppError::forbidden("On this site a maintainer promotes versions."));
+        }
+        let found = self.version_by_id(version).await?;
+        if found.model != view.model.id {
+            return Err(AppError::missing("the version"));
+        }
+        Ok(self.store().promote(view.model.id, version).await?)
+    }
+
+    async fn carry_out(
+        self,
+        mut build: Build,
+        model: Model,
+        source: Source,
+        options: BuildOptions,
+        stop: CancellationToken,
+    ) {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        let writer = tokio::spawn(self.clone().write_log(build.id, receiver));
+        let log = ChannelLog(sender);
+        let outcome = tokio::select! {
+            outcome = self.stages(&mut build, &model, &source, &options, &log) => outcome,
+            () = stop.cancelled() => Err(None),
+        };
+        build.finished_at = Some(self.now());
+        match outcome {
+            Ok(version) => {
+                build.state = BuildState::Succeeded;
+                build.version = Some(version.id);
+                build.message = Some(format!("Version {} is live.", version.reported));
+            }
+            Err(Some(error)) => {
+                build.state = BuildState::Failed;
+                build.stage = error.stage;
+                build.message = Some(error.sentence);
+            }
+            Err(None) => {
+                build.state = BuildState::Cancelled;
+                build.message = Some("Cancelled: a newer build or somebody asked for it.".to_owned());
+            }
+        }
+        if let Some(message) = &build.message {
+            log.write(&format!("{}: {message}\n", build.state.as_str()));
+        }
+        drop(log);
+        if writer.await.is_err() {
+            tracing::warn!(build = %build.id, "the log of a build is not complete");
+        }
+        self.build_tokens().remove(&build.id);
+        self.end_build(&build, &model).await;
+    }
+
+    async fn end_build(&self, build: &Build, model: &Model) {
+        let mut wait = std::time::Duration::from_millis(100);
+        while let Err(error) = self.store().update_build(build).await {
+            tracing::warn!(build = %build.id, %error, "the end of a build waits to be stored");
+            tokio::time::sleep(wait).await;
+            wait = (wait * 2).min(std::time::Duration::from_secs(10));
+        }
+        if let Some(to) = self.address_of(build.requested_by).await {
+            let message = build.message.clone().unwrap_or_default();
+            self.mail(Mail {
+                to,
+                subject: format!("Build of {} {}", model.name(), build.state.as_str()),
+                body: format!("{message}\n\n{}/{}/\n", self.inner.config.public_url, model.name()),
+            });
+        }
+    }
+
+    async fn write_log(self, build: BuildId, mut lines: mpsc::UnboundedReceiver<String>) {
+        let mut offset = 0_u64;
+        while let Some(mut text) = lines.recv().await {
+            while let Ok(more) = lines.try_recv() {
+                text.push_str(&more);
+            }
+            let length = text.len() as u64;
+            let bytes = Bytes::from(text);
+            match self.store().append_log(LogOf::Build(build), offset, bytes, self.now()).await {
+                Ok(()) => offset += length,
+                Err(error) => tracing::warn!(%build, %error, "a part of a build's log is lost"),
+            }
+        }
+    }
+
+    async fn stages(
+        &self,
+        build: &mut Build,
+        model: &Model,
+        source: &Source,
+        options: &BuildOptions,
+        log: &ChannelLog,
+    ) -> Result<Version, Option<BuildError>> {
+        let publisher = &self.inner.ports.publisher;
+        self.enter(build, Stage::Fetch, log).await?;
+        let checkout = publisher.fetch(source, log).await?;
+        let attempt = self.build_and_test(build, model, &checkout, options, log).await;
+        let attempt = match (attempt, checkout.committed_at) {
+            (Err(Some(error)), Some(date)) if options.as_of.is_none() => {
+                log.write(&format!(
+                    "{}\nTrying again with packages as they were on {date}, when the source was committed.\n",
+                    error.sentence
+                ));
+                let then = BuildOptions { as_of: Some(date) };
+                match self.build_and_test(build, model, &checkout, &then, log).await {
+                    Ok(built) => Ok(built),
+                    Err(_) => Err(Some(error)),
+                }
+            }
+            (attempt, _) => attempt,
+        };
+        let commit = checkout.commit.clone();
+        publisher.discard(checkout).await;
+        let (version, built, report) = attempt?;
+        self.enter(build, Stage::Push, log).await?;
+        self.enter(build, Stage::Stage, log).await?;
+        let version =
+            self.stage(model, version, commit, built, report).await.map_err(|error| stopped(Stage::Stage, &error))?;
+        self.enter(build, Stage::Promote, log).await?;
+        self.store()
+            .promote(model.id, version.id)
+            .await
+            .map_err(|error| stopped(Stage::Promote, &AppError::from(error)))?;
+        Ok(version)
+    }
+
+    async fn enter(&self, build: &mut Build, stage: Stage, log: &ChannelLog) -> Result<(), Option<BuildError>> {
+        build.stage = stage;
+        log.write(&format!("== {}\n", stage.as_str()));
+        self.store().update_build(build).await.map_err(|error| stopped(stage, &AppError::from(error)))
+    }
+
+    async fn build_and_test(
+        &self,
+        build: &mut Build,
+        model: &Model,
+        checkout: &Checkout,
+        options: &BuildOptions,
+        log: &ChannelLog,
+    ) -> Result<(VersionId, Built, CheckReport), Option<BuildError>> {
+        let publisher = &self.inner.ports.publisher;
+        self.enter(build, Stage::Build, log).await?;
+        let built = publisher.build(&model.name(), checkout, options, log).await?;
+        self.enter(build, Stage::Test, log).await?;
+        let version = new_id!(self, VersionId);
+        let subject = Subject {
+            model: model.name(),
+            version,
+            artifact: built.artifact.clone(),
+            limits: limits_of(model),
+            network: model.settings.network,
+            sharing: sharing_of(model),
+            warm_up: model.settings.warm_up,
+        };
+        let ports = &self.inner.ports;
+        let conformance =
+            Conformance { executor: &*ports.executor, clock: &*ports.clock, randomness: &*ports.randomness };
+        let mut report = conformance.examine(&subject, log).await?;
+        let tests = publisher.test(&model.name(), checkout, &built, log).await?;
+        log.write(&format!("{}\n", tests.summary));
+        report.tests = Some(tests);
+        Ok((version, built, report))
+    }
+
+    async fn stage(
+        &self,
+        model: &Model,
+        id: VersionId,
+        commit: String,
+        built: Built,
+        report: CheckReport,
+    ) -> AppResult<Version> {
+        let mut facts = report.facts;
+        merge(&mut facts, &built.facts);
+        if let Some(tests) = &report.tests {
+            merge(&mut facts, &json!({ "tests": tests }));
+        }
+        let wanted = Version {
+            id,
+            model: model.id,
+            digest: built.digest,
+            commit,
+            reported: report.version,
+            artifact: built.artifact,
+            strategy: report.strategy,
+            state: VersionState::Staged,
+            facts,
+            created_at: self.now(),
+        };
+        let mut version = self.store().insert_version(&wanted).await?;
+        if version.id != id {
+            // The same version was built before: keep it, with what was measured now.
+            version = Version { strategy: wanted.strategy, facts: wanted.facts, reported: wanted.reported, ..version };
+            self.store().update_version(&version).await?;
+        }
+        let schema = CachedSchema {
+            version: version.id,
+            meta_values: json!({}),
+            meta_parameters: report.schema.0,
+            model_parameters: report.schema.1,
+            created_at: self.now(),
+        };
+        self.store().insert_schema("{}", &schema).await?;
+        Ok(version)
+    }
+
+    /// A build that a former process left.
+    pub(crate) async fn fail_orphan_build(&self, mut build: Build) -> AppResult<()> {
+        if self.build_tokens().contains_key(&build.id) {
+            return Ok(());
+        }
+        build.state = BuildState::Failed;
+        build.message = Some("The server was restarted during this build; publish again.".to_owned());
+        build.finished_at = Some(self.now());
+        Ok(self.store().update_build(&build).await?)
+    }
+
+    /// Whether the caller may publish at all, for faces that take an upload before they ask.
+    pub fn may_publish(&self, caller: &Caller, view: &ModelView) -> AppResult<()> {
+        active(caller)?;
+        writer(caller, view.role).map(|_| ())
+    }
+}
+
+fn describe(source: &Source) -> String {
+    match source {
+        Source::Git { url, reference } => {
+            let shown = match url.split_once("://") {
+                Some((scheme, rest)) => match rest.split_once('@') {
+                    Some((_, host)) => format!("{scheme}://{host}"),
+                    None => url.clone(),
+                },
+                None => url.clone(),
+            };
+            if reference.is_empty() { shown } else { format!("{shown} at {reference}") }
+        }
+        Source::Archive { commit, .. } if commit.is_empty() => "uploaded files".to_owned(),
+        Source::Archive { commit, .. } => format!("uploaded files of commit {commit}"),
+        Source::Folder(folder) => folder.display().to_string(),
+    }
+}
+
+fn stopped(stage: Stage, error: &AppError) -> Option<BuildError> {
+    Some(BuildError { stage, sentence: error.to_string() })
+}

@@ -1,0 +1,88 @@
+//! Background work: the same path after a crash as in normal running. What the database says is running is compared
+//! with what the executor really has, at the start and every minute while something runs.
+
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::{App, error::AppResult};
+
+/// How often the comparison is made while this process has runs.
+const PERIOD: Duration = Duration::from_secs(60);
+
+/// The background work of an [`App`].
+pub struct Background {
+    app: App,
+    stop: CancellationToken,
+    tasks: JoinSet<()>,
+}
+
+impl App {
+    /// Starts dispatcher and reconcilers. Runs that a former process left are given back to the queue first.
+    pub async fn start(&self) -> Background {
+        let stop = CancellationToken::new();
+        let mut tasks = JoinSet::new();
+        tasks.spawn(self.clone().listen(stop.clone()));
+        let mut wait = Duration::from_millis(100);
+        while let Err(error) = self.reconcile("the server was restarted").await {
+            tracing::warn!(%error, "runs of a former process can't be reconciled yet");
+            tokio::time::sleep(wait).await;
+            wait = (wait * 2).min(Duration::from_secs(5));
+        }
+        tasks.spawn(self.clone().dispatch(stop.clone()));
+        tasks.spawn(self.clone().watch(stop.clone()));
+        Background { app: self.clone(), stop, tasks }
+    }
+
+    async fn watch(self, stop: CancellationToken) {
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(PERIOD) => {}
+            }
+            self.inner.login_limit.tidy();
+            self.inner.schema_limit.tidy();
+            self.inner.submission_limit.tidy();
+            if !self.has_admitted() {
+                continue;
+            }
+            if let Err(error) = self.reconcile("its process vanished").await {
+                tracing::warn!(%error, "runs can't be reconciled now");
+            }
+        }
+    }
+
+    async fn reconcile(&self, sentence: &str) -> AppResult<()> {
+        let running = self.store().running().await?;
+        let live = self.inner.ports.executor.live().await;
+        for claimed in running {
+            let run = claimed.run.id;
+            if live.contains(&run) || self.is_admitted(run) {
+                continue;
+            }
+            tracing::info!(%run, attempt = claimed.run.attempt, "a run without a process");
+            let order_lease = claimed.lease;
+            if claimed.run.attempt < csw_core::run::MAX_ATTEMPTS {
+                self.store().requeue(run, order_lease, sentence, false).await?;
+            } else {
+                self.give_up(&claimed, sentence).await?;
+            }
+        }
+        for build in self.store().running_builds().await? {
+            self.fail_orphan_build(build).await?;
+        }
+        self.inner.wake.notify_one();
+        Ok(())
+    }
+}
+
+impl Background {
+    /// Stops claiming, gives live runs `grace_seconds` to finish, and hands the others back to the queue.
+    pub async fn shut_down(mut self, grace_seconds: u32) {
+        self.stop.cancel();
+        self.app.stop_builds();
+        self.app.inner.ports.executor.shut_down(grace_seconds).await;
+        while self.tasks.join_next().await.is_some() {}
+    }
+}

@@ -1,0 +1,355 @@
+//! What executions tell, on its way into the database: logs in batches, outputs into object storage, and the end in one
+//! transaction that counts once.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::{Bytes, BytesMut};
+use csw_core::{
+    ids::RunId,
+    output::{Output, OutputKind, file_names, object_key},
+    ports::{Mail, ObjectError, ParseApplied, ParseEnd, ReportError, RunEvents, SimEnd, StoreError},
+    run::{
+        LogOf, MAX_ATTEMPTS, NewRun, Outcome, OutputBody, OutputDraft, Phases, Reason, Run, RunEnd, RunOrder, Task,
+        TaskResult,
+    },
+    simulation::{InputsStatus, Simulation, is_valid},
+};
+use jiff::SignedDuration;
+use serde_json::json;
+
+use crate::{App, dispatch::lost, new_id, schemas::limits_of};
+
+/// A log is stored at latest this long after it was written.
+const LOG_DELAY: Duration = Duration::from_millis(250);
+
+/// Or when so many bytes wait.
+const LOG_BATCH: usize = 64 * 1024;
+
+/// What a live run told that is not stored yet.
+#[derive(Default)]
+pub(crate) struct Pending {
+    outputs: Vec<OutputDraft>,
+    log: BytesMut,
+    log_offset: Option<u64>,
+    flush_planned: bool,
+    stored_since: Option<std::time::Instant>,
+}
+
+/// Takes the reports of one run.
+pub(crate) struct Reporter {
+    app: App,
+    run: Run,
+}
+
+impl Reporter {
+    pub(crate) fn new(app: App, run: &Run) -> Self {
+        Self { app, run: run.clone() }
+    }
+
+    /// Reports a run that the executor never took, retrying like an executor does.
+    pub(crate) async fn lost(&self, order: &RunOrder, sentence: String) {
+        let end = lost(sentence);
+        let mut wait = Duration::from_millis(100);
+        while let Err(ReportError::Unavailable { cause, .. }) = self.ended(order, end.clone()).await {
+            tracing::warn!(run = %order.run, cause, "the end of a run waits to be stored");
+            tokio::time::sleep(wait).await;
+            wait = (wait * 2).min(Duration::from_secs(10));
+        }
+    }
+
+    async fn finish(&self, order: &RunOrder, end: RunEnd) -> Result<(), ReportError> {
+        if let Outcome::Lost { sentence } = &end.outcome
+            && self.run.attempt < MAX_ATTEMPTS
+        {
+            let stored = self.app.store().requeue(order.run, order.lease, sentence, false).await;
+            return match stored.map_err(|error| unavailable(order.run, &error))? {
+                true => Ok(()),
+                false => Err(ReportError::Stale { run: order.run }),
+            };
+        }
+        match order.task {
+            Task::Sim => self.finish_sim(order, end).await,
+            Task::Parse | Task::Version | Task::Defaults => self.finish_parse(order, end).await,
+        }
+    }
+
+    async fn finish_parse(&self, order: &RunOrder, end: RunEnd) -> Result<(), ReportError> {
+        let (reason, traceback) = self.verdict(&end.outcome);
+        let (status, errors_warnings, custom_adjustment) = match end.outcome {
+            Outcome::Returned(TaskResult::Parse { errors_warnings, custom_adjustment }) => {
+                let status = if is_valid(&errors_warnings) { InputsStatus::Success } else { InputsStatus::Invalid };
+                (status, Some(errors_warnings), custom_adjustment)
+            }
+            Outcome::Returned(_) | Outcome::Failed { .. } => (InputsStatus::Fail, None, None),
+            _ => (InputsStatus::WorkerFailure, None, None),
+        };
+        let now = self.app.now();
+        let (sim, expected_at) = if status == InputsStatus::Success {
+            let (sim, seconds) = self.follow_up().await.map_err(|error| unavailable(order.run, &error))?;
+            (Some(sim), now.checked_add(SignedDuration::from_secs_f64(seconds)).ok())
+        } else {
+            (None, None)
+        };
+        let share = sim.as_ref().is_some_and(|sim| sim.memo_key.is_some());
+        let end = ParseEnd {
+            run: order.run,
+            lease: order.lease,
+            status,
+            reason,
+            errors_warnings,
+            custom_adjustment,
+            traceback,
+            sim,
+            share,
+            expected_at,
+            phases: self.phases(end.phases, Duration::ZERO),
+            now,
+        };
+        match self.app.store().finish_parse(&end).await.map_err(|error| unavailable(order.run, &error))? {
+            ParseApplied::Stale => Err(ReportError::Stale { run: order.run }),
+            ParseApplied::Answered(simulation, _) => {
+                metrics::counter!("csw_memo_hits_total").increment(1);
+                if let Ok(Some(simulation)) = self.app.store().simulation_by_id(simulation).await {
+                    self.tell_owner(&simulation).await;
+                }
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The `sim` run that follows this valid `parse` run, and the seconds it is expected to take.
+    async fn follow_up(&self) -> Result<(NewRun, f64), StoreError> {
+        let store = self.app.store();
+        let missing = || StoreError::NotFound { what: "the model of a run".to_owned() };
+        let model = store.model(self.run.model).await?.ok_or_else(missing)?;
+        let mut times = store.recent_run_times(self.run.version, 20).await?;
+        times.sort_unstable();
+        #[allow(clippy::cast_precision_loss, reason = "milliseconds of a run")]
+        let learned = times.get(times.len() / 2).map(|milliseconds| *milliseconds as f64 / 1000.0);
+        let seconds = learned.unwrap_or_else(|| model.settings.expected_seconds.map_or(1.0, f64::from));
+        let argument = |name: &str| self.run.arguments.get(name).cloned().unwrap_or_else(|| json!({}));
+        let sim = NewRun {
+            id: new_id!(self.app, RunId),
+            task: Task::Sim,
+            model: self.run.model,
+            version: self.run.version,
+            owner: self.run.owner,
+            arguments: json!({
+                "meta_param_dict": argument("meta_param_dict"),
+                "adjustment": argument("adjustment"),
+            }),
+            memo_key: self.run.memo_key.clone(),
+            limits: limits_of(&model),
+        };
+        Ok((sim, seconds))
+    }
+
+    async fn finish_sim(&self, order: &RunOrder, end: RunEnd) -> Result<(), ReportError> {
+        let (reason, traceback) = self.verdict(&end.outcome);
+        let (outputs, storing) = {
+            let reports = self.app.inner.reports.lock().await;
+            let pending = reports.get(&order.run);
+            let drafts = pending.map(|pending| pending.outputs.as_slice()).unwrap_or_default();
+            let storing = pending.and_then(|pending| pending.stored_since).map(|since| since.elapsed());
+            (if reason == Reason::Success { rows(drafts) } else { Vec::new() }, storing.unwrap_or_default())
+        };
+        let phases = self.phases(end.phases, storing);
+        #[allow(clippy::cast_precision_loss, reason = "bytes of memory")]
+        let gigabytes = order.limits.memory_bytes as f64 / 1e9;
+        let end = SimEnd {
+            run: order.run,
+            lease: order.lease,
+            reason,
+            traceback,
+            outputs,
+            model_version: end.model_version,
+            cost: self.app.inner.config.prices.of_run(order.limits.cpus, gigabytes, phases.import + phases.run),
+            phases,
+            now: self.app.now(),
+        };
+        let finished = self.app.store().finish_sim(&end).await.map_err(|error| unavailable(order.run, &error))?;
+        if finished.is_empty() {
+            return Err(ReportError::Stale { run: order.run });
+        }
+        for simulation in &finished {
+            self.tell_owner(simulation).await;
+        }
+        Ok(())
+    }
+
+    /// Reason and sentence of an end.
+    fn verdict(&self, outcome: &Outcome) -> (Reason, Option<String>) {
+        match outcome {
+            Outcome::Returned(_) => (Reason::Success, None),
+            Outcome::Failed { traceback } => (Reason::Fail, Some(traceback.clone())),
+            Outcome::Cancelled => (Reason::Cancelled, Some("This run was cancelled.".to_owned())),
+            Outcome::TimedOut { seconds } => (
+                Reason::TimedOut,
+                Some(format!(
+                    "The run was stopped at its time limit of {seconds} s. The model's publisher can raise it."
+                )),
+            ),
+            Outcome::OutOfMemory { limit_bytes } => (
+                Reason::OutOfMemory,
+                Some(format!(
+                    "The run needed more than its {} MB of memory and was stopped. The model's publisher can raise the \
+                     limit.",
+                    limit_bytes / 1_000_000
+                )),
+            ),
+            Outcome::Lost { sentence } => (
+                Reason::WorkerFailure,
+                Some(format!(
+                    "The platform lost this run: {sentence} (attempt {} of {MAX_ATTEMPTS}). Nothing is wrong with the \
+                     inputs; run it again.",
+                    self.run.attempt
+                )),
+            ),
+        }
+    }
+
+    fn phases(&self, executor: Phases, storing: Duration) -> Phases {
+        let waited = self.run.started_at.map_or(0.0, |at| at.duration_since(self.run.enqueued_at).as_secs_f64());
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a wait in milliseconds")]
+        let queue = (waited.max(0.0) * 1000.0).round() as u64;
+        Phases { queue, store: u64::try_from(storing.as_millis()).unwrap_or(u64::MAX), ..executor }
+    }
+
+    async fn tell_owner(&self, simulation: &Simulation) {
+        metrics::counter!("csw_simulations_total", "status" => simulation.status.as_str()).increment(1);
+        if !simulation.notify_on_completion {
+            return;
+        }
+        if let Some(to) = self.app.address_of(simulation.owner).await {
+            self.app.mail(mail_of_end(&self.app.inner.config.public_url, to, simulation));
+        }
+    }
+}
+
+fn mail_of_end(public_url: &str, to: String, simulation: &Simulation) -> Mail {
+    let name = format!("{}/{}#{}", simulation.model_owner, simulation.model_title, simulation.number);
+    Mail {
+        to,
+        subject: format!("Your simulation {name} is finished: {}", simulation.status.as_str()),
+        body: format!(
+            "\"{}\" is finished: {public_url}/{}/{}/{}/\n",
+            simulation.title, simulation.model_owner, simulation.model_title, simulation.number
+        ),
+    }
+}
+
+fn rows(drafts: &[OutputDraft]) -> Vec<Output> {
+    let mut drafts: Vec<_> = drafts.iter().collect();
+    drafts.sort_by_key(|draft| (draft.kind, draft.position));
+    let mut rows = Vec::with_capacity(drafts.len());
+    for kind in [OutputKind::Renderable, OutputKind::Downloadable] {
+        let of_kind: Vec<_> = drafts.iter().filter(|draft| draft.kind == kind).collect();
+        let names = file_names(of_kind.iter().map(|draft| (draft.title.as_str(), draft.media_type)));
+        rows.extend(of_kind.into_iter().zip(names).map(|(draft, filename)| Output {
+            id: draft.id,
+            kind: draft.kind,
+            position: draft.position,
+            title: draft.title.clone(),
+            media_type: draft.media_type,
+            filename,
+            size: draft.size,
+            sha256: draft.sha256.clone(),
+        }));
+    }
+    rows
+}
+
+fn unavailable(run: RunId, error: &StoreError) -> ReportError {
+    ReportError::Unavailable { run, cause: error.to_string() }
+}
+
+#[async_trait]
+impl RunEvents for Reporter {
+    async fn log(&self, order: &RunOrder, text: Bytes) {
+        let mut reports = self.app.inner.reports.lock().await;
+        let pending = reports.entry(order.run).or_default();
+        pending.log.extend_from_slice(&text);
+        let full = pending.log.len() >= LOG_BATCH;
+        let plan = !pending.flush_planned;
+        pending.flush_planned = true;
+        drop(reports);
+        if full {
+            self.app.flush_log(LogOf::Run(order.run)).await;
+        } else if plan {
+            let (app, run) = (self.app.clone(), order.run);
+            tokio::spawn(async move {
+                tokio::time::sleep(LOG_DELAY).await;
+                app.flush_log(LogOf::Run(run)).await;
+            });
+        }
+    }
+
+    async fn output(&self, order: &RunOrder, output: OutputDraft) -> Result<(), ReportError> {
+        let since = std::time::Instant::now();
+        let key = object_key(&output.sha256);
+        let objects = &self.app.inner.ports.objects;
+        let stored = match &output.body {
+            OutputBody::Bytes(bytes) => objects.put(&key, bytes.clone()).await,
+            OutputBody::File(file) => objects.put_file(&key, file).await,
+        };
+        stored.map_err(|error: ObjectError| ReportError::Unavailable { run: order.run, cause: error.to_string() })?;
+        let mut reports = self.app.inner.reports.lock().await;
+        let pending = reports.entry(order.run).or_default();
+        pending.stored_since.get_or_insert(since);
+        let kept = OutputDraft { body: OutputBody::Bytes(Bytes::new()), ..output };
+        if !pending.outputs.iter().any(|other| (other.kind, other.position) == (kept.kind, kept.position)) {
+            pending.outputs.push(kept);
+        }
+        Ok(())
+    }
+
+    async fn ended(&self, order: &RunOrder, end: RunEnd) -> Result<(), ReportError> {
+        self.app.flush_log(LogOf::Run(order.run)).await;
+        let finished = self.finish(order, end).await;
+        if !matches!(finished, Err(ReportError::Unavailable { .. })) {
+            self.app.inner.reports.lock().await.remove(&order.run);
+            self.app.release(order.run);
+        }
+        finished
+    }
+}
+
+impl App {
+    /// Stores what a live run has written. A log that can't be stored now waits; it never fails the run.
+    pub(crate) async fn flush_log(&self, log: LogOf) {
+        let LogOf::Run(run) = log else { return };
+        let mut reports = self.inner.reports.lock().await;
+        let Some(pending) = reports.get_mut(&run) else { return };
+        pending.flush_planned = false;
+        if pending.log.is_empty() {
+            return;
+        }
+        let text = pending.log.split().freeze();
+        let known = pending.log_offset;
+        drop(reports);
+        let stored = self.append(log, known, text.clone()).await;
+        let mut reports = self.inner.reports.lock().await;
+        let Some(pending) = reports.get_mut(&run) else { return };
+        match stored {
+            Ok(offset) => pending.log_offset = Some(offset),
+            Err(error) => {
+                tracing::warn!(%run, %error, "a log waits to be stored");
+                let mut both = BytesMut::from(&text[..]);
+                both.extend_from_slice(&pending.log);
+                pending.log = both;
+            }
+        }
+    }
+
+    async fn append(&self, log: LogOf, known: Option<u64>, text: Bytes) -> Result<u64, StoreError> {
+        let offset = match known {
+            Some(offset) => offset,
+            None => self.store().log_length(log).await?,
+        };
+        let end = offset + text.len() as u64;
+        self.store().append_log(log, offset, text, self.now()).await?;
+        Ok(end)
+    }
+}
