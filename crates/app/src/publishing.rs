@@ -252,7 +252,7 @@ impl App {
     async fn enter(&self, build: &mut Build, stage: Stage, log: &ChannelLog) -> Result<(), Option<BuildError>> {
         build.stage = stage;
         log.write(&format!("== {}\n", stage.as_str()));
-        self.store().update_build(build).await.map_err(|error| stopped(stage, &AppError::from(error)))
+        Ok(self.store().update_build(build).await.map_err(|error| stopped(stage, &AppError::from(error)))?)
     }
 
     async fn build_and_test(
@@ -365,6 +365,6 @@ fn describe(source: &Source) -> String {
     }
 }
 
-fn stopped(stage: Stage, error: &AppError) -> Option<BuildError> {
-    Some(BuildError { stage, sentence: error.to_string() })
+fn stopped(stage: Stage, error: &AppError) -> BuildError {
+    BuildError { stage, sentence: error.to_string() }
 }

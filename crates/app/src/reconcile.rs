@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{App, error::AppResult};
 
 /// How often the comparison is made while this process has runs.
-const PERIOD: Duration = Duration::from_secs(60);
+const PERIOD: Duration = Duration::from_mins(1);
 
 /// The background work of an [`App`].
 pub struct Background {

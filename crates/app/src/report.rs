@@ -63,10 +63,8 @@ impl Reporter {
             && self.run.attempt < MAX_ATTEMPTS
         {
             let stored = self.app.store().requeue(order.run, order.lease, sentence, false).await;
-            return match stored.map_err(|error| unavailable(order.run, &error))? {
-                true => Ok(()),
-                false => Err(ReportError::Stale { run: order.run }),
-            };
+            let requeued = stored.map_err(|error| unavailable(order.run, &error))?;
+            return if requeued { Ok(()) } else { Err(ReportError::Stale { run: order.run }) };
         }
         match order.task {
             Task::Sim => self.finish_sim(order, end).await,
