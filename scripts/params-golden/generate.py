@@ -1,5 +1,6 @@
 """Asks ParamTools what it makes of random schemas and adjustments, and writes the answers down."""
 
+import argparse
 import collections
 import datetime
 import json
@@ -274,16 +275,86 @@ def group(seed, extend):
     return {"defaults": defaults, "index_rates": {str(k): v for k, v in rates.items()}, "requests": requests}
 
 
-def write(name, groups):
+def write(path, groups):
     groups = [g for g in groups if g["requests"]]
     kinds = collections.Counter("values" if "values" in r["result"] else "messages" for g in groups for r in g["requests"])
-    path = TARGET / name
     path.write_text("[\n" + ",\n".join(json.dumps(g, separators=(",", ":")) for g in groups) + "\n]\n")
     print(path.name, path.stat().st_size, dict(kinds))
 
 
-if __name__ == "__main__":
+def real_group(seed, defaults):
+    """Random adjustments of a schema that was not made up: values near the bounds, wrong types, wrong labels."""
+    maker = Maker(seed)
+    parameters = {name: data for name, data in defaults.items() if name != "schema"}
+    requests = []
+    for _ in range(40):
+        adjustment = {}
+        odd = maker.random.choice([0.0, 0.0, 0.2])
+        for name in maker.random.sample(sorted(parameters), min(len(parameters), 4)):
+            data = parameters[name]
+            kind, dims = data["type"], data.get("number_dims", 0)
+            vos = []
+            for vo in maker.random.sample(data["value"], 1):
+                vo = dict(vo)
+                if maker.chance(0.3) and "year" in vo:
+                    vo["year"] += maker.random.randint(-3, 8)
+                choices = data.get("validators", {}).get("choice", {}).get("choices")
+                current = vo["value"]
+                if maker.chance(odd):
+                    vo["value"] = maker.value(kind, dims, [2, 2], 1.0)
+                elif choices and dims == 0 and maker.chance(0.7):
+                    vo["value"] = maker.random.choice(choices)
+                elif kind == "float" and dims == 0 and isinstance(current, (int, float)):
+                    vo["value"] = current * maker.random.choice([-1, 0.5, 1.1, 10])
+                else:
+                    vo["value"] = maker.value(kind, dims, [2, 2])
+                if maker.chance(0.15):
+                    vo = {"value": vo["value"]}
+                vos.append(vo)
+            adjustment[name] = vos
+        if has_scalar_list({name: (d["type"], d.get("number_dims", 0)) for name, d in parameters.items()}, adjustment):
+            continue
+        result = answer(defaults, {}, adjustment, False)
+        if result is not None:
+            requests.append({"adjustment": adjustment, "ignore_warnings": False, "result": result})
+    return {"defaults": defaults, "index_rates": {}, "requests": requests}
+
+
+def real_groups(folder):
+    for path in sorted(pathlib.Path(folder).glob("*/inputs.*.json")):
+        inputs = json.loads(path.read_text())
+        for seed, defaults in enumerate([inputs["meta_parameters"], *inputs["model_parameters"].values()]):
+            if any(name != "schema" for name in defaults):
+                yield real_group(seed, defaults)
+
+
+def register_types_of_models(folder):
+    """Types that models registered themselves: any value passes."""
+    from marshmallow import fields
+    from paramtools.schema import ALLOWED_TYPES, register_custom_type
+
+    for path in pathlib.Path(folder).glob("*/inputs.*.json"):
+        inputs = json.loads(path.read_text())
+        for defaults in [inputs["meta_parameters"], *inputs["model_parameters"].values()]:
+            for member in defaults.get("schema", {}).get("additional_members", {}).values():
+                if member["type"] not in ALLOWED_TYPES:
+                    register_custom_type(member["type"], fields.Raw())
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--models", help="folder of real schemas to use instead of made-up ones; needs --out")
+    parser.add_argument("--out", help="file for the answers about real schemas, outside the repository")
+    arguments = parser.parse_args()
     warnings.simplefilter("ignore")
+    if arguments.models:
+        register_types_of_models(arguments.models)
+        write(pathlib.Path(arguments.out).resolve(), list(real_groups(arguments.models)))
+        return
     TARGET.mkdir(parents=True, exist_ok=True)
-    write("adjust.json", [group(seed, extend=False) for seed in range(75)])
-    write("extend.json", [group(seed, extend=True) for seed in range(1000, 1044)])
+    write(TARGET / "adjust.json", [group(seed, extend=False) for seed in range(75)])
+    write(TARGET / "extend.json", [group(seed, extend=True) for seed in range(1000, 1044)])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,7 +1,7 @@
 //! The two stages of checking an adjustment: types first, then, where all types are right,
 //! validators.
 
-use std::cmp::Ordering;
+use std::{borrow::Cow, cmp::Ordering};
 
 use indexmap::IndexMap;
 use serde_json::{Map, Value};
@@ -139,9 +139,9 @@ pub(crate) fn current_values(dump: &Dump, parameter: &Parameter) -> Vec<Vo> {
 /// Stage two: everything the validators look at.
 pub(crate) struct Checker<'a> {
     dump: &'a Dump,
-    /// Values that replace those of the dump.
-    data: &'a IndexMap<String, Vec<Vo>>,
     adjustment: &'a Adjustment,
+    /// The current values of the parameters that validators of the adjusted ones refer to.
+    current: IndexMap<&'a str, Cow<'a, [Vo]>>,
     extend: Option<(&'a str, &'a [Datum])>,
 }
 
@@ -152,13 +152,31 @@ struct Subject<'a> {
 }
 
 impl<'a> Checker<'a> {
+    /// `data` has values that replace those of the dump.
     pub(crate) fn new(
         dump: &'a Dump,
         data: &'a IndexMap<String, Vec<Vo>>,
         adjustment: &'a Adjustment,
         extend: Option<(&'a str, &'a [Datum])>,
     ) -> Self {
-        Self { dump, data, adjustment, extend }
+        let mut names = Vec::new();
+        for name in adjustment.keys() {
+            if let Some(parameter) = dump.get(name) {
+                referenced(name, &parameter.validators, &mut names);
+            }
+        }
+        let mut current = IndexMap::new();
+        for name in names {
+            if current.contains_key(name) {
+                continue;
+            }
+            if let Some(vos) = data.get(name) {
+                current.insert(name, Cow::Borrowed(vos.as_slice()));
+            } else if let Some(parameter) = dump.get(name) {
+                current.insert(name, Cow::Owned(current_values(dump, parameter)));
+            }
+        }
+        Self { dump, adjustment, current, extend }
     }
 
     /// Runs all validators over the adjustment.
@@ -229,38 +247,41 @@ impl<'a> Checker<'a> {
 
     /// The name of the parameter a bound refers to, empty for a literal, and the values it stands
     /// for.
-    fn limits<'b>(&self, name: &str, parameter: &Parameter, vo: &Vo, limit: &'b Value) -> (&'b str, Vec<Vo>) {
+    fn limits<'b>(
+        &self,
+        name: &str,
+        parameter: &Parameter,
+        vo: &Vo,
+        limit: &'b Value,
+    ) -> (&'b str, Vec<Cow<'_, Vo>>) {
         if let Some(other) = limit.as_str()
             && (other == "default" || self.dump.get(other).is_some())
         {
-            return (other, self.in_extend_order(self.related(other, name, vo)));
+            let related = self.in_extend_order(self.related(other, name, vo));
+            return (other, related.into_iter().map(Cow::Borrowed).collect());
         }
         let value = labels::literal(&parameter.kind, limit);
-        ("", vec![Vo { labels: IndexMap::new(), value }])
+        ("", vec![Cow::Owned(Vo { labels: IndexMap::new(), value })])
     }
 
     /// The values of another parameter that hold where `vo` does: those of the adjustment, else the
     /// current ones.
-    fn related(&self, other: &str, name: &str, vo: &Vo) -> Vec<Vo> {
+    fn related(&self, other: &str, name: &str, vo: &Vo) -> Vec<&Vo> {
         let held = match self.adjustment.get(other) {
-            Some(vos) => vos.clone(),
-            None => self.current(if other == "default" { name } else { other }),
+            Some(vos) => vos.as_slice(),
+            None => {
+                let name = if other == "default" { name } else { other };
+                self.current.get(name).map(AsRef::as_ref).unwrap_or_default()
+            }
         };
-        let holds = |candidate: &Vo| vo.labels.iter().all(|(label, value)| candidate.labels.get(label) == Some(value));
-        held.into_iter().filter(holds).collect()
+        let holds =
+            |candidate: &&Vo| vo.labels.iter().all(|(label, value)| candidate.labels.get(label) == Some(value));
+        held.iter().filter(holds).collect()
     }
 
-    fn current(&self, name: &str) -> Vec<Vo> {
-        match self.data.get(name) {
-            Some(vos) => vos.clone(),
-            None => self.dump.get(name).map(|parameter| current_values(self.dump, parameter)).unwrap_or_default(),
-        }
-    }
-
-    fn in_extend_order(&self, mut vos: Vec<Vo>) -> Vec<Vo> {
+    fn in_extend_order<'b>(&self, mut vos: Vec<&'b Vo>) -> Vec<&'b Vo> {
         if let Some((label, grid)) = self.extend {
-            let place = |vo: &Vo| vo.labels.get(label).map_or(usize::MAX, |value| labels::position(grid, value));
-            vos.sort_by_key(place);
+            vos.sort_by_cached_key(|vo| vo.labels.get(label).map_or(usize::MAX, |value| labels::position(grid, value)));
         }
         vos
     }
@@ -274,7 +295,7 @@ impl<'a> Checker<'a> {
         for other in self.related(&when.param, name, vo) {
             let Some(shape) = other.value.shape() else { continue };
             if shape.is_empty() {
-                let test = Test { other: &other, value: &other.value, place: String::new() };
+                let test = Test { other, value: &other.value, place: String::new() };
                 messages.extend(self.branch(name, parameter, vo, subject, subject, when, is, &test));
                 continue;
             }
@@ -293,7 +314,7 @@ impl<'a> Checker<'a> {
             let elements = other.value.leaves().into_iter().zip(subject.value.leaves());
             for (at, (theirs, ours)) in elements.enumerate() {
                 let place = format!("[index={}]", index_text(at, &shape));
-                let test = Test { other: &other, value: theirs, place };
+                let test = Test { other, value: theirs, place };
                 let element = Subject { labels: &no_labels, value: ours };
                 messages.extend(self.branch(name, parameter, vo, subject, &element, when, is, &test));
             }
@@ -333,6 +354,24 @@ impl<'a> Checker<'a> {
             ));
         }
         messages
+    }
+}
+
+/// The names of the parameters that validators of parameter `name` look at.
+fn referenced<'a>(name: &'a str, validators: &'a [Validator], names: &mut Vec<&'a str>) {
+    for validator in validators {
+        match validator {
+            Validator::Range(bound) | Validator::DateRange(bound) => {
+                let limits = [&bound.min, &bound.max].into_iter().flatten().filter_map(Value::as_str);
+                names.extend(limits.map(|limit| if limit == "default" { name } else { limit }));
+            }
+            Validator::When(when) => {
+                names.push(&when.param);
+                referenced(name, &when.then, names);
+                referenced(name, &when.otherwise, names);
+            }
+            Validator::Choice { .. } | Validator::Other(_) => {}
+        }
     }
 }
 
