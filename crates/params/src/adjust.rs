@@ -158,7 +158,7 @@ impl<'a> State<'a> {
         for vos in self.data.values_mut() {
             vos.sort_by_cached_key(|vo| {
                 let place = |(name, grid): &(&String, Vec<Datum>)| {
-                    vo.labels.get(*name).map(|value| labels::position(grid, value))
+                    vo.labels.get(name).map(|value| labels::position(grid, value))
                 };
                 grids.iter().map(place).collect::<Vec<_>>()
             });
@@ -186,9 +186,9 @@ fn update_one(current: &mut Vec<Vo>, added: usize, new: &Vo) -> usize {
     }
     // Labels that no current value has do not take part in the match.
     let in_use: Vec<_> =
-        new.labels.iter().filter(|(label, _)| current.iter().any(|vo| vo.labels.contains_key(*label))).collect();
+        new.labels.iter().filter(|(label, _)| current.iter().any(|vo| vo.labels.contains_key(label))).collect();
     let matches =
-        |vo: &Vo| !in_use.is_empty() && in_use.iter().all(|(label, value)| vo.labels.get(*label) == Some(*value));
+        |vo: &Vo| !in_use.is_empty() && in_use.iter().all(|(label, value)| vo.labels.get(label) == Some(*value));
     if !current.iter().any(&matches) {
         if is_delete(new) {
             return added;

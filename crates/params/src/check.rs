@@ -14,7 +14,7 @@ use crate::{
     report::Report,
     schema::ParamType,
     validator::{Bound, Condition, Level, Validator, When},
-    vo::{Vo, is_vo_list, label_text},
+    vo::{Labels, Vo, is_vo_list},
 };
 
 const SCHEMA: &str = "schema";
@@ -58,7 +58,7 @@ fn read_vos(
     let read_value = |raw: &Value| coerce::value(&parameter.kind, parameter.number_dims, raw, reading);
     let Some(list) = given.as_array().filter(|_| is_vo_list(given)) else {
         return match read_value(given) {
-            Ok(value) => vec![Vo { labels: IndexMap::new(), value }],
+            Ok(value) => vec![Vo { labels: Labels::default(), value }],
             Err(messages) => {
                 report.errors(name, messages);
                 Vec::new()
@@ -87,15 +87,9 @@ fn read_vos(
     vos
 }
 
-fn read_labels(
-    dump: &Dump,
-    name: &str,
-    members: &Map<String, Value>,
-    reading: Reading,
-    report: &mut Report,
-) -> IndexMap<String, Datum> {
+fn read_labels(dump: &Dump, name: &str, members: &Map<String, Value>, reading: Reading, report: &mut Report) -> Labels {
     let known = &dump.schema().labels;
-    let mut typed = IndexMap::new();
+    let mut typed = Labels::default();
     for (label_name, label) in known {
         if let Some(raw) = members.get(label_name) {
             match labels::read(label, raw, reading) {
@@ -147,7 +141,7 @@ pub(crate) struct Checker<'a> {
 
 /// The value under test: the whole value object, or one element of its array without labels.
 struct Subject<'a> {
-    labels: &'a IndexMap<String, Datum>,
+    labels: &'a Labels,
     value: &'a Datum,
 }
 
@@ -234,7 +228,7 @@ impl<'a> Checker<'a> {
                 if subject.value.any_in_order(&limit.value, wrong) {
                     messages.push(format!(
                         "{name}{} {} {sign} {} {other}{}",
-                        label_text(subject.labels),
+                        subject.labels.text(),
                         subject.value.str(),
                         limit.value.str(),
                         limit.label_text(),
@@ -247,13 +241,7 @@ impl<'a> Checker<'a> {
 
     /// The name of the parameter a bound refers to, empty for a literal, and the values it stands
     /// for.
-    fn limits<'b>(
-        &self,
-        name: &str,
-        parameter: &Parameter,
-        vo: &Vo,
-        limit: &'b Value,
-    ) -> (&'b str, Vec<Cow<'_, Vo>>) {
+    fn limits<'b>(&self, name: &str, parameter: &Parameter, vo: &Vo, limit: &'b Value) -> (&'b str, Vec<Cow<'_, Vo>>) {
         if let Some(other) = limit.as_str()
             && (other == "default" || self.dump.get(other).is_some())
         {
@@ -261,21 +249,19 @@ impl<'a> Checker<'a> {
             return (other, related.into_iter().map(Cow::Borrowed).collect());
         }
         let value = labels::literal(&parameter.kind, limit);
-        ("", vec![Cow::Owned(Vo { labels: IndexMap::new(), value })])
+        ("", vec![Cow::Owned(Vo { labels: Labels::default(), value })])
     }
 
     /// The values of another parameter that hold where `vo` does: those of the adjustment, else the
     /// current ones.
     fn related(&self, other: &str, name: &str, vo: &Vo) -> Vec<&Vo> {
-        let held = match self.adjustment.get(other) {
-            Some(vos) => vos.as_slice(),
-            None => {
-                let name = if other == "default" { name } else { other };
-                self.current.get(name).map(AsRef::as_ref).unwrap_or_default()
-            }
+        let held = if let Some(vos) = self.adjustment.get(other) {
+            vos.as_slice()
+        } else {
+            let name = if other == "default" { name } else { other };
+            self.current.get(name).map(AsRef::as_ref).unwrap_or_default()
         };
-        let holds =
-            |candidate: &&Vo| vo.labels.iter().all(|(label, value)| candidate.labels.get(label) == Some(value));
+        let holds = |candidate: &&Vo| vo.labels.iter().all(|(label, value)| candidate.labels.get(label) == Some(value));
         held.iter().filter(holds).collect()
     }
 
@@ -310,7 +296,7 @@ impl<'a> Checker<'a> {
                 }
                 None => continue,
             }
-            let no_labels = IndexMap::new();
+            let no_labels = Labels::default();
             let elements = other.value.leaves().into_iter().zip(subject.value.leaves());
             for (at, (theirs, ours)) in elements.enumerate() {
                 let place = format!("[index={}]", index_text(at, &shape));
@@ -349,7 +335,7 @@ impl<'a> Checker<'a> {
                 when.param,
                 test.other.label_text(),
                 is.text(),
-                label_text(whole.labels),
+                whole.labels.text(),
                 place = test.place,
             ));
         }

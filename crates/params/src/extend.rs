@@ -79,23 +79,22 @@ impl State<'_> {
         let Some(schema) = self.dump.schema().labels.get(*label) else { return Ok(Vec::new()) };
         let order = LabelOrder::of(schema);
         let current = self.data.get(name).map(Vec::as_slice).unwrap_or_default();
-        let mut starts: Vec<_> = current.iter().filter(|vo| vo.labels.contains_key(*label)).collect();
-        starts.sort_by(|a, b| order.compare(&a.labels[*label], &b.labels[*label]));
+        let mut starts: Vec<_> = current.iter().filter_map(|vo| Some((vo.labels.get(label)?, vo))).collect();
+        starts.sort_by(|(a, _), (b, _)| order.compare(a, b));
         let mut seen: Vec<&Vo> = Vec::new();
         let mut carried = Vec::new();
-        for start in starts {
+        for (at, start) in starts {
             if seen.contains(&start) {
                 continue;
             }
             seen.push(start);
-            let at = &start.labels[*label];
             let follows = |vo: &&Vo| {
-                vo.labels.get(*label).is_none_or(|other| order.compare(other, at) == Ordering::Greater)
+                vo.labels.get(label).is_none_or(|other| order.compare(other, at) == Ordering::Greater)
                     && agrees(vo, start, label)
             };
             let mut line: Vec<&Vo> = current.iter().filter(follows).collect();
             seen.extend(&line);
-            let defined: Vec<_> = line.iter().filter_map(|vo| vo.labels.get(*label)).collect();
+            let defined: Vec<_> = line.iter().filter_map(|vo| vo.labels.get(label)).collect();
             let mut missing: Vec<_> = grid.iter().filter(|value| !defined.contains(value)).cloned().collect();
             missing.sort_by(|a, b| order.compare(a, b));
             line.push(start);

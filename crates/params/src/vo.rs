@@ -64,33 +64,80 @@ pub(crate) fn is_vo_list(value: &Value) -> bool {
     value.as_array().is_some_and(|list| list.first().is_none_or(Value::is_object))
 }
 
+/// Typed label values. There are one to four of them, so looking through a list beats hashing.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Labels(Vec<(String, Datum)>);
+
+impl Labels {
+    pub(crate) fn get(&self, name: &str) -> Option<&Datum> {
+        self.iter().find(|(own, _)| *own == name).map(|(_, value)| value)
+    }
+
+    pub(crate) fn contains_key(&self, name: &str) -> bool {
+        self.get(name).is_some()
+    }
+
+    pub(crate) fn insert(&mut self, name: String, value: Datum) {
+        match self.0.iter_mut().find(|(own, _)| *own == name) {
+            Some((_, own)) => *own = value,
+            None => self.0.push((name, value)),
+        }
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &Datum)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value))
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// `[a=1, b=x]` with labels sorted by name, or nothing without labels.
+    pub(crate) fn text(&self) -> String {
+        if self.is_empty() {
+            return String::new();
+        }
+        let mut parts: Vec<_> = self.iter().collect();
+        parts.sort_by_key(|(name, _)| *name);
+        let parts: Vec<_> = parts.iter().map(|(name, value)| format!("{name}={}", value.str())).collect();
+        format!("[{}]", parts.join(", "))
+    }
+}
+
+impl FromIterator<(String, Datum)> for Labels {
+    fn from_iter<T: IntoIterator<Item = (String, Datum)>>(pairs: T) -> Self {
+        let mut labels = Self::default();
+        for (name, value) in pairs {
+            labels.insert(name, value);
+        }
+        labels
+    }
+}
+
+/// The order of labels does not count.
+impl PartialEq for Labels {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.len() == other.0.len() && self.iter().all(|(name, value)| other.get(name) == Some(value))
+    }
+}
+
 /// A value object after type conversion.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Vo {
-    pub(crate) labels: IndexMap<String, Datum>,
+    pub(crate) labels: Labels,
     pub(crate) value: Datum,
 }
 
 impl Vo {
     /// `[a=1, b=x]` with labels sorted by name, or nothing without labels.
     pub(crate) fn label_text(&self) -> String {
-        label_text(&self.labels)
+        self.labels.text()
     }
 
     pub(crate) fn to_value_object(&self) -> ValueObject {
         ValueObject {
-            labels: self.labels.iter().map(|(name, value)| (name.clone(), value.to_json())).collect(),
+            labels: self.labels.iter().map(|(name, value)| (name.to_owned(), value.to_json())).collect(),
             value: self.value.to_json(),
         }
     }
-}
-
-pub(crate) fn label_text(labels: &IndexMap<String, Datum>) -> String {
-    if labels.is_empty() {
-        return String::new();
-    }
-    let mut parts: Vec<_> = labels.iter().collect();
-    parts.sort_by(|a, b| a.0.cmp(b.0));
-    let parts: Vec<_> = parts.iter().map(|(name, value)| format!("{name}={}", value.str())).collect();
-    format!("[{}]", parts.join(", "))
 }
