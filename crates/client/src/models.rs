@@ -1,0 +1,53 @@
+//! Looking at models, and changing what their publisher decides.
+
+use serde_json::Value;
+
+use crate::{
+    client::Client,
+    error::ClientResult,
+    types::{InputsSchema, Model, ModelDetails, Page, Version},
+};
+
+impl Client {
+    /// Every model that the caller may see.
+    pub async fn models(&self) -> ClientResult<Vec<Model>> {
+        self.get("/publish/api/").await
+    }
+
+    /// A page of the caller's own models.
+    pub async fn own_models(&self, page: u32) -> ClientResult<Page<Model>> {
+        self.find("/api/v1/models", &[("page", page)]).await
+    }
+
+    /// One model; `name` is `OWNER/TITLE`.
+    pub async fn model(&self, name: &str) -> ClientResult<Model> {
+        self.get(&format!("/publish/api/{name}/detail/")).await
+    }
+
+    /// Makes a model of the caller's, without a version yet.
+    pub async fn create_model(&self, details: &ModelDetails) -> ClientResult<Model> {
+        self.post("/publish/api/", details).await
+    }
+
+    /// Changes what the publisher decides.
+    pub async fn update_model(&self, name: &str, details: &ModelDetails) -> ClientResult<Model> {
+        self.put(&format!("/publish/api/{name}/detail/"), details).await
+    }
+
+    /// The versions of a model, newest first.
+    pub async fn versions(&self, name: &str) -> ClientResult<Vec<Version>> {
+        self.get(&format!("/publish/api/{name}/versions/")).await
+    }
+
+    /// Makes a version live: a pointer moves, nothing is built.
+    pub async fn promote(&self, name: &str, version: &str) -> ClientResult<Value> {
+        self.post(&format!("/publish/api/{name}/versions/{version}/promote/"), &Value::Object(serde_json::Map::new()))
+            .await
+    }
+
+    /// The input schema for some values of the meta parameters; `{}` for the defaults.
+    pub async fn schema(&self, name: &str, meta_parameters: &Value) -> ClientResult<InputsSchema> {
+        let body = serde_json::json!({ "meta_parameters": meta_parameters });
+        self.post(&format!("/{name}/api/v1/inputs/"), &body).await
+    }
+}

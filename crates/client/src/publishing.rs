@@ -1,0 +1,74 @@
+//! Builds: starting one, following it, stopping it.
+
+use std::path::Path;
+
+use reqwest::{Body, Method, header, multipart};
+use serde_json::json;
+use tokio_util::io::ReaderStream;
+
+use crate::{
+    client::{Client, broken},
+    error::{ClientError, ClientResult},
+    types::Build,
+};
+
+/// What to build a version from.
+#[derive(Debug, Clone, Copy)]
+pub enum Upload<'a> {
+    /// A repository that the server fetches.
+    Repository {
+        /// Its URL; empty takes the model's own.
+        url: &'a str,
+        /// Branch, tag or commit; empty takes the default branch.
+        reference: &'a str,
+    },
+    /// A tar of the source on this machine.
+    Archive {
+        /// Where it is.
+        tar: &'a Path,
+        /// The commit its files are of; empty where they are of none.
+        commit: &'a str,
+    },
+}
+
+impl Client {
+    /// Begins a build; the version it makes becomes live.
+    pub async fn build(&self, name: &str, upload: Upload<'_>) -> ClientResult<Build> {
+        let path = format!("/publish/api/{name}/builds/");
+        match upload {
+            Upload::Repository { url, reference } => {
+                self.post(&path, &json!({ "repo_url": url, "repo_tag": reference })).await
+            }
+            Upload::Archive { tar, commit } => {
+                let file_error = |cause| ClientError::File { path: tar.display().to_string(), cause };
+                let file = tokio::fs::File::open(tar).await.map_err(file_error)?;
+                let length = file.metadata().await.map_err(file_error)?.len();
+                let body = Body::wrap_stream(ReaderStream::with_capacity(file, 1 << 16));
+                let part = multipart::Part::stream_with_length(body, length)
+                    .file_name("source.tar")
+                    .mime_str("application/x-tar")
+                    .map_err(|error| broken(&path, &error))?;
+                let form = multipart::Form::new().text("commit", commit.to_owned()).part("archive", part);
+                self.json(self.request(Method::POST, &path).multipart(form)).await
+            }
+        }
+    }
+
+    /// How a build stands.
+    pub async fn build_state(&self, name: &str, build: &str) -> ClientResult<Build> {
+        self.get(&format!("/publish/api/{name}/builds/{build}/")).await
+    }
+
+    /// Text of a build's log from `offset` on.
+    pub async fn build_log(&self, name: &str, build: &str, offset: u64) -> ClientResult<String> {
+        self.log_text(&format!("/publish/api/{name}/builds/{build}/log/"), offset).await
+    }
+
+    /// Text of any log from `offset` on; empty where there is no more.
+    pub(crate) async fn log_text(&self, path: &str, offset: u64) -> ClientResult<String> {
+        let request = self.request(Method::GET, path).query(&[("offset", offset)]).header(header::ACCEPT, "text/plain");
+        let response = self.send(request).await?;
+        let bytes = response.bytes().await.map_err(|error| broken(path, &error))?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+}

@@ -1,0 +1,16 @@
+//! The JSON of the API, as a client sees it.
+
+mod model;
+mod page;
+mod simulation;
+mod token;
+
+pub use self::{
+    model::{Build, Model, ModelDetails, Version},
+    page::Page,
+    simulation::{
+        Detail, Inputs, InputsSchema, MiniSimulation, Output, OutputReference, OutputReferences, Outputs,
+        ReferenceList, RemoteOutputs, Simulation,
+    },
+    token::{NewToken, Token},
+};
