@@ -83,7 +83,7 @@ impl Client {
             path: url.path().to_owned(),
             status,
             sentence: sentence_of(&body, &text),
-            body,
+            body: Box::new(body),
             retry_after,
         })
     }

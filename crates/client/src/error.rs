@@ -32,7 +32,7 @@ pub enum ClientError {
         /// Its reasons, in a line.
         sentence: String,
         /// Its answer, where it was JSON.
-        body: Value,
+        body: Box<Value>,
         /// Seconds after which the same request may succeed.
         retry_after: Option<u64>,
     },
