@@ -1,5 +1,6 @@
 """Computes the taxes of all households under current law and under the reform."""
 
+from copy import deepcopy
 from dataclasses import dataclass
 
 import pandas as pd
@@ -22,7 +23,7 @@ class Comparison:
 def compare(reform, first_year, years, sample, group_by):
     """Compare a checked reform, in Tax-Calculator's own format, with current law."""
     changed = taxcalc.Policy()
-    changed.adjust(reform, print_warnings=False)
+    changed.adjust(deepcopy(reform), print_warnings=False)
     data = households(sample)
     law, new = (
         taxcalc.Calculator(

@@ -12,7 +12,7 @@ SAMPLES = {"1 %": 100, "2 %": 50, "5 %": 20, "20 %": 5, "100 %": 1}
 
 @lru_cache(maxsize=1)
 def households(sample):
-    """Take every so-manieth household in order of income, so that each income group keeps its share."""
+    """Take every nth household in order of income, so that each income group keeps its share."""
     survey = pd.read_csv(Path(taxcalc.__path__[0]) / "cps.csv.gz")
     step = SAMPLES[sample]
     if step == 1:

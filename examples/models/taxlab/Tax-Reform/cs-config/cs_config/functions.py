@@ -42,7 +42,7 @@ def run_model(meta_param_dict, adjustment):
     reform, _ = parameters.reform_of(adjustment.get("Policy") or {}, year)
     options = parameters.Report(array_first=True)
     options.adjust(adjustment.get("Report") or {})
-    years = min(options.years, parameters.LAST_YEAR - year + 1)
+    years = min(int(options.years), parameters.LAST_YEAR - year + 1)
     group_by = parameters.GROUPS[options.groups]
     comparison = taxreform.compare(reform, year, years, options.sample, group_by)
     law = parameters.policy_dump(year)

@@ -63,7 +63,7 @@ def year_of(meta_param_dict):
     """Read the first year from whatever the platform sends."""
     meta = MetaParameters()
     meta.adjust(meta_param_dict or {})
-    return meta.year
+    return int(meta.year)
 
 
 def meta_dump(year):
@@ -131,7 +131,7 @@ def check_reform(reform):
     if unknown:
         return {"schema": [f"Unknown field: {name}" for name in unknown]}, {}
     policy = taxcalc.Policy()
-    policy.adjust(reform, print_warnings=False, raise_errors=False)
+    policy.adjust(copy.deepcopy(reform), print_warnings=False, raise_errors=False)
     return _as_text(policy.errors), _as_text(policy.warnings)
 
 
