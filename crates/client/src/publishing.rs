@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use bytes::Bytes;
 use reqwest::{Body, Method, header, multipart};
 use serde_json::json;
 use tokio_util::io::ReaderStream;
@@ -9,7 +10,7 @@ use tokio_util::io::ReaderStream;
 use crate::{
     client::{Client, broken},
     error::{ClientError, ClientResult},
-    types::Build,
+    types::{Build, Page},
 };
 
 /// What to build a version from.
@@ -59,16 +60,20 @@ impl Client {
         self.get(&format!("/publish/api/{name}/builds/{build}/")).await
     }
 
-    /// Text of a build's log from `offset` on.
-    pub async fn build_log(&self, name: &str, build: &str, offset: u64) -> ClientResult<String> {
+    /// The builds of a model, newest first.
+    pub async fn builds(&self, name: &str) -> ClientResult<Page<Build>> {
+        self.get(&format!("/publish/api/{name}/builds/")).await
+    }
+
+    /// Text of a build's log from byte `offset` on.
+    pub async fn build_log(&self, name: &str, build: &str, offset: u64) -> ClientResult<Bytes> {
         self.log_text(&format!("/publish/api/{name}/builds/{build}/log/"), offset).await
     }
 
-    /// Text of any log from `offset` on; empty where there is no more.
-    pub(crate) async fn log_text(&self, path: &str, offset: u64) -> ClientResult<String> {
+    /// Text of any log from byte `offset` on; empty where there is no more.
+    pub(crate) async fn log_text(&self, path: &str, offset: u64) -> ClientResult<Bytes> {
         let request = self.request(Method::GET, path).query(&[("offset", offset)]).header(header::ACCEPT, "text/plain");
         let response = self.send(request).await?;
-        let bytes = response.bytes().await.map_err(|error| broken(path, &error))?;
-        Ok(String::from_utf8_lossy(&bytes).into_owned())
+        response.bytes().await.map_err(|error| broken(path, &error))
     }
 }

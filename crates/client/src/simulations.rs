@@ -2,6 +2,7 @@
 
 use std::{path::Path, time::Duration};
 
+use bytes::Bytes;
 use futures::TryStreamExt;
 use reqwest::Method;
 use serde::Serialize;
@@ -138,8 +139,8 @@ impl Client {
         self.send(self.request(Method::PUT, &path(name, number, "access/")).json(&body)).await.map(drop)
     }
 
-    /// Text of the run's log from `offset` on.
-    pub async fn log(&self, name: &str, number: u32, offset: u64) -> ClientResult<String> {
+    /// Text of the run's log from byte `offset` on.
+    pub async fn log(&self, name: &str, number: u32, offset: u64) -> ClientResult<Bytes> {
         self.log_text(&path(name, number, "log/"), offset).await
     }
 

@@ -14,7 +14,17 @@ struct Issued {
     token: String,
 }
 
+#[derive(Deserialize)]
+struct Status {
+    username: Option<String>,
+}
+
 impl Client {
+    /// The name of the account whose token this client has, if it is good for one.
+    pub async fn own_name(&self) -> ClientResult<Option<String>> {
+        Ok(self.get::<Status>("/users/status/").await?.username)
+    }
+
     /// A token for a name and password, as clients of 1.6 ask for it.
     pub async fn log_in(&self, name: &str, password: &str) -> ClientResult<String> {
         let body = json!({ "username": name, "password": password });

@@ -99,13 +99,13 @@ pub(crate) fn helper_command(helper: &Path, request: &Request, passed: &[PassedF
 
 fn check(confinement: &Confinement, program: &Path, passed: &[PassedFd]) -> Result<(), SandboxError> {
     let invalid = |text: String| Err(SandboxError::Invalid(text));
-    let paths = confinement.read_only.iter().chain(&confinement.writable);
-    for path in paths.map(PathBuf::as_path).chain([confinement.working_dir.as_path(), program]) {
+    let shown: Vec<&Path> = confinement.read_only.iter().chain(&confinement.writable).map(PathBuf::as_path).collect();
+    if shown.contains(&Path::new("/")) {
+        return invalid("the root folder cannot be shown as a whole".into());
+    }
+    for path in shown.into_iter().chain([confinement.working_dir.as_path(), program]) {
         if !path.is_absolute() || path.components().any(|part| part.as_os_str() == "..") {
             return invalid(format!("the path `{}` must be absolute and without `..`", path.display()));
-        }
-        if path == Path::new("/") && path != confinement.working_dir {
-            return invalid("the root folder cannot be shown as a whole".into());
         }
     }
     if confinement.users.first == 0 || confinement.users.count < 2 {

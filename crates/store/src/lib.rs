@@ -1,1 +1,24 @@
-//! Placeholder.
+//! The database and object storage of Compute Studio: the [`csw_core::ports::Store`] on SQLite and PostgreSQL, and
+//! [`csw_core::ports::ObjectStorage`] on a folder.
+//!
+//! One text of SQL serves both databases, for both know `$1`, `RETURNING` and `ON CONFLICT`; columns are texts, integers
+//! and floats only: identifiers are UUIDs as text, times are microseconds since 1970, JSON is text, flags are 0 or 1.
+//! On SQLite one connection writes and several read; on PostgreSQL a pool does both, and `NOTIFY` tells other processes.
+//!
+//! This crate decides nothing on who may do what. Start reading at [`SqlStore`], then `finishing` (how runs end).
+
+mod accounts;
+mod connect;
+mod finishing;
+mod listing;
+mod migrate;
+mod models;
+mod objects;
+mod queue;
+mod rows;
+mod sharing;
+mod simulations;
+mod sql;
+
+pub use connect::SqlStore;
+pub use objects::FolderObjects;

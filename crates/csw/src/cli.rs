@@ -1,0 +1,334 @@
+//! The command line, as clap reads it.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use csw_core::access::AccountRole;
+
+use crate::failure::EXIT_CODES;
+
+/// Compute Studio: publish computational models, run them from a form or an API, keep every result.
+#[derive(Debug, Parser)]
+#[command(name = "csw", version, after_help = EXIT_CODES, propagate_version = true, disable_help_subcommand = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+
+    /// Print results as JSON, one document a line; words about them go to stderr
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+
+    /// Configuration file; by default csw/config.toml in the user's configuration folder
+    #[arg(long, global = true, env = "CSW_CONFIG", value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Serve a site: pages, API, queue and runs, in one process
+    Up(Up),
+    /// Accounts of a site, on its own machine, also while it is up
+    Accounts {
+        #[command(subcommand)]
+        verb: Accounts,
+    },
+    /// Models: publish a version, look at them, promote, roll back
+    Models {
+        /// The model
+        #[arg(short = 'n', long = "name", global = true, value_name = "OWNER/TITLE")]
+        name: Option<String>,
+        #[command(flatten)]
+        server: Server,
+        #[command(subcommand)]
+        verb: Models,
+    },
+    /// Simulations: run a model, follow a run, fetch its outputs
+    Sims {
+        /// The model
+        #[arg(short = 'n', long = "name", global = true, value_name = "OWNER/TITLE")]
+        name: Option<String>,
+        #[command(flatten)]
+        server: Server,
+        #[command(subcommand)]
+        verb: Sims,
+    },
+    /// Check a model as publishing does, in your own working tree, without a server
+    Check(Check),
+    /// Say what this machine has of what runs and builds need, and what each absence costs
+    Doctor,
+    /// Copy a site, also while it is up
+    Backup {
+        #[command(flatten)]
+        place: Place,
+        /// Folder for the copy; it must not exist, or be empty
+        #[arg(long, value_name = "DIR")]
+        to: PathBuf,
+    },
+    /// Make a data folder from a backup, and prove that nothing is missing
+    Restore {
+        /// The backup
+        #[arg(long, value_name = "DIR")]
+        from: PathBuf,
+        #[command(flatten)]
+        place: Place,
+    },
+}
+
+/// The site's folder and database.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Place {
+    /// Data folder [default: ./data]
+    #[arg(long, env = "CSW_DATA", value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+
+    /// Database: a path for SQLite, or a postgres:// URL [default: csw.db in the data folder]
+    #[arg(long, env = "CSW_DATABASE", value_name = "PATH_OR_URL", hide_env_values = true)]
+    pub(crate) database: Option<String>,
+}
+
+/// The server to ask.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Server {
+    /// Address of the server [default: http://127.0.0.1:8080]
+    #[arg(long, env = "CS_URL", global = true, value_name = "URL")]
+    pub(crate) url: Option<String>,
+
+    /// Token to ask with
+    #[arg(long, env = "CS_API_TOKEN", global = true, value_name = "TOKEN", hide_env_values = true)]
+    pub(crate) token: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Up {
+    #[command(flatten)]
+    pub(crate) place: Place,
+
+    /// Where to listen; port 0 takes a free one [default: 127.0.0.1:8080]
+    #[arg(long, env = "CSW_LISTEN", value_name = "ADDR:PORT")]
+    pub(crate) listen: Option<String>,
+
+    /// Where browsers find the site, if not where it listens
+    #[arg(long, env = "CSW_PUBLIC_URL", value_name = "URL")]
+    pub(crate) public_url: Option<String>,
+
+    /// Cache of downloaded packages, which several sites may share [default: cache in the data folder]
+    #[arg(long, env = "CSW_CACHE", value_name = "DIR")]
+    pub(crate) cache: Option<PathBuf>,
+
+    /// Let models be published from paths and file:// URLs of this machine
+    #[arg(long, env = "CSW_ALLOW_LOCAL_REPOSITORIES")]
+    pub(crate) allow_local_repositories: bool,
+
+    /// Seconds that runs get to finish when the server is asked to stop; the others go back to the queue
+    #[arg(long, default_value_t = 30, value_name = "SECONDS")]
+    pub(crate) grace: u32,
+
+    /// Form of the log on stderr [default: text on a terminal, json elsewhere]
+    #[arg(long, value_enum, value_name = "FORM")]
+    pub(crate) log: Option<LogForm>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogForm {
+    /// Lines for people
+    Text,
+    /// A JSON object a line
+    Json,
+}
+
+/// The site-wide roles, as words of the command line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RoleWord {
+    /// Runs models, publishes their own
+    Member,
+    /// Also approves and promotes the models of others
+    Maintainer,
+    /// May do everything
+    Admin,
+}
+
+impl From<RoleWord> for AccountRole {
+    fn from(word: RoleWord) -> Self {
+        match word {
+            RoleWord::Member => Self::Member,
+            RoleWord::Maintainer => Self::Maintainer,
+            RoleWord::Admin => Self::Admin,
+        }
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Accounts {
+    /// Make an account with a token, which is shown once
+    Create {
+        /// Its name
+        name: String,
+        /// What it may do on the whole site
+        #[arg(long, value_enum, default_value = "member")]
+        role: RoleWord,
+        /// Its address for mail
+        #[arg(long, default_value = "")]
+        email: String,
+        /// Read its password from stdin; without one it can only use tokens
+        #[arg(long)]
+        password_stdin: bool,
+        /// What to call the token
+        #[arg(long, default_value = "csw", value_name = "NAME")]
+        token_name: String,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// List the accounts
+    List {
+        #[command(flatten)]
+        place: Place,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Models {
+    /// Build a version and make it live; makes the model first if it is new
+    Publish {
+        /// A folder on this machine, whose files are uploaded, or a URL that the server fetches
+        #[arg(long, value_name = "PATH_OR_URL")]
+        repo: String,
+        /// Branch, tag or commit
+        #[arg(long, value_name = "REF")]
+        tag: Option<String>,
+    },
+    /// List the models
+    List,
+    /// Show one model
+    Show,
+    /// List the versions of a model
+    Versions,
+    /// Make a version live, an older one too; takes no time
+    Promote {
+        /// Its identifier, digest or commit, or the beginning of one
+        version: String,
+    },
+    /// Show the log of a build
+    Logs {
+        /// The build; the newest by default
+        build: Option<String>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Sims {
+    /// Run a model
+    Create(CreateSim),
+    /// Show a simulation
+    Show {
+        /// Its number
+        number: u32,
+    },
+    /// List your simulations
+    List {
+        /// Only those with this text in their title
+        #[arg(long)]
+        search: Option<String>,
+        /// Only those with this status
+        #[arg(long)]
+        status: Option<String>,
+        /// Part of the list
+        #[arg(long, default_value_t = 1)]
+        page: u32,
+    },
+    /// Show the log of its run
+    Log {
+        /// Its number
+        number: u32,
+        /// Go on until the run is over
+        #[arg(short, long)]
+        follow: bool,
+    },
+    /// Stop it
+    Cancel {
+        /// Its number
+        number: u32,
+    },
+    /// List its outputs
+    Outputs {
+        /// Its number
+        number: u32,
+    },
+    /// Save its outputs as files
+    Download {
+        /// Its number
+        number: u32,
+        /// Folder for the files
+        #[arg(long, value_name = "DIR", default_value = ".")]
+        to: PathBuf,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CreateSim {
+    /// JSON file with `meta_parameters` and `adjustment`; - reads stdin
+    #[arg(long, value_name = "FILE")]
+    pub(crate) inputs: Option<PathBuf>,
+    /// Values of meta parameters, as JSON
+    #[arg(long, value_name = "JSON")]
+    pub(crate) meta_parameters: Option<String>,
+    /// Changed parameters by section, as JSON
+    #[arg(long, value_name = "JSON")]
+    pub(crate) adjustment: Option<String>,
+    /// Title
+    #[arg(long)]
+    pub(crate) title: Option<String>,
+    /// Let everybody see it
+    #[arg(long)]
+    pub(crate) public: bool,
+    /// Run again, though an earlier result could answer
+    #[arg(long)]
+    pub(crate) fresh: bool,
+    /// Wait for its end; the exit code is 1 unless it succeeds
+    #[arg(short, long)]
+    pub(crate) wait: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Check {
+    /// The model's folder, with `cs-config` in it
+    #[arg(value_name = "PATH", default_value = ".")]
+    pub(crate) path: PathBuf,
+    /// The model's name; by default the names of the folder and the one above
+    #[arg(short = 'n', long = "name", value_name = "OWNER/TITLE")]
+    pub(crate) name: Option<String>,
+    /// Resolve packages as they were at this date
+    #[arg(long, value_name = "DATE")]
+    pub(crate) as_of: Option<String>,
+    /// Where environments are kept between checks [default: csw-check in the user's cache folder]
+    #[arg(long, env = "CSW_CHECK_CACHE", value_name = "DIR")]
+    pub(crate) cache: Option<PathBuf>,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_documented_forms_are_read() {
+        let forms: &[&[&str]] = &[
+            &["csw", "up", "--data", "d", "--listen", "127.0.0.1:0", "--json"],
+            &["csw", "accounts", "create", "ann", "--role", "admin", "--data", "d", "--json"],
+            &["csw", "models", "-n", "ann/Null", "publish", "--repo", ".", "--tag", "v1"],
+            &["csw", "models", "publish", "-n", "ann/Null", "--repo", "https://example.org/r"],
+            &["csw", "sims", "-n", "ann/Null", "create", "--adjustment", "{}", "--wait", "--json"],
+            &["csw", "check", "."],
+            &["csw", "backup", "--data", "d", "--to", "b"],
+            &["csw", "restore", "--from", "b", "--data", "d"],
+        ];
+        for form in forms {
+            assert!(Cli::try_parse_from(*form).is_ok(), "{form:?}");
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! `csw check`: the publishing pipeline on the author's own folder, without a server and without leaving a trace in it.
+
+use std::path::Path;
+
+use csw_app::{CheckReport, Conformance};
+use csw_core::{
+    names::{ModelName, ModelTitle},
+    ports::{BuildError, BuildLog, BuildOptions, Source},
+    run::Limits,
+};
+use jiff::{Timestamp, civil::Date, tz::TimeZone};
+use serde_json::{Value, json};
+
+use crate::{
+    ambient::{SystemClock, SystemRandomness},
+    cli::Check,
+    failure::{Failure, Outcome},
+    output::Printer,
+    settings::Settings,
+    tools, wiring,
+};
+
+/// Seconds that each function may take.
+const DEADLINE: u32 = 3600;
+
+/// A build's log, for the person who waits for it.
+struct Shown(Printer);
+
+impl BuildLog for Shown {
+    fn write(&self, text: &str) {
+        // A reader who went away does not stop the check.
+        let _ = self.0.stream(text);
+    }
+}
+
+pub(crate) async fn run(settings: &Settings, options: &Check, printer: Printer) -> Outcome {
+    let path = options.path.canonicalize().map_err(|error| Failure::file(&options.path, &error))?;
+    let model = match &options.name {
+        Some(name) => name.parse().map_err(|error| Failure::usage(format!("{error}"), "write OWNER/TITLE"))?,
+        None => name_of(&path),
+    };
+    let as_of = options.as_of.as_deref().map(date).transpose()?;
+    let cache = options.cache.clone().unwrap_or_else(|| tools::cache_folder().join("csw-check"));
+    let bench = wiring::workbench(settings, &cache).await?;
+    let randomness = SystemRandomness::new();
+    let conformance = Conformance { executor: &*bench.executor, clock: &SystemClock, randomness: &randomness };
+    let capacity = bench.executor.capacity();
+    let limits = Limits { cpus: capacity.cpus, memory_bytes: capacity.memory_bytes, deadline_seconds: DEADLINE };
+    let source = Source::Folder(path.clone());
+    let verdict = conformance
+        .check(&*bench.publisher, &model, &source, &BuildOptions { as_of }, limits, &Shown(printer))
+        .await;
+    bench.executor.shut_down(0).await;
+    answer(&model, &path, verdict, printer)
+}
+
+fn answer(model: &ModelName, path: &Path, verdict: Result<CheckReport, BuildError>, printer: Printer) -> Outcome {
+    match verdict {
+        Ok(report) => {
+            let value = json!({
+                "ok": true,
+                "model": model.to_string(),
+                "path": path,
+                "version": report.version,
+                "strategy": report.strategy.as_str(),
+                "tests": report.tests,
+                "facts": report.facts,
+            });
+            printer.result(&value, || praise(model, &report))
+        }
+        Err(error) => {
+            let value = json!({
+                "ok": false,
+                "model": model.to_string(),
+                "path": path,
+                "stage": error.stage.as_str(),
+                "message": error.sentence,
+            });
+            printer.result(&value, String::new)?;
+            Err(Failure::failed(
+                format!("{model} can't be published: it fails in stage {}: {}", error.stage.as_str(), error.sentence),
+                "docs/authors.md tells what each stage asks of a model",
+            ))
+        }
+    }
+}
+
+fn praise(model: &ModelName, report: &CheckReport) -> String {
+    let mut lines = vec![format!("\n{model} {} can be published.", report.version)];
+    if let Some(tests) = &report.tests {
+        lines.push(tests.summary.clone());
+    }
+    for key in ["conformance_warnings", "warnings"] {
+        for warning in report.facts.get(key).and_then(Value::as_array).into_iter().flatten() {
+            lines.push(format!("warning: {}", warning.as_str().map_or_else(|| warning.to_string(), str::to_owned)));
+        }
+    }
+    lines.join("\n")
+}
+
+/// `OWNER/TITLE` from the last two folders of a path.
+fn name_of(path: &Path) -> ModelName {
+    let words: Vec<String> = path.components().map(|part| part.as_os_str().to_string_lossy().into_owned()).collect();
+    let word = |from_end: usize| words.len().checked_sub(from_end).and_then(|at| words.get(at));
+    let own = |title: &ModelTitle| format!("local/{title}").parse();
+    let title = word(1).and_then(|word| ModelTitle::cleaned(word).ok());
+    let named = title.and_then(|title| {
+        let owned = word(2).and_then(|owner| format!("{owner}/{title}").parse().ok());
+        owned.or_else(|| own(&title).ok())
+    });
+    named.unwrap_or_else(|| ModelName {
+        owner: csw_core::names::AccountName::from_stored("local".to_owned()),
+        title: ModelTitle::cleaned("model").unwrap_or_else(|_| unreachable!("`model` is a title")),
+    })
+}
+
+fn date(text: &str) -> Outcome<Timestamp> {
+    let day = text.parse::<Date>().ok().and_then(|day| day.to_zoned(TimeZone::UTC).ok()).map(|day| day.timestamp());
+    text.parse::<Timestamp>()
+        .ok()
+        .or(day)
+        .ok_or_else(|| Failure::usage(format!("`{text}` is no date"), "write 2024-05-31, or 2024-05-31T12:00:00Z"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folders_name_the_model() {
+        assert_eq!(name_of(Path::new("/x/finlab/Mortgage")).to_string(), "finlab/Mortgage");
+        assert_eq!(name_of(Path::new("/x/publish/My model")).to_string(), "local/My-model");
+        assert_eq!(name_of(Path::new("/")).to_string(), "local/model");
+    }
+
+    #[test]
+    fn dates_are_days_or_instants() {
+        assert_eq!(date("2024-05-31").unwrap().to_string(), "2024-05-31T00:00:00Z");
+        assert_eq!(date("2024-05-31T12:00:00Z").unwrap().to_string(), "2024-05-31T12:00:00Z");
+        assert!(date("yesterday").is_err());
+    }
+}

@@ -1,0 +1,54 @@
+//! `csw models promote`
+
+use csw_client::{Client, Version};
+
+use crate::{
+    failure::{Code, Failure, Outcome},
+    output::Printer,
+};
+
+pub(crate) async fn run(client: &Client, name: &str, wanted: &str, printer: Printer) -> Outcome {
+    let versions = client.versions(name).await?;
+    let version = choose(&versions, wanted)
+        .map_err(|sentence| Failure::new(Code::Refused, sentence, format!("see `csw models -n {name} versions`")))?;
+    let answer = client.promote(name, &version.id).await?;
+    printer.result(&answer, || format!("{name}: version {} is live", version.version))
+}
+
+/// The one version that `wanted` names.
+fn choose<'a>(versions: &'a [Version], wanted: &str) -> Result<&'a Version, String> {
+    let exact = versions.iter().find(|version| version.id == wanted || version.digest == wanted);
+    if let Some(version) = exact {
+        return Ok(version);
+    }
+    let mut found = versions.iter().filter(|version| {
+        version.version == wanted
+            || (wanted.len() >= 4
+                && [&version.id, &version.digest, &version.commit].into_iter().any(|name| name.starts_with(wanted)))
+    });
+    match (found.next(), found.next()) {
+        (Some(version), None) => Ok(version),
+        (Some(_), Some(_)) => Err(format!("`{wanted}` is the name of more than one version")),
+        (None, _) => Err(format!("no version is called `{wanted}`")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_is_named_by_any_beginning_that_is_enough() {
+        let version = |id: &str, reported: &str, commit: &str| -> Version {
+            serde_json::from_value(serde_json::json!({
+                "id": id, "version": reported, "digest": format!("d{id}"), "commit": commit, "state": "retired",
+            }))
+            .unwrap()
+        };
+        let versions = [version("aaaa1111", "1.0", "c0ffee1"), version("aaaa2222", "1.0", "c0ffee2")];
+        assert_eq!(choose(&versions, "aaaa2").unwrap().id, "aaaa2222");
+        assert_eq!(choose(&versions, "c0ffee1").unwrap().id, "aaaa1111");
+        assert!(choose(&versions, "1.0").unwrap_err().contains("more than one"));
+        assert!(choose(&versions, "a").unwrap_err().contains("no version"));
+    }
+}

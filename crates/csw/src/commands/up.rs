@@ -1,0 +1,196 @@
+//! `csw up`: the whole site in one process, until it is asked to stop.
+
+use std::{
+    fs::{self, File, TryLockError},
+    io::{IsTerminal, Write},
+    net::SocketAddr,
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    path::Path,
+    time::Duration,
+};
+
+use serde_json::json;
+use tokio::{net::TcpListener, signal::unix::SignalKind};
+use tokio_util::sync::CancellationToken;
+use tracing_subscriber::{EnvFilter, layer::SubscriberExt, util::SubscriberInitExt};
+
+use crate::{
+    cli::{LogForm, Up},
+    failure::{Failure, Outcome},
+    output::Printer,
+    settings::{LISTEN, Settings},
+    wiring,
+};
+
+/// Connections that are still open when every run is over get so long.
+const LAST_ANSWERS: Duration = Duration::from_secs(3);
+
+/// What to do first, for whoever starts a site.
+const FIRST_LOGIN: &str = "first-login.txt";
+
+pub(crate) async fn run(settings: &Settings, options: &Up, printer: Printer) -> Outcome {
+    start_log(options.log)?;
+    let data = settings.data(&options.place);
+    let data = make_folder(&data)?;
+    let _only = lock(&data)?;
+    let listener = listen(settings, options).await?;
+    let address = listener.local_addr().map_err(|error| Failure::local(error.to_string(), "try another port"))?;
+    let public_url = options
+        .public_url
+        .clone()
+        .or_else(|| settings.public_url.clone())
+        .map_or_else(|| local_url(address), |url| url.trim_end_matches('/').to_owned());
+    let site = wiring::site(settings, options, &data, public_url.clone()).await?;
+    let background = site.app.start().await;
+    let stop = stop_signal()?;
+    let stopping = stop.clone();
+    let service = site.router.into_make_service_with_connect_info::<SocketAddr>();
+    let server = tokio::spawn(async move {
+        axum::serve(listener, service).with_graceful_shutdown(async move { stopping.cancelled().await }).await
+    });
+    tracing::info!(url = %public_url, %address, data = %data.display(), "serving");
+    let accounts = site.app.ports().store.accounts(csw_core::page::PageRequest { number: 1, size: 1 }).await?;
+    if accounts.total == 0 {
+        explain_first_login(&data, &public_url, printer)?;
+    }
+    let ready = json!({
+        "url": public_url,
+        "listen": address.to_string(),
+        "data": data,
+        "database": site.database,
+        "pid": std::process::id(),
+        "version": env!("CARGO_PKG_VERSION"),
+    });
+    printer.result(&ready, || format!("Serving {public_url} from {}; Ctrl-C stops it.", data.display()))?;
+    stop.cancelled().await;
+    tracing::info!(grace_seconds = options.grace, "stopping: live runs may finish, the others go back to the queue");
+    background.shut_down(options.grace).await;
+    if tokio::time::timeout(LAST_ANSWERS, server).await.is_err() {
+        tracing::info!("some connections were still open");
+    }
+    tracing::info!("stopped");
+    Ok(())
+}
+
+fn start_log(form: Option<LogForm>) -> Outcome {
+    let filter = EnvFilter::try_from_env("CSW_LOG")
+        .or_else(|_| EnvFilter::try_new("info,sqlx=warn,hyper=warn"))
+        .map_err(|error| Failure::usage(error.to_string(), "write CSW_LOG=info"))?;
+    let form = form.unwrap_or(if std::io::stderr().is_terminal() { LogForm::Text } else { LogForm::Json });
+    let registry = tracing_subscriber::registry().with(filter);
+    let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let started = match form {
+        LogForm::Text => registry.with(layer.with_target(false)).try_init(),
+        LogForm::Json => registry.with(layer.json().flatten_event(true)).try_init(),
+    };
+    started.map_err(|error| Failure::local(error.to_string(), "start only one server in a process"))
+}
+
+fn make_folder(data: &Path) -> Outcome<std::path::PathBuf> {
+    // Other users of the machine have no business here.
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o711)
+        .create(data)
+        .map_err(|error| Failure::file(data, &error))?;
+    data.canonicalize().map_err(|error| Failure::file(data, &error))
+}
+
+/// Two servers on one folder would both give runs back to the queue that the other one has.
+fn lock(data: &Path) -> Outcome<File> {
+    let path = data.join("csw.lock");
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .mode(0o600)
+        .open(&path)
+        .map_err(|error| Failure::file(&path, &error))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(Failure::local(
+            format!("another server uses {}", data.display()),
+            "stop it, or choose another folder with `--data`",
+        )),
+        Err(TryLockError::Error(error)) => Err(Failure::file(&path, &error)),
+    }
+}
+
+async fn listen(settings: &Settings, options: &Up) -> Outcome<TcpListener> {
+    let wanted = options.listen.as_deref().or(settings.listen.as_deref()).unwrap_or(LISTEN);
+    TcpListener::bind(wanted).await.map_err(|error| {
+        Failure::local(format!("can't listen at {wanted}: {error}"), "choose another with `--listen ADDR:PORT`; port 0 is a free one")
+    })
+}
+
+fn local_url(address: SocketAddr) -> String {
+    if address.ip().is_unspecified() {
+        return format!("http://127.0.0.1:{}", address.port());
+    }
+    format!("http://{address}")
+}
+
+/// Cancelled by the first SIGTERM or SIGINT. The second ends the process at once.
+fn stop_signal() -> Outcome<CancellationToken> {
+    let signals = [SignalKind::terminate(), SignalKind::interrupt()].map(tokio::signal::unix::signal);
+    let [Ok(mut terminate), Ok(mut interrupt)] = signals else {
+        return Err(Failure::local("signals can't be handled", "raise the limit of open files"));
+    };
+    let stop = CancellationToken::new();
+    let asked = stop.clone();
+    tokio::spawn(async move {
+        let mut times = 0;
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            times += 1;
+            if times > 1 {
+                tracing::warn!("asked to stop again: ending at once; the next start gives the runs back to the queue");
+                std::process::exit(130);
+            }
+            asked.cancel();
+        }
+    });
+    Ok(stop)
+}
+
+fn explain_first_login(data: &Path, url: &str, printer: Printer) -> Outcome {
+    let place = data.display();
+    let text = format!(
+        "This site has no accounts yet. At this machine, make the first one:\n\n    \
+         echo PASSWORD | csw accounts create NAME --role admin --password-stdin --data {place}\n\n\
+         It prints a token for the API and for `csw`. Log in with name and password at {url}/users/login/\n"
+    );
+    printer.note(&text);
+    let path = data.join(FIRST_LOGIN);
+    let mut file = File::options()
+        .create(true)
+        .truncate(true)
+        .write(true)
+        .mode(0o600)
+        .open(&path)
+        .map_err(|error| Failure::file(&path, &error))?;
+    file.write_all(text.as_bytes()).map_err(|error| Failure::file(&path, &error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_folder_has_one_server() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = lock(folder.path()).unwrap();
+        assert!(lock(folder.path()).unwrap_err().to_string().contains("another server"));
+        drop(first);
+        assert!(lock(folder.path()).is_ok());
+    }
+
+    #[test]
+    fn the_url_of_all_addresses_is_one_that_works() {
+        assert_eq!(local_url("0.0.0.0:80".parse().unwrap()), "http://127.0.0.1:80");
+        assert_eq!(local_url("[::1]:80".parse().unwrap()), "http://[::1]:80");
+    }
+}

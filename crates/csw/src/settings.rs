@@ -1,0 +1,197 @@
+//! Settings: a flag wins over its environment variable, which wins over the configuration file, which wins over the
+//! default. Clap reads the first two; this module reads the file.
+
+use std::path::{Path, PathBuf};
+
+use csw_app::Config;
+use serde::Deserialize;
+
+use crate::{
+    cli::{Place, Server},
+    failure::{Failure, Outcome},
+};
+
+/// Where the server listens unless told otherwise.
+pub(crate) const LISTEN: &str = "127.0.0.1:8080";
+
+/// What the configuration file may say. A key it does not know is an error, so that a typing mistake is noticed.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Settings {
+    /// Server that clients ask.
+    pub(crate) url: Option<String>,
+    /// Token that clients ask with.
+    pub(crate) token: Option<String>,
+    /// Data folder of `csw up`.
+    pub(crate) data: Option<PathBuf>,
+    /// Database: a path, or a `postgres://` URL.
+    pub(crate) database: Option<String>,
+    /// `ADDRESS:PORT` of `csw up`.
+    pub(crate) listen: Option<String>,
+    /// Where browsers find the site.
+    pub(crate) public_url: Option<String>,
+    /// Whether a proxy that is trusted sets `X-Forwarded-For`.
+    pub(crate) trust_forwarded: bool,
+    /// Cache of downloaded packages.
+    pub(crate) cache: Option<PathBuf>,
+    /// Mail.
+    pub(crate) mail: MailSettings,
+    /// Who may do what, how often.
+    pub(crate) site: SiteSettings,
+    /// What models may use of this machine.
+    pub(crate) machine: MachineSettings,
+    /// How versions are built.
+    pub(crate) build: BuildSettings,
+}
+
+/// `[mail]`
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct MailSettings {
+    /// Sender.
+    pub(crate) from: Option<String>,
+    /// URL of a mail server; without one, mail goes into files.
+    pub(crate) smtp: Option<String>,
+}
+
+/// `[site]`
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct SiteSettings {
+    open_registration: Option<bool>,
+    approval_required: Option<bool>,
+    schema_computations_per_minute: Option<u32>,
+    submissions_per_minute: Option<u32>,
+    pending_runs_per_account: Option<u64>,
+    logins_per_minute: Option<u32>,
+    session_days: Option<i64>,
+    cpu_hour_dollars: Option<f64>,
+    gigabyte_hour_dollars: Option<f64>,
+}
+
+/// `[machine]`
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct MachineSettings {
+    /// CPUs that runs share; all of them by default.
+    pub(crate) cpus: Option<f64>,
+    /// Gigabytes that runs share; three quarters of the machine's by default.
+    pub(crate) memory_gigabytes: Option<f64>,
+    /// Runs at once.
+    pub(crate) runs: Option<u32>,
+    /// Gigabytes that parked interpreters may hold.
+    pub(crate) zygote_gigabytes: Option<f64>,
+}
+
+/// `[build]`
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct BuildSettings {
+    /// Python that models get unless they ask for another.
+    pub(crate) python: Option<String>,
+    /// Whether `file://` URLs and paths may be published from.
+    pub(crate) allow_local_repositories: bool,
+    /// Whether `install.sh` reaches the network by itself.
+    pub(crate) install_network: bool,
+    /// Whether models' own tests reach the network.
+    pub(crate) test_network: bool,
+}
+
+impl Settings {
+    /// Reads the file at `given`, or the one in the user's configuration folder if there is one.
+    pub(crate) fn read(given: Option<&Path>) -> Outcome<Self> {
+        let path = match (given, home_file()) {
+            (Some(path), _) => path.to_owned(),
+            (None, Some(path)) if path.exists() => path,
+            (None, _) => return Ok(Self::default()),
+        };
+        let text = std::fs::read_to_string(&path).map_err(|error| Failure::file(&path, &error))?;
+        Self::parse(&text).map_err(|sentence| {
+            Failure::usage(format!("{}: {sentence}", path.display()), "docs/operators.md lists every key")
+        })
+    }
+
+    fn parse(text: &str) -> Result<Self, String> {
+        toml::from_str(text).map_err(|error| error.to_string().trim_end().to_owned())
+    }
+
+    /// The data folder.
+    pub(crate) fn data(&self, place: &Place) -> PathBuf {
+        place.data.clone().or_else(|| self.data.clone()).unwrap_or_else(|| PathBuf::from("data"))
+    }
+
+    /// The database of a data folder.
+    pub(crate) fn database(&self, place: &Place) -> Option<String> {
+        place.database.clone().or_else(|| self.database.clone())
+    }
+
+    /// A client of the server that was named.
+    pub(crate) fn client(&self, server: &Server) -> Outcome<csw_client::Client> {
+        let url = server.url.clone().or_else(|| self.url.clone()).unwrap_or_else(|| format!("http://{LISTEN}"));
+        let token = server.token.clone().or_else(|| self.token.clone()).or_else(token_file);
+        Ok(csw_client::Client::new(&url, token.as_deref())?)
+    }
+
+    /// What the use cases are told.
+    pub(crate) fn site(&self, public_url: String) -> Config {
+        let mut config = Config { public_url, ..Config::default() };
+        let site = &self.site;
+        set(&mut config.open_registration, site.open_registration);
+        set(&mut config.approval_required, site.approval_required);
+        set(&mut config.schema_computations_per_minute, site.schema_computations_per_minute);
+        set(&mut config.submissions_per_minute, site.submissions_per_minute);
+        set(&mut config.pending_runs_per_account, site.pending_runs_per_account);
+        set(&mut config.logins_per_minute, site.logins_per_minute);
+        set(&mut config.session_days, site.session_days);
+        set(&mut config.prices.cpu_hour, site.cpu_hour_dollars);
+        set(&mut config.prices.gigabyte_hour, site.gigabyte_hour_dollars);
+        config
+    }
+}
+
+fn set<T: Copy>(value: &mut T, given: Option<T>) {
+    if let Some(given) = given {
+        *value = given;
+    }
+}
+
+fn home() -> Option<PathBuf> {
+    std::env::var_os("HOME").filter(|home| !home.is_empty()).map(PathBuf::from)
+}
+
+fn home_file() -> Option<PathBuf> {
+    let folder = std::env::var_os("XDG_CONFIG_HOME")
+        .filter(|folder| !folder.is_empty())
+        .map(PathBuf::from)
+        .or_else(|| home().map(|home| home.join(".config")))?;
+    Some(folder.join("csw").join("config.toml"))
+}
+
+/// The file in which Compute Studio's Python client keeps its token.
+fn token_file() -> Option<String> {
+    let text = std::fs::read_to_string(home()?.join(".cs-api-token")).ok()?;
+    let token = text.trim();
+    (!token.is_empty()).then(|| token.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_typing_mistake_is_noticed() {
+        assert!(Settings::parse("lisen = '127.0.0.1:1'").unwrap_err().contains("lisen"));
+        assert!(Settings::parse("[site]\nopen = true").is_err());
+    }
+
+    #[test]
+    fn flags_win_over_the_file() {
+        let settings = Settings::parse("data = '/a'\ndatabase = 'x.db'\n[site]\nopen_registration = false").unwrap();
+        let place = Place { data: Some(PathBuf::from("/b")), database: None };
+        assert_eq!(settings.data(&place), Path::new("/b"));
+        assert_eq!(settings.database(&place).as_deref(), Some("x.db"));
+        let config = settings.site("http://h".to_owned());
+        assert!(!config.open_registration);
+        assert_eq!(config.logins_per_minute, Config::default().logins_per_minute);
+    }
+}

@@ -1,0 +1,114 @@
+//! The ports of commands that touch nothing but the database: they have no models to run or build, and refuse to.
+
+use std::{path::Path, sync::Arc};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use csw_core::{
+    ids::{RunId, VersionId},
+    model::Stage,
+    names::ModelName,
+    ports::{
+        BuildError, BuildLog, BuildOptions, Built, Capacity, Checkout, Executor, ExecutorError, Mail, MailError,
+        Mailer, ObjectError, ObjectStorage, Publisher, RunEvents, Source, TestReport, Zygotes,
+    },
+    run::RunOrder,
+};
+use futures::stream::BoxStream;
+
+const WHY: &str = "this command only touches the database";
+
+/// Refuses everything.
+pub(crate) struct Unplugged;
+
+fn no_build() -> BuildError {
+    BuildError { stage: Stage::Fetch, sentence: WHY.to_owned() }
+}
+
+fn no_object(key: &str) -> ObjectError {
+    ObjectError::Unavailable { key: key.to_owned(), cause: WHY.to_owned() }
+}
+
+#[async_trait]
+impl Executor for Unplugged {
+    async fn start(&self, _: RunOrder, _: Arc<dyn RunEvents>) -> Result<(), ExecutorError> {
+        Err(ExecutorError::Unavailable { cause: WHY.to_owned() })
+    }
+
+    async fn cancel(&self, _: RunId) {}
+
+    async fn live(&self) -> Vec<RunId> {
+        Vec::new()
+    }
+
+    async fn warm(&self, _: RunOrder) {}
+
+    async fn evict(&self, _: VersionId) {}
+
+    fn capacity(&self) -> Capacity {
+        Capacity { cpus: 0.0, memory_bytes: 0, runs: 0 }
+    }
+
+    fn zygotes(&self) -> Zygotes {
+        Zygotes::default()
+    }
+
+    async fn shut_down(&self, _: u32) {}
+}
+
+#[async_trait]
+impl Publisher for Unplugged {
+    async fn fetch(&self, _: &Source, _: &dyn BuildLog) -> Result<Checkout, BuildError> {
+        Err(no_build())
+    }
+
+    async fn build(
+        &self,
+        _: &ModelName,
+        _: &Checkout,
+        _: &BuildOptions,
+        _: &dyn BuildLog,
+    ) -> Result<Built, BuildError> {
+        Err(no_build())
+    }
+
+    async fn test(&self, _: &ModelName, _: &Checkout, _: &Built, _: &dyn BuildLog) -> Result<TestReport, BuildError> {
+        Err(no_build())
+    }
+
+    async fn discard(&self, _: Checkout) {}
+}
+
+#[async_trait]
+impl ObjectStorage for Unplugged {
+    async fn put(&self, key: &str, _: Bytes) -> Result<(), ObjectError> {
+        Err(no_object(key))
+    }
+
+    async fn put_file(&self, key: &str, _: &Path) -> Result<(), ObjectError> {
+        Err(no_object(key))
+    }
+
+    async fn size(&self, key: &str) -> Result<Option<u64>, ObjectError> {
+        Err(no_object(key))
+    }
+
+    async fn get(
+        &self,
+        key: &str,
+        _: Option<std::ops::Range<u64>>,
+    ) -> Result<BoxStream<'static, Result<Bytes, ObjectError>>, ObjectError> {
+        Err(no_object(key))
+    }
+
+    async fn delete(&self, key: &str) -> Result<(), ObjectError> {
+        Err(no_object(key))
+    }
+}
+
+#[async_trait]
+impl Mailer for Unplugged {
+    async fn send(&self, mail: &Mail) -> Result<(), MailError> {
+        Err(MailError { to: mail.to.clone(), cause: WHY.to_owned() })
+    }
+}

@@ -1,0 +1,238 @@
+//! The composition root: the one place that knows which adapters stand behind the ports.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use axum::Router;
+use csw_app::{App, Config, Ports};
+use csw_core::ports::{Executor, Mailer, Publisher};
+use csw_publish::{PublishConfig, UvPublisher};
+use csw_runtime::{LocalConfig, LocalExecutor};
+use csw_sandbox::{LayerSet, cgroup::Manager};
+use csw_store::{FolderObjects, SqlStore, open_postgres, open_sqlite};
+use csw_web::{WebOptions, WebState};
+
+use crate::{
+    ambient::{SystemClock, SystemRandomness},
+    cli::{Place, Up},
+    failure::{Failure, Outcome},
+    mail::Post,
+    settings::Settings,
+    tools,
+    unplugged::Unplugged,
+};
+
+/// Connections to PostgreSQL.
+const CONNECTIONS: u32 = 10;
+
+/// Sender of mail, where the operator names none.
+const SENDER: &str = "Compute Studio <no-reply@localhost>";
+
+const GIGABYTE: f64 = 1e9;
+
+/// Which database.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Database {
+    /// A file.
+    Sqlite(PathBuf),
+    /// A server's.
+    Postgres(String),
+}
+
+impl Database {
+    /// What flags and settings say; a file in the data folder otherwise.
+    pub(crate) fn choose(settings: &Settings, place: &Place) -> Self {
+        match settings.database(place) {
+            Some(url) if url.starts_with("postgres://") || url.starts_with("postgresql://") => Self::Postgres(url),
+            Some(path) => Self::Sqlite(PathBuf::from(path)),
+            None => Self::Sqlite(settings.data(place).join("csw.db")),
+        }
+    }
+
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Sqlite(_) => "sqlite",
+            Self::Postgres(_) => "postgres",
+        }
+    }
+}
+
+/// Opens a database, made where it is missing.
+async fn open(database: &Database) -> Outcome<SqlStore> {
+    Ok(match database {
+        Database::Sqlite(path) => {
+            if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+                std::fs::create_dir_all(folder).map_err(|error| Failure::file(folder, &error))?;
+            }
+            let store = open_sqlite(path).await?;
+            private(path)?;
+            store
+        }
+        Database::Postgres(url) => open_postgres(url, CONNECTIONS).await?,
+    })
+}
+
+/// Opens a database that has to be there.
+pub(crate) async fn open_existing(database: &Database) -> Outcome<SqlStore> {
+    if let Database::Sqlite(path) = database
+        && !path.exists()
+    {
+        return Err(Failure::local(
+            format!("there is no database at {}", path.display()),
+            "name the site's folder with `--data`, or its database with `--database`",
+        ));
+    }
+    open(database).await
+}
+
+/// Hashes of secrets are in it: nobody else on the machine may read it.
+fn private(path: &Path) -> Outcome {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).map_err(|error| Failure::file(path, &error))
+}
+
+/// The use cases of commands that touch nothing but the database.
+pub(crate) async fn database_only(settings: &Settings, place: &Place) -> Outcome<App> {
+    let store = open(&Database::choose(settings, place)).await?;
+    let ports = Ports {
+        store: Arc::new(store),
+        objects: Arc::new(Unplugged),
+        executor: Arc::new(Unplugged),
+        publisher: Arc::new(Unplugged),
+        mailer: Arc::new(Unplugged),
+        clock: Arc::new(SystemClock),
+        randomness: Arc::new(SystemRandomness::new()),
+    };
+    Ok(App::new(ports, Config::default()))
+}
+
+/// What builds and runs models.
+pub(crate) struct Workbench {
+    pub(crate) publisher: Arc<dyn Publisher>,
+    pub(crate) executor: Arc<dyn Executor>,
+}
+
+/// Builder and executor over a folder of environments.
+pub(crate) async fn workbench(settings: &Settings, data: &Path) -> Outcome<Workbench> {
+    std::fs::create_dir_all(data).map_err(|error| Failure::file(data, &error))?;
+    let data = data.canonicalize().map_err(|error| Failure::file(data, &error))?;
+    bench(settings, &data, settings.cache.clone(), settings.build.allow_local_repositories).await
+}
+
+async fn bench(settings: &Settings, data: &Path, cache: Option<PathBuf>, local: bool) -> Outcome<Workbench> {
+    let helper = tools::own_program()?;
+    let cgroups = Manager::detect(&std::process::id().to_string());
+    let layers = layers(&helper, &cgroups)?;
+    let mut publish = PublishConfig::new(data.to_owned(), helper.clone());
+    publish.layers = layers;
+    publish.allow_local_repositories = local;
+    publish.install_network = settings.build.install_network;
+    publish.test_network = settings.build.test_network;
+    if let Some(uv) = tools::find("uv") {
+        publish.uv = uv;
+    }
+    if let Some(python) = &settings.build.python {
+        publish.python.clone_from(python);
+    }
+    if let Some(cache) = cache {
+        std::fs::create_dir_all(&cache).map_err(|error| Failure::file(&cache, &error))?;
+        publish.cache = cache.canonicalize().map_err(|error| Failure::file(&cache, &error))?;
+    }
+    let mut local = LocalConfig::new(data.to_owned(), helper);
+    local.layers = layers;
+    local.cgroups = Some(cgroups);
+    let machine = &settings.machine;
+    if let Some(cpus) = machine.cpus {
+        local.capacity.cpus = cpus;
+    }
+    if let Some(gigabytes) = machine.memory_gigabytes {
+        local.capacity.memory_bytes = bytes(gigabytes);
+        local.zygote_memory_bytes = local.capacity.memory_bytes / 4;
+    }
+    if let Some(gigabytes) = machine.zygote_gigabytes {
+        local.zygote_memory_bytes = bytes(gigabytes);
+    }
+    if let Some(runs) = machine.runs {
+        local.capacity.runs = runs;
+    }
+    let executor = LocalExecutor::new(local)
+        .await
+        .map_err(|error| Failure::local(error.to_string(), "`csw doctor` says what this machine lacks"))?;
+    Ok(Workbench { publisher: Arc::new(UvPublisher::new(publish)), executor: Arc::new(executor) })
+}
+
+/// The layers of the sandbox that this machine has; a missing one is told, never silently skipped.
+fn layers(helper: &Path, cgroups: &Manager) -> Outcome<LayerSet> {
+    use csw_sandbox::doctor::State;
+    let report = csw_sandbox::doctor::report(helper, cgroups)
+        .map_err(|error| Failure::local(error.to_string(), "`csw doctor` says what this machine lacks"))?;
+    for layer in report.layers.iter().filter(|layer| layer.state != State::Present) {
+        tracing::warn!(
+            layer = %layer.name,
+            state = ?layer.state,
+            detail = %layer.detail,
+            cost = %layer.cost_of_absence,
+            "the sandbox lacks a layer"
+        );
+    }
+    Ok(report.usable)
+}
+
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an operator's number of gigabytes")]
+fn bytes(gigabytes: f64) -> u64 {
+    (gigabytes.max(0.0) * GIGABYTE) as u64
+}
+
+/// A whole site, ready to start.
+pub(crate) struct Site {
+    pub(crate) app: App,
+    pub(crate) router: Router,
+    /// Which kind of database it stands on.
+    pub(crate) database: &'static str,
+}
+
+/// The site of a data folder.
+pub(crate) async fn site(settings: &Settings, options: &Up, data: &Path, public_url: String) -> Outcome<Site> {
+    let place = Place { data: Some(data.to_owned()), database: options.place.database.clone() };
+    let database = Database::choose(settings, &place);
+    let store = open(&database).await?;
+    let objects = FolderObjects::open(data.join("objects"))
+        .await
+        .map_err(|error| Failure::local(error.to_string(), "is the disk full, or the folder another user's?"))?;
+    let cache = options.cache.clone().or_else(|| settings.cache.clone());
+    let local = options.allow_local_repositories || settings.build.allow_local_repositories;
+    let bench = bench(settings, data, cache, local).await?;
+    let secure_cookies = public_url.starts_with("https://");
+    let ports = Ports {
+        store: Arc::new(store),
+        objects: Arc::new(objects),
+        executor: bench.executor,
+        publisher: bench.publisher,
+        mailer: mailer(settings, data)?,
+        clock: Arc::new(SystemClock),
+        randomness: Arc::new(SystemRandomness::new()),
+    };
+    let app = App::new(ports, settings.site(public_url));
+    let prometheus = metrics_exporter_prometheus::PrometheusBuilder::new()
+        .install_recorder()
+        .map_err(|error| Failure::local(error.to_string(), "start only one server in a process"))?;
+    let web = WebOptions {
+        secure_cookies,
+        trust_forwarded: settings.trust_forwarded,
+        metrics: Arc::new(move || prometheus.render()),
+        uploads: data.join("uploads"),
+        ..WebOptions::default()
+    };
+    let router = csw_web::router(WebState::new(app.clone(), web));
+    Ok(Site { app, router, database: database.kind() })
+}
+
+fn mailer(settings: &Settings, data: &Path) -> Outcome<Arc<dyn Mailer>> {
+    let from = settings.mail.from.as_deref().unwrap_or(SENDER);
+    Ok(Arc::new(match &settings.mail.smtp {
+        Some(url) => Post::to_smtp(from, url)?,
+        None => Post::to_folder(from, data.join("mail"))?,
+    }))
+}

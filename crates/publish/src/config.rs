@@ -1,0 +1,66 @@
+//! What an operator decides about publishing.
+
+use std::path::PathBuf;
+
+use csw_sandbox::LayerSet;
+
+/// Settings of [`crate::UvPublisher`].
+#[derive(Debug, Clone)]
+pub struct PublishConfig {
+    /// Where `envs`, `code`, `checkouts` and `work` are.
+    pub data: PathBuf,
+    /// The program whose `exec-sandbox` puts the sandbox in place.
+    pub helper: PathBuf,
+    /// Layers that this machine has; each one named here must work.
+    pub layers: LayerSet,
+    /// First of 262,144 user ids that only builds use, where the server is root.
+    pub first_user: u32,
+    /// uv.
+    pub uv: PathBuf,
+    /// git.
+    pub git: PathBuf,
+    /// Version of Python that models get unless they ask for another, such as `3.11`.
+    pub python: String,
+    /// Cache of downloads from the package index; only our own uv writes it.
+    pub cache: PathBuf,
+    /// Whether `file://` URLs and paths may be published from.
+    pub allow_local_repositories: bool,
+    /// Whether `install.sh` itself reaches the network; installing packages does not need it.
+    pub install_network: bool,
+    /// Whether a model's own tests reach the network.
+    pub test_network: bool,
+    /// Seconds for each git command.
+    pub fetch_seconds: u64,
+    /// Seconds for each step of a build.
+    pub build_seconds: u64,
+    /// Seconds for the tests.
+    pub test_seconds: u64,
+    /// Bytes that a model's source may have.
+    pub source_bytes: u64,
+    /// Files and folders that a model's source may have.
+    pub source_entries: u64,
+}
+
+impl PublishConfig {
+    /// Defaults below one data folder; `helper` is the program with `exec-sandbox`.
+    pub fn new(data: PathBuf, helper: PathBuf) -> Self {
+        Self {
+            cache: data.join("cache").join("uv"),
+            data,
+            helper,
+            layers: LayerSet::default(),
+            first_user: 600_000,
+            uv: PathBuf::from("uv"),
+            git: PathBuf::from("git"),
+            python: "3.11".to_owned(),
+            allow_local_repositories: false,
+            install_network: false,
+            test_network: false,
+            fetch_seconds: 300,
+            build_seconds: 1800,
+            test_seconds: 1200,
+            source_bytes: 4 << 30,
+            source_entries: 200_000,
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! The first stage: source of any kind becomes a folder of plain files with a pinned commit.
+
+use std::{
+    fs,
+    os::unix::ffi::OsStrExt,
+    path::{Path, PathBuf},
+};
+
+use csw_core::ports::publisher::{Checkout, Source};
+use jiff::Timestamp;
+
+use crate::{
+    archive, background,
+    config::PublishConfig,
+    failure::Failure,
+    git::Git,
+    layout,
+    mask::{Log, mask},
+    repository::RepositoryUrl,
+    tree,
+};
+
+/// The folder of the files, inside one that is the checkout's own.
+const FILES: &str = "source";
+
+/// Fetches, checks that it is a model, and says what it is.
+pub(crate) async fn fetch(config: &PublishConfig, source: &Source, log: &Log<'_>) -> Result<Checkout, Failure> {
+    let own = config.data.join("checkouts").join(uuid::Uuid::now_v7().to_string());
+    fs::create_dir_all(&own).map_err(Failure::at("Making the folder", &own))?;
+    let folder = own.join(FILES);
+    let fetched = match source {
+        Source::Git { url, reference } => from_git(config, url, reference.trim(), &folder, log).await,
+        Source::Archive { file, commit } => from_archive(config, file, commit, &folder, log).await,
+        Source::Folder(path) => from_folder(config, path, &folder, log).await,
+    };
+    let checked = fetched.and_then(|checkout| layout::check(&checkout.folder).map(|()| checkout));
+    match checked {
+        Ok(checkout) => {
+            log.line(&format!("Source at {}", checkout.commit));
+            Ok(checkout)
+        }
+        Err(failure) => {
+            // The failure is what matters; leftovers are swept later.
+            let _ = background(move || tree::remove(&own)).await;
+            Err(failure)
+        }
+    }
+}
+
+/// Removes the folder of a checkout, if it is one.
+pub(crate) fn discard(config: &PublishConfig, checkout: &Checkout) {
+    let place = config.data.join("checkouts");
+    let own = checkout.folder.ancestors().find(|path| path.parent() == Some(&place));
+    if let Some(own) = own
+        && let Err(error) = tree::remove(own)
+    {
+        tracing::warn!(folder = %own.display(), %error, "a checkout could not be removed");
+    }
+}
+
+fn room(config: &PublishConfig) -> tree::Room {
+    tree::Room { bytes: config.source_bytes, entries: config.source_entries }
+}
+
+fn tell_refused(names: &[String], log: &Log<'_>) {
+    for name in names {
+        log.line(&format!("Left out `{name}`: a link that leads nowhere or out of the repository, or no file"));
+    }
+}
+
+async fn from_git(
+    config: &PublishConfig,
+    url: &str,
+    reference: &str,
+    folder: &Path,
+    log: &Log<'_>,
+) -> Result<Checkout, Failure> {
+    let url = RepositoryUrl::parse(url, config.allow_local_repositories)?;
+    let commit = Git::new(config, log).fetch(&url, reference, folder).await?;
+    let (place, mut room) = (folder.to_path_buf(), room(config));
+    let refused = background(move || {
+        let refused = tree::purge(&place)?;
+        tree::walk(&place, &mut |_, metadata| room.take(metadata.len()))?;
+        Ok(refused)
+    })
+    .await
+    .map_err(Failure::io("Checking the files of the repository"))?;
+    tell_refused(&refused, log);
+    Ok(Checkout {
+        folder: folder.to_path_buf(),
+        commit: commit.id,
+        committed_at: commit.time,
+        url: Some(mask(&url.url)),
+    })
+}
+
+async fn from_archive(
+    config: &PublishConfig,
+    file: &Path,
+    commit: &str,
+    folder: &Path,
+    log: &Log<'_>,
+) -> Result<Checkout, Failure> {
+    log.line("Unpacking the uploaded files");
+    let (from, to, room) = (file.to_path_buf(), folder.to_path_buf(), room(config));
+    let unpacked = background(move || {
+        let unpacked = archive::unpack(&from, &to, room);
+        // Ours since it was given to us, whatever it holds.
+        fs::remove_file(&from)?;
+        Ok(unpacked)
+    });
+    unpacked.await.map_err(Failure::at("Reading the archive", file))??;
+    let folder = inner_folder(folder);
+    let commit = if commit.is_empty() { digest(&folder).await? } else { commit.to_owned() };
+    Ok(Checkout { folder, commit, committed_at: None, url: None })
+}
+
+/// Hosts pack a repository as one folder with its name.
+fn inner_folder(folder: &Path) -> PathBuf {
+    if folder.join("cs-config").exists() {
+        return folder.to_path_buf();
+    }
+    let entries: Vec<PathBuf> = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
+    match entries.as_slice() {
+        [only] if only.join("cs-config").is_dir() && !only.is_symlink() => only.clone(),
+        _ => folder.to_path_buf(),
+    }
+}
+
+async fn digest(folder: &Path) -> Result<String, Failure> {
+    let folder = folder.to_path_buf();
+    background(move || tree::digest(&folder)).await.map_err(Failure::io("Reading the files of the model"))
+}
+
+async fn from_folder(config: &PublishConfig, path: &Path, folder: &Path, log: &Log<'_>) -> Result<Checkout, Failure> {
+    let path = path.canonicalize().map_err(|error| {
+        Failure::Unusable(format!("The folder `{}` cannot be read: {error}. Give the root of a model's repository", path.display()))
+    })?;
+    if !path.is_dir() {
+        return Err(Failure::Unusable(format!("`{}` is no folder: give the root of a model's repository", path.display())));
+    }
+    log.line(&format!("Copying {}", path.display()));
+    let git = Git::new(config, log);
+    let listed = git.answer(&path, &["ls-files", "-z", "--cached", "--others", "--exclude-standard"]).await;
+    let only = listed.filter(|bytes| !bytes.is_empty()).map(|bytes| kept_names(&bytes, &path));
+    let in_git = only.is_some();
+    let (from, to, room) = (path.clone(), folder.to_path_buf(), room(config));
+    let refused = background(move || tree::copy(&from, &to, only.as_deref(), room))
+        .await
+        .map_err(Failure::at("Copying the folder", &path))?;
+    tell_refused(&refused, log);
+    let clean = in_git && git.answer(&path, &["status", "--porcelain", "--", "."]).await.is_some_and(|text| text.is_empty());
+    let (mut commit, mut committed_at): (_, Option<Timestamp>) = (None, None);
+    if clean {
+        commit = git.answer_line(&path, &["rev-parse", "--verify", "HEAD"]).await;
+        let time = git.answer_line(&path, &["log", "-1", "--format=%cI", "--", "."]).await;
+        committed_at = time.and_then(|text| text.parse().ok());
+    }
+    let commit = match commit {
+        Some(commit) => commit,
+        None => digest(folder).await?,
+    };
+    let url = git.answer_line(&path, &["config", "--get", "remote.origin.url"]).await.map(|url| mask(&url));
+    Ok(Checkout { folder: folder.to_path_buf(), commit, committed_at, url: url.filter(|_| in_git) })
+}
+
+/// The listed files without what no copy takes.
+fn kept_names(listed: &[u8], root: &Path) -> Vec<PathBuf> {
+    let names = listed.split(|byte| *byte == 0).filter(|name| !name.is_empty());
+    let names = names.map(|name| PathBuf::from(std::ffi::OsStr::from_bytes(name)));
+    let kept = |name: &PathBuf| {
+        let mut folder = root.to_path_buf();
+        name.parent().into_iter().flat_map(Path::components).all(|part| {
+            folder.push(part);
+            !tree::is_left_out(&part.as_os_str().to_string_lossy(), &folder)
+        })
+    };
+    names.filter(kept).collect()
+}

@@ -1,0 +1,349 @@
+//! A parked interpreter that has imported a version's code, and forks one child per run.
+
+use std::{
+    collections::HashMap,
+    io::{self, IoSlice},
+    os::fd::{AsFd, AsRawFd, OwnedFd, RawFd},
+    path::PathBuf,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use csw_core::run::{RunOrder, Usage};
+use csw_sandbox::{Confinement, Stage, UserRange, tree};
+use nix::sys::socket::{
+    AddressFamily, ControlMessage, MsgFlags, SockFlag, SockType, sendmsg, setsockopt, socketpair, sockopt,
+};
+use serde::Deserialize;
+use serde_json::json;
+use tokio::{
+    io::{Interest, unix::AsyncFd},
+    net::unix::pipe,
+    sync::oneshot,
+    time::Instant,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    fork::StartError,
+    frame, fresh,
+    harness::Mode,
+    layout::Layout,
+    local::Site,
+    machine,
+    process::{Exit, Killer, Process, Wires, first_sign, receive},
+    scratch::Folder,
+    stops::Stops,
+};
+
+/// Why a version has no zygote.
+#[derive(Debug, Clone)]
+pub(crate) enum Unfit {
+    /// Its code can't be forked, or could not be imported.
+    Code(String),
+    /// The zygote did not come up; perhaps the next one does.
+    Start(String),
+}
+
+/// A live zygote. Dropping it ends it with all its children.
+pub(crate) struct Zygote {
+    control: Arc<Control>,
+    confinement: Confinement,
+    users: Option<UserRange>,
+    folder: PathBuf,
+    next: AtomicU64,
+    used: Mutex<Instant>,
+    /// Bytes it holds, its share of common memory included; measured when it parked.
+    pub(crate) memory: u64,
+    /// Dropping it ends the sandbox.
+    _end: oneshot::Sender<()>,
+}
+
+/// The socket to the zygote, and whom its words are for.
+struct Control {
+    socket: AsyncFd<OwnedFd>,
+    runs: Mutex<HashMap<u64, Waiting>>,
+    dead: CancellationToken,
+}
+
+struct Waiting {
+    answer: Option<oneshot::Sender<Result<(), String>>>,
+    exit: oneshot::Sender<Exit>,
+    folder: Folder,
+}
+
+/// What a zygote says; one of the first five is there.
+#[derive(Debug, Deserialize)]
+struct Word {
+    ready: Option<u64>,
+    unfit: Option<String>,
+    forked: Option<u64>,
+    refused: Option<u64>,
+    exited: Option<u64>,
+    reason: Option<String>,
+    status: Option<i32>,
+    #[serde(default)]
+    cpu_milliseconds: u64,
+    #[serde(default)]
+    peak_memory_bytes: u64,
+}
+
+impl Zygote {
+    /// Starts an interpreter and waits until it has imported the model's code and parked.
+    pub(crate) async fn start(site: &Site, order: &RunOrder, layout: &Layout, warm: bool) -> Result<Self, Unfit> {
+        let failed = |what: &str| {
+            let what = what.to_owned();
+            move |error: io::Error| Unfit::Start(format!("{what}: {error}"))
+        };
+        let slot = site.slots.take();
+        let (users, owner) = site.identity(&slot, UserRange::PROGRAM);
+        let path = site.config.scratch.join(slot.number().to_string());
+        let folder = Folder::create(path, 0o711, None).map_err(failed("making a zygote's folder"))?;
+        let home = folder.path().join("zygote");
+        // It goes with the folder around it.
+        std::mem::forget(Folder::create(home.clone(), 0o700, owner).map_err(failed("making a zygote's folder"))?);
+        site.temporary_folder(&home, owner).map_err(failed("making a zygote's folder"))?;
+        let mut confinement = site.confinement(layout, order, folder.path(), &home);
+        confinement.stage = Stage::Zygote;
+        confinement.users = users;
+        let (ours, theirs) =
+            socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)
+                .map_err(io::Error::from)
+                .map_err(failed("connecting a zygote"))?;
+        setsockopt(&ours, sockopt::PassCred, &true).map_err(io::Error::from).map_err(failed("connecting a zygote"))?;
+        let wires = Wires::new().map_err(failed("connecting a zygote"))?;
+        let socket = AsyncFd::new(ours).map_err(failed("connecting a zygote"))?;
+        let child = match fresh::spawn(site, &confinement, layout, theirs, wires.their_log, Mode::Zygote) {
+            Ok(child) => child,
+            Err(StartError::Failed(error)) => return Err(Unfit::Start(error)),
+            Err(error) => return Err(Unfit::Start(format!("{error:?}"))),
+        };
+        let guardian = child.id().unwrap_or_default().cast_signed();
+        let (end, ended) = oneshot::channel();
+        let dead = CancellationToken::new();
+        let path = folder.path().to_path_buf();
+        let death = dead.clone();
+        tokio::spawn(async move {
+            fresh::await_end(child, ended).await;
+            death.cancel();
+            drop(tokio::task::spawn_blocking(move || drop((slot, folder))));
+        });
+        let control = Arc::new(Control { socket, runs: Mutex::default(), dead });
+        let said = Tail::follow(wires.log);
+        control.ready(site, order, layout, warm, &said).await?;
+        let zygote = control.listen(guardian).await?;
+        Ok(Self {
+            control,
+            users: owner.map(|_| users),
+            confinement,
+            folder: path,
+            next: AtomicU64::new(0),
+            used: Mutex::new(Instant::now()),
+            memory: tokio::task::spawn_blocking(move || machine::memory_of(zygote)).await.unwrap_or(0),
+            _end: end,
+        })
+    }
+
+    /// Forks a child for a run and waits for its first sign of life.
+    pub(crate) async fn fork(
+        self: &Arc<Self>,
+        site: &Site,
+        order: &RunOrder,
+        stops: &Stops,
+    ) -> Result<Process, StartError> {
+        *self.used.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let user = match self.users {
+            None => None,
+            Some(range) => {
+                let inside = UserRange::FIRST_RUN.saturating_add(u32::try_from(number).unwrap_or(u32::MAX));
+                Some((inside, range.host_id(inside).ok_or(StartError::UsedUp)?))
+            }
+        };
+        let path = self.folder.join(number.to_string());
+        let folder = Folder::create(path, 0o700, user.map(|(_, host)| host))
+            .map_err(|error| StartError::io("making a run's folder", &error))?;
+        let child = self.confinement.child(user.map(|(inside, _)| inside), folder.path(), site.limits(order));
+        let confine = frame::encode(frame::CONFINE, &child).map_err(|error| StartError::Failed(error.to_string()))?;
+        let wires = Wires::new().map_err(|error| StartError::io("connecting a run's process", &error))?;
+        // It is smaller than any socket's buffer.
+        wires.socket.try_write(&confine).map_err(|error| StartError::io("confining a run's process", &error))?;
+        let (answer, answered) = oneshot::channel();
+        let (tell, exit) = oneshot::channel();
+        let waiting = Waiting { answer: Some(answer), exit: tell, folder };
+        self.control.runs.lock().unwrap_or_else(PoisonError::into_inner).insert(number, waiting);
+        let permit = site.forks.acquire().await;
+        self.control
+            .ask(number, wires.their_socket.as_raw_fd(), wires.their_log.as_raw_fd())
+            .await
+            .map_err(|_| StartError::UsedUp)?;
+        drop((wires.their_socket, wires.their_log));
+        let signs = async {
+            match answered.await {
+                Ok(Ok(())) => first_sign(&wires.socket).await.map_err(|error| self.no_sign(&wires.log, &error)),
+                Ok(Err(reason)) => Err(StartError::CannotFork(reason)),
+                Err(_) => Err(StartError::UsedUp),
+            }
+        };
+        let sign = tokio::select! {
+            sign = tokio::time::timeout(site.config.first_sign, signs) => sign,
+            () = self.control.dead.cancelled() => return Err(StartError::UsedUp),
+            stop = stops.requested() => return Err(StartError::Stopped(stop)),
+        };
+        drop(permit);
+        let Ok(sign) = sign else {
+            let seconds = site.config.first_sign.as_secs();
+            return Err(StartError::CannotFork(format!("a forked process gave no sign of life for {seconds} s")));
+        };
+        let killer = Killer::Tree(sign?);
+        Ok(Process { socket: wires.socket, log: wires.log, exit, killer, keeps: Box::new(Arc::clone(self)) })
+    }
+
+    fn no_sign(&self, log: &pipe::Receiver, error: &io::Error) -> StartError {
+        if self.is_dead() {
+            return StartError::UsedUp;
+        }
+        let mut said = vec![0; 4096];
+        let length = log.try_read(&mut said).unwrap_or(0);
+        let said = String::from_utf8_lossy(&said[..length]).trim().to_owned();
+        StartError::CannotFork(format!("a forked process did not start: {error} {said}"))
+    }
+
+    /// Whether it has ended.
+    pub(crate) fn is_dead(&self) -> bool {
+        self.control.dead.is_cancelled()
+    }
+
+    /// How long nobody has used it.
+    pub(crate) fn idle(&self) -> Duration {
+        self.used.lock().unwrap_or_else(PoisonError::into_inner).elapsed()
+    }
+}
+
+impl Control {
+    /// Tells a new zygote what to import and waits until it has; answers nothing but that it is fit.
+    async fn ready(
+        &self,
+        site: &Site,
+        order: &RunOrder,
+        layout: &Layout,
+        warm: bool,
+        said: &Tail,
+    ) -> Result<(), Unfit> {
+        let words = json!({
+            "environment": Site::names(order), "threads": 1, "paths": layout.paths, "warm": warm,
+        });
+        let begin = async {
+            self.send(words.to_string().as_bytes(), &[]).await?;
+            self.receive().await
+        };
+        let word = tokio::time::timeout(site.config.import_limit, begin).await;
+        let Ok(word) = word else {
+            let seconds = site.config.import_limit.as_secs();
+            return Err(Unfit::Code(format!("importing the model takes more than {seconds} s")));
+        };
+        match word {
+            Ok(Some((Word { ready: Some(_), .. }, _))) => Ok(()),
+            Ok(Some((Word { unfit: Some(reason), .. }, _))) => Err(Unfit::Code(reason)),
+            Ok(_) => Err(Unfit::Start(format!("a zygote ended while it imported the model: {}", said.text()))),
+            Err(error) => Err(Unfit::Start(format!("talking to a zygote: {error}"))),
+        }
+    }
+
+    /// Begins to pass on what the zygote says. Answers the zygote's process id.
+    async fn listen(self: &Arc<Self>, guardian: i32) -> Result<i32, Unfit> {
+        let gone = || Unfit::Start("a zygote ended as soon as it was ready".to_owned());
+        let init = tree::children(guardian).first().copied().ok_or_else(gone)?;
+        let zygote = tree::children(init).first().copied().ok_or_else(gone)?;
+        let control = Arc::clone(self);
+        tokio::spawn(async move {
+            while let Ok(Some((word, _))) = control.receive().await {
+                control.hear(word, init, zygote);
+            }
+            control.dead.cancel();
+            let runs = std::mem::take(&mut *control.runs.lock().unwrap_or_else(PoisonError::into_inner));
+            drop(tokio::task::spawn_blocking(move || drop(runs)));
+        });
+        Ok(zygote)
+    }
+
+    fn hear(&self, word: Word, init: i32, zygote: i32) {
+        let mut runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(waiting) = word.forked.and_then(|run| runs.get_mut(&run)) {
+            // Nobody may be waiting any more.
+            let _ = waiting.answer.take().map(|answer| answer.send(Ok(())));
+        }
+        if let Some(waiting) = word.refused.and_then(|run| runs.remove(&run)) {
+            let reason = word.reason.unwrap_or_default();
+            let _ = waiting.answer.map(|answer| answer.send(Err(reason)));
+        }
+        let Some(waiting) = word.exited.and_then(|run| runs.remove(&run)) else { return };
+        drop(runs);
+        // What a run left behind is now a child of the sandbox's init, where only the zygote belongs.
+        for orphan in tree::children(init).into_iter().filter(|pid| *pid != zygote) {
+            tree::kill_tree(orphan);
+        }
+        let usage =
+            Usage { cpu_milliseconds: word.cpu_milliseconds, peak_memory_bytes: word.peak_memory_bytes };
+        let _ = waiting.exit.send(Exit::Status(word.status.unwrap_or(0), usage));
+        drop(tokio::task::spawn_blocking(move || drop(waiting.folder)));
+    }
+
+    async fn ask(&self, run: u64, socket: RawFd, log: RawFd) -> io::Result<()> {
+        self.send(json!({ "fork": run }).to_string().as_bytes(), &[socket, log]).await
+    }
+
+    async fn send(&self, words: &[u8], descriptors: &[RawFd]) -> io::Result<()> {
+        let attached = [ControlMessage::ScmRights(descriptors)];
+        let attached = if descriptors.is_empty() { &[] } else { &attached[..] };
+        let flags = MsgFlags::MSG_NOSIGNAL | MsgFlags::MSG_DONTWAIT;
+        let send = |socket: &OwnedFd| {
+            sendmsg::<()>(socket.as_fd().as_raw_fd(), &[IoSlice::new(words)], attached, flags, None)
+                .map_err(io::Error::from)
+        };
+        self.socket.async_io(Interest::WRITABLE, send).await.map(drop)
+    }
+
+    async fn receive(&self) -> io::Result<Option<(Word, Option<i32>)>> {
+        let mut words = vec![0; 64 * 1024];
+        let got = self.socket.async_io(Interest::READABLE, |socket| receive(socket, &mut words)).await;
+        let (length, pid) = match got {
+            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Ok(None),
+            other => other?,
+        };
+        if length == 0 {
+            return Ok(None);
+        }
+        Ok(Some((serde_json::from_slice(&words[..length])?, pid)))
+    }
+}
+
+/// The last of what a zygote printed while it imported the model: nobody's log, but a reason when it ends.
+struct Tail(Arc<Mutex<Vec<u8>>>);
+
+impl Tail {
+    fn follow(mut log: pipe::Receiver) -> Self {
+        use tokio::io::AsyncReadExt;
+        const KEPT: usize = 4096;
+        let kept = Arc::new(Mutex::new(vec![]));
+        let tail = Self(Arc::clone(&kept));
+        tokio::spawn(async move {
+            let mut chunk = vec![0; KEPT];
+            while let Ok(length @ 1..) = log.read(&mut chunk).await {
+                let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+                kept.extend_from_slice(&chunk[..length]);
+                let surplus = kept.len().saturating_sub(KEPT);
+                kept.drain(..surplus);
+            }
+        });
+        tail
+    }
+
+    fn text(&self) -> String {
+        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        String::from_utf8_lossy(&kept).trim().to_owned()
+    }
+}

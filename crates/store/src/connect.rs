@@ -1,0 +1,284 @@
+//! Opening a database, and telling others what changed in it.
+
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use csw_core::{
+    ids::{BuildId, RunId, SimulationId},
+    ports::{Change, Store, StoreError, StoreResult},
+    run::LogOf,
+};
+use futures::{StreamExt, stream::BoxStream};
+use sqlx::{
+    Any, AnyConnection, AnyPool, AssertSqlSafe, Transaction,
+    any::{AnyPoolOptions, install_default_drivers},
+    pool::PoolConnection,
+    postgres::PgListener,
+};
+use tokio::sync::broadcast;
+
+use crate::{
+    migrate,
+    sql::{failed, sql},
+};
+
+/// The channel on which processes tell each other.
+const CHANNEL: &str = "csw_changes";
+
+/// Which of the two databases.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Sqlite,
+    Postgres,
+}
+
+pub(crate) struct Inner {
+    pub(crate) kind: Kind,
+    pub(crate) write: AnyPool,
+    read: AnyPool,
+    changes: broadcast::Sender<Change>,
+    pub(crate) statements: AtomicU64,
+}
+
+/// A database. Cheap to clone.
+#[derive(Clone)]
+pub struct SqlStore {
+    pub(crate) inner: Arc<Inner>,
+}
+
+/// A transaction, and what to tell once it is committed.
+pub(crate) struct Unit {
+    pub(crate) tx: Transaction<'static, Any>,
+    changes: Vec<Change>,
+    store: SqlStore,
+}
+
+impl Unit {
+    pub(crate) fn on(&mut self) -> &mut AnyConnection {
+        &mut self.tx
+    }
+
+    pub(crate) fn tell(&mut self, change: Change) {
+        if !self.changes.contains(&change) {
+            self.changes.push(change);
+        }
+    }
+
+    /// Commits, then tells.
+    pub(crate) async fn commit(mut self) -> StoreResult<()> {
+        if self.store.inner.kind == Kind::Postgres {
+            for change in &self.changes {
+                sql!(self.store, "SELECT pg_notify($1, $2)", CHANNEL, encode(*change))
+                    .execute(&mut *self.tx)
+                    .await
+                    .map_err(failed)?;
+            }
+        }
+        self.tx.commit().await.map_err(failed)?;
+        if self.store.inner.kind == Kind::Sqlite {
+            for change in self.changes {
+                // Nobody may be listening.
+                let _ = self.store.inner.changes.send(change);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl SqlStore {
+    /// Opens (or makes) a SQLite database: write-ahead log, every commit on disk.
+    pub async fn open_sqlite(path: &Path) -> StoreResult<Self> {
+        install_default_drivers();
+        let url = format!("sqlite://{}?mode=rwc", path.display());
+        let write = sqlite_pool(&url, 1).await?;
+        let read = sqlite_pool(&url, 4).await?;
+        let store = Self::new(Kind::Sqlite, write, read);
+        migrate::run(&store).await?;
+        Ok(store)
+    }
+
+    /// Opens a PostgreSQL database by its URL, with at most `max_connections` connections.
+    pub async fn open_postgres(url: &str, max_connections: u32) -> StoreResult<Self> {
+        install_default_drivers();
+        let pool = AnyPoolOptions::new()
+            .max_connections(max_connections)
+            .acquire_timeout(Duration::from_secs(10))
+            .connect(url)
+            .await
+            .map_err(failed)?;
+        let store = Self::new(Kind::Postgres, pool.clone(), pool);
+        migrate::run(&store).await?;
+        store.listen(url).await?;
+        Ok(store)
+    }
+
+    fn new(kind: Kind, write: AnyPool, read: AnyPool) -> Self {
+        let (changes, _) = broadcast::channel(4096);
+        Self { inner: Arc::new(Inner { kind, write, read, changes, statements: AtomicU64::new(0) }) }
+    }
+
+    /// Hears what this and other processes tell through PostgreSQL.
+    async fn listen(&self, url: &str) -> StoreResult<()> {
+        let mut listener = PgListener::connect(url).await.map_err(failed)?;
+        listener.listen(CHANNEL).await.map_err(failed)?;
+        let changes = self.inner.changes.clone();
+        tokio::spawn(async move {
+            loop {
+                match listener.recv().await {
+                    Ok(note) => {
+                        if let Some(change) = decode(note.payload()) {
+                            let _ = changes.send(change);
+                        }
+                    }
+                    Err(error) => {
+                        tracing::warn!(%error, "notifications of the database are interrupted");
+                        tokio::time::sleep(Duration::from_secs(1)).await;
+                        // Something may have been missed.
+                        let _ = changes.send(Change::Queue);
+                    }
+                }
+            }
+        });
+        Ok(())
+    }
+
+    /// A transaction that may write.
+    pub(crate) async fn begin(&self) -> StoreResult<Unit> {
+        self.count();
+        let tx = match self.inner.kind {
+            Kind::Sqlite => self.inner.write.begin_with("BEGIN IMMEDIATE").await,
+            Kind::Postgres => self.inner.write.begin().await,
+        };
+        Ok(Unit { tx: tx.map_err(failed)?, changes: Vec::new(), store: self.clone() })
+    }
+
+    /// A connection that reads.
+    pub(crate) async fn reader(&self) -> StoreResult<PoolConnection<Any>> {
+        self.inner.read.acquire().await.map_err(failed)
+    }
+
+    /// Whether locks have to be asked for: ` FOR UPDATE` on PostgreSQL, nothing where one connection writes.
+    pub(crate) fn is_postgres(&self) -> bool {
+        self.inner.kind == Kind::Postgres
+    }
+
+    /// Copies a live SQLite database into a new file, consistently.
+    pub async fn backup_to(&self, file: &Path) -> StoreResult<()> {
+        if self.is_postgres() {
+            return Err(StoreError::State {
+                what: "a PostgreSQL database is backed up with its own tools: pg_dump".to_owned(),
+            });
+        }
+        let quoted = file.display().to_string().replace('\'', "''");
+        let mut reader = self.reader().await?;
+        self.count();
+        sqlx::query(AssertSqlSafe(format!("VACUUM INTO '{quoted}'"))).execute(&mut *reader).await.map_err(failed)?;
+        Ok(())
+    }
+
+    /// What the database says of its own consistency; `ok` if all is well.
+    pub async fn integrity(&self) -> StoreResult<String> {
+        if self.is_postgres() {
+            self.ping().await?;
+            return Ok("ok".to_owned());
+        }
+        use sqlx::Row;
+        let mut reader = self.reader().await?;
+        let row = sql!(self, "PRAGMA integrity_check").fetch_one(&mut *reader).await.map_err(failed)?;
+        row.try_get(0).map_err(failed)
+    }
+
+    /// Every object that an output refers to, with its hash and size.
+    pub async fn referenced_objects(&self) -> StoreResult<Vec<(String, String, u64)>> {
+        use crate::sql::Columns;
+        let mut reader = self.reader().await?;
+        let rows = sql!(self, "SELECT DISTINCT sha256, size FROM run_outputs")
+            .fetch_all(&mut *reader)
+            .await
+            .map_err(failed)?;
+        rows.iter()
+            .map(|row| {
+                let sha256 = row.text("sha256")?;
+                Ok((csw_core::output::object_key(&sha256), sha256, row.unsigned("size")?))
+            })
+            .collect()
+    }
+
+    /// Closes all connections.
+    pub async fn close(&self) {
+        self.inner.write.close().await;
+        self.inner.read.close().await;
+    }
+}
+
+async fn sqlite_pool(url: &str, connections: u32) -> StoreResult<AnyPool> {
+    AnyPoolOptions::new()
+        .max_connections(connections)
+        .acquire_timeout(Duration::from_secs(30))
+        .after_connect(|connection, _| {
+            Box::pin(async move {
+                for pragma in [
+                    "PRAGMA busy_timeout = 10000",
+                    "PRAGMA journal_mode = WAL",
+                    "PRAGMA synchronous = FULL",
+                    "PRAGMA foreign_keys = ON",
+                ] {
+                    sqlx::query(pragma).execute(&mut *connection).await?;
+                }
+                Ok(())
+            })
+        })
+        .connect(url)
+        .await
+        .map_err(failed)
+}
+
+fn encode(change: Change) -> String {
+    match change {
+        Change::Queue => "queue".to_owned(),
+        Change::Simulation(id) => format!("simulation {id}"),
+        Change::Log(LogOf::Run(id)) => format!("run-log {id}"),
+        Change::Log(LogOf::Build(id)) => format!("build-log {id}"),
+        Change::Build(id) => format!("build {id}"),
+        Change::Cancel(id) => format!("cancel {id}"),
+    }
+}
+
+fn decode(text: &str) -> Option<Change> {
+    let (word, id) = text.split_once(' ').unwrap_or((text, ""));
+    Some(match word {
+        "queue" => Change::Queue,
+        "simulation" => Change::Simulation(id.parse::<SimulationId>().ok()?),
+        "run-log" => Change::Log(LogOf::Run(id.parse::<RunId>().ok()?)),
+        "build-log" => Change::Log(LogOf::Build(id.parse::<BuildId>().ok()?)),
+        "build" => Change::Build(id.parse::<BuildId>().ok()?),
+        "cancel" => Change::Cancel(id.parse::<RunId>().ok()?),
+        _ => return None,
+    })
+}
+
+#[async_trait]
+impl Store for SqlStore {
+    fn changes(&self) -> BoxStream<'static, Change> {
+        let stream = tokio_stream::wrappers::BroadcastStream::new(self.inner.changes.subscribe());
+        // A listener that was too slow missed hints; it is told to look at the queue again.
+        stream.map(|change| change.unwrap_or(Change::Queue)).boxed()
+    }
+
+    async fn ping(&self) -> StoreResult<()> {
+        let mut reader = self.reader().await?;
+        sql!(self, "SELECT 1").execute(&mut *reader).await.map_err(failed)?;
+        Ok(())
+    }
+
+    fn statements(&self) -> u64 {
+        self.inner.statements.load(Ordering::Relaxed)
+    }
+}

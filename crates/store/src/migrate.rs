@@ -1,0 +1,54 @@
+//! Migrations: numbered files, embedded, applied in order, each once, whole or not at all. Several processes may start at
+//! once: one of them migrates, the others wait.
+
+use csw_core::ports::StoreResult;
+use sqlx::AssertSqlSafe;
+
+use crate::{
+    SqlStore,
+    sql::{corrupt, failed, number, sql},
+};
+
+struct Migration {
+    number: i64,
+    sqlite: &'static str,
+    postgres: &'static str,
+}
+
+const MIGRATIONS: [Migration; 1] = [Migration {
+    number: 1,
+    sqlite: include_str!("../migrations/sqlite/0001_initial.sql"),
+    postgres: include_str!("../migrations/postgres/0001_initial.sql"),
+}];
+
+/// Any number, the same for every process that migrates.
+const LOCK: i64 = 7_120_301;
+
+pub(crate) async fn run(store: &SqlStore) -> StoreResult<()> {
+    let mut unit = store.begin().await?;
+    if store.is_postgres() {
+        sql!(store, "SELECT pg_advisory_xact_lock($1)", LOCK).execute(unit.on()).await.map_err(failed)?;
+    }
+    let kind = if store.is_postgres() { "BIGINT" } else { "INTEGER" };
+    let table = format!("CREATE TABLE IF NOT EXISTS migrations (number {kind} NOT NULL PRIMARY KEY)");
+    sqlx::query(AssertSqlSafe(table)).execute(unit.on()).await.map_err(failed)?;
+    let done = number(sql!(store, "SELECT COALESCE(MAX(number), 0) FROM migrations"), unit.on()).await?;
+    let newest = MIGRATIONS.last().map_or(0, |last| last.number);
+    if done > newest {
+        return Err(corrupt(
+            "schema",
+            format!("it is at {done}, newer than this program's {newest}; use the newer program"),
+        ));
+    }
+    for migration in MIGRATIONS.iter().filter(|migration| migration.number > done) {
+        let text = if store.is_postgres() { migration.postgres } else { migration.sqlite };
+        for statement in text.split(";\n").map(str::trim).filter(|statement| !statement.is_empty()) {
+            sqlx::query(statement).execute(unit.on()).await.map_err(failed)?;
+        }
+        sql!(store, "INSERT INTO migrations (number) VALUES ($1)", migration.number)
+            .execute(unit.on())
+            .await
+            .map_err(failed)?;
+    }
+    unit.commit().await
+}

@@ -1,0 +1,122 @@
+//! Object storage in a folder. A put is a file beside its place, brought to disk, then renamed: whole or not at all.
+
+use std::{
+    ops::Range,
+    path::{Path, PathBuf},
+};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use csw_core::ports::{ObjectError, ObjectStorage};
+use futures::stream::{BoxStream, StreamExt};
+use tokio::io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt};
+use tokio_util::io::ReaderStream;
+
+/// Bytes read at once.
+const PART: usize = 256 * 1024;
+
+/// A folder.
+#[derive(Debug, Clone)]
+pub struct FolderObjects {
+    root: PathBuf,
+}
+
+impl FolderObjects {
+    /// Objects below this folder, which is made if missing.
+    pub fn open(root: &Path) -> std::io::Result<Self> {
+        std::fs::create_dir_all(root)?;
+        Ok(Self { root: root.to_owned() })
+    }
+
+    fn place(&self, key: &str) -> Result<PathBuf, ObjectError> {
+        let safe = !key.is_empty() && key.split('/').all(|part| !part.is_empty() && part != "." && part != "..");
+        if safe { Ok(self.root.join(key)) } else { Err(ObjectError::NotFound { key: key.to_owned() }) }
+    }
+
+    async fn receive(&self, key: &str, source: Source<'_>) -> std::io::Result<()> {
+        let place = self.place(key).map_err(|_| std::io::Error::from(std::io::ErrorKind::InvalidInput))?;
+        if tokio::fs::try_exists(&place).await? {
+            return Ok(());
+        }
+        let folder = place.parent().unwrap_or(&self.root).to_owned();
+        tokio::fs::create_dir_all(&folder).await?;
+        let beside =
+            folder.join(format!(".{}.{}", place.file_name().unwrap_or_default().display(), uuid::Uuid::new_v4()));
+        let written = write(&beside, source).await;
+        if let Err(error) = written {
+            // The half-written file is of no use; that it can't be removed either changes nothing.
+            let _ = tokio::fs::remove_file(&beside).await;
+            return Err(error);
+        }
+        tokio::fs::rename(&beside, &place).await?;
+        tokio::fs::File::open(&folder).await?.sync_all().await
+    }
+}
+
+enum Source<'a> {
+    Bytes(&'a Bytes),
+    File(&'a Path),
+}
+
+async fn write(beside: &Path, source: Source<'_>) -> std::io::Result<()> {
+    let mut target = tokio::fs::File::create_new(beside).await?;
+    match source {
+        Source::Bytes(bytes) => target.write_all(bytes).await?,
+        Source::File(file) => {
+            let mut from = tokio::fs::File::open(file).await?;
+            tokio::io::copy(&mut from, &mut target).await?;
+        }
+    }
+    target.flush().await?;
+    target.sync_all().await
+}
+
+fn unavailable(key: &str, error: &std::io::Error) -> ObjectError {
+    match error.kind() {
+        std::io::ErrorKind::NotFound => ObjectError::NotFound { key: key.to_owned() },
+        _ => ObjectError::Unavailable { key: key.to_owned(), cause: error.to_string() },
+    }
+}
+
+#[async_trait]
+impl ObjectStorage for FolderObjects {
+    async fn put(&self, key: &str, bytes: Bytes) -> Result<(), ObjectError> {
+        self.receive(key, Source::Bytes(&bytes)).await.map_err(|error| unavailable(key, &error))
+    }
+
+    async fn put_file(&self, key: &str, file: &Path) -> Result<(), ObjectError> {
+        self.receive(key, Source::File(file)).await.map_err(|error| unavailable(key, &error))
+    }
+
+    async fn size(&self, key: &str) -> Result<Option<u64>, ObjectError> {
+        match tokio::fs::metadata(self.place(key)?).await {
+            Ok(metadata) => Ok(Some(metadata.len())),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(unavailable(key, &error)),
+        }
+    }
+
+    async fn get(
+        &self,
+        key: &str,
+        range: Option<Range<u64>>,
+    ) -> Result<BoxStream<'static, Result<Bytes, ObjectError>>, ObjectError> {
+        let failed = |error: std::io::Error| unavailable(key, &error);
+        let mut file = tokio::fs::File::open(self.place(key)?).await.map_err(failed)?;
+        let range = range.unwrap_or(0..u64::MAX);
+        if range.start > 0 {
+            file.seek(std::io::SeekFrom::Start(range.start)).await.map_err(failed)?;
+        }
+        let key = key.to_owned();
+        let part = file.take(range.end.saturating_sub(range.start));
+        let stream = ReaderStream::with_capacity(part, PART);
+        Ok(stream.map(move |bytes| bytes.map_err(|error| unavailable(&key, &error))).boxed())
+    }
+
+    async fn delete(&self, key: &str) -> Result<(), ObjectError> {
+        match tokio::fs::remove_file(self.place(key)?).await {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(unavailable(key, &error)),
+            _ => Ok(()),
+        }
+    }
+}

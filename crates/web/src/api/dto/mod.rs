@@ -1,0 +1,15 @@
+//! The JSON of the API. Field names and shapes are those of Compute Studio 1.6, so that its clients keep working; what
+//! came later is added, never put in place.
+
+mod account;
+mod model;
+mod simulation;
+
+pub(crate) use self::{
+    account::{AccountBody, KeyBody, NewTokenBody, TokenBody, UserBody},
+    model::{BuildBody, Project, TagsBody, VersionBody, decimal},
+    simulation::{
+        AccessBody, InputsBody, InviteBody, MiniSimulation, ModelConfig, NewBody, OutputReference, OutputsBody,
+        References, RemoteOutputs, SimulationBody,
+    },
+};

@@ -1,0 +1,221 @@
+//! Models ("projects" in the words of 1.6), their versions and builds.
+
+use csw_app::ModelView;
+use csw_core::{
+    cost::Prices,
+    model::{Build, Model, Version, VersionState},
+};
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+
+/// A number as the decimal text that clients of 1.6 expect.
+pub(crate) fn decimal(number: f64, places: usize) -> String {
+    format!("{number:.places$}")
+}
+
+/// A published model.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub(crate) struct Project {
+    /// Who published it.
+    owner: String,
+    /// Its title.
+    title: String,
+    /// One line.
+    oneliner: String,
+    /// Markdown.
+    description: String,
+    /// Where its source is.
+    repo_url: String,
+    /// Branch, tag or commit.
+    repo_tag: String,
+    /// Tag in production, as clients of 1.6 set it.
+    latest_tag: Option<String>,
+    /// Seconds a run is expected to take.
+    exp_task_time: Option<u32>,
+    /// Dollars an hour, a decimal number as text.
+    #[schema(example = "0.061")]
+    server_cost: String,
+    /// CPUs of a run, a decimal number as text.
+    #[schema(example = "2.0")]
+    cpu: String,
+    /// Gigabytes of memory of a run, a decimal number as text.
+    #[schema(example = "6.0")]
+    memory: String,
+    /// Shown in menus and lists.
+    listed: bool,
+    /// Always `single-core`.
+    cluster_type: &'static str,
+    /// `live`, `updating`, `pending` or `requires fixes`.
+    status: &'static str,
+    /// Whether the caller may change it.
+    has_write_access: bool,
+    /// Simulations that were made of it; for writers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sim_count: Option<u64>,
+    /// Accounts that made them; for writers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user_count: Option<u64>,
+    /// What `get_version` of the live version says; in lists and details of models.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version: Option<Option<String>>,
+    /// Whether everybody may see and run it.
+    is_public: bool,
+    /// Identifier of the version that new simulations use.
+    live_version: Option<String>,
+    /// Seconds a run may take.
+    deadline: u32,
+    /// Whether its runs may reach the network.
+    network: bool,
+    /// Whether equal inputs give equal outputs, so that a result may answer them again.
+    deterministic: bool,
+    /// Whether its interpreters may run it once before they are needed.
+    warm_up: bool,
+    /// When it was published.
+    #[schema(value_type = String, format = DateTime)]
+    creation_date: Timestamp,
+}
+
+impl Project {
+    /// A model as its viewer sees it, without counts and version.
+    pub(crate) fn new(model: &Model, may_write: bool, prices: &Prices) -> Self {
+        let settings = &model.settings;
+        Self {
+            owner: model.owner_name.to_string(),
+            title: model.title.to_string(),
+            oneliner: settings.oneliner.clone(),
+            description: settings.description.clone(),
+            repo_url: settings.repo_url.clone(),
+            repo_tag: settings.repo_tag.clone(),
+            latest_tag: model.latest_tag.clone(),
+            exp_task_time: settings.expected_seconds,
+            server_cost: decimal(prices.per_hour(settings.cpus, settings.memory_gigabytes), 3),
+            cpu: decimal(settings.cpus, 1),
+            memory: decimal(settings.memory_gigabytes, 1),
+            listed: settings.listed,
+            cluster_type: "single-core",
+            status: model.status.as_str(),
+            has_write_access: may_write,
+            sim_count: None,
+            user_count: None,
+            version: None,
+            is_public: settings.is_public,
+            live_version: model.live_version.map(|id| id.to_string()),
+            deadline: settings.deadline_seconds,
+            network: settings.network,
+            deterministic: settings.deterministic,
+            warm_up: settings.warm_up,
+            creation_date: model.created_at,
+        }
+    }
+
+    /// The same of a view.
+    pub(crate) fn of(view: &ModelView, prices: &Prices) -> Self {
+        Self::new(&view.model, view.may_write(), prices)
+    }
+
+    /// Adds what writers see.
+    #[must_use]
+    pub(crate) fn with_counts(self, counts: Option<(u64, u64)>) -> Self {
+        Self { sim_count: counts.map(|(sims, _)| sims), user_count: counts.map(|(_, users)| users), ..self }
+    }
+
+    /// Adds the text of the live version.
+    #[must_use]
+    pub(crate) fn with_version(self, version: Option<&Version>) -> Self {
+        Self { version: Some(version.map(|version| version.reported.clone())), ..self }
+    }
+}
+
+/// Tags that clients of 1.6 keep.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct TagsBody {
+    /// In production.
+    pub(crate) latest_tag: Option<String>,
+    /// In staging.
+    pub(crate) staging_tag: Option<String>,
+}
+
+/// An immutable build of a model.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct VersionBody {
+    /// Its identifier.
+    id: String,
+    /// What `get_version` says.
+    version: String,
+    /// SHA-256 over commit, code and environment.
+    digest: String,
+    /// The git commit, or the digest of uploaded files.
+    commit: String,
+    /// `staged`, `live`, `retired` or `failed`.
+    state: &'static str,
+    /// Whether new simulations use it.
+    live: bool,
+    /// How its interpreters are made: `fresh`, `zygote` or `warmed_zygote`.
+    strategy: &'static str,
+    /// What the build measured, its packages among them.
+    #[schema(value_type = Object)]
+    facts: Value,
+    /// When it was built.
+    #[schema(value_type = String, format = DateTime)]
+    created_at: Timestamp,
+}
+
+impl From<Version> for VersionBody {
+    fn from(version: Version) -> Self {
+        Self {
+            id: version.id.to_string(),
+            version: version.reported,
+            digest: version.digest,
+            commit: version.commit,
+            state: version.state.as_str(),
+            live: version.state == VersionState::Live,
+            strategy: version.strategy.as_str(),
+            facts: version.facts,
+            created_at: version.created_at,
+        }
+    }
+}
+
+/// One pass of the publishing pipeline.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct BuildBody {
+    /// Its identifier.
+    id: String,
+    /// Its own URL; `log/` and `events/` are below it.
+    api_url: String,
+    /// What is built, for people.
+    source: String,
+    /// `fetch`, `build`, `test`, `push`, `stage` or `promote`.
+    stage: &'static str,
+    /// `running`, `succeeded`, `failed` or `cancelled`.
+    state: &'static str,
+    /// What went wrong and what to do, or the result in a sentence.
+    message: Option<String>,
+    /// Identifier of the version it made.
+    version: Option<String>,
+    /// When it began.
+    #[schema(value_type = String, format = DateTime)]
+    created_at: Timestamp,
+    /// When it ended.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    finished_at: Option<Timestamp>,
+}
+
+impl BuildBody {
+    /// A build of this model.
+    pub(crate) fn new(model: &Model, build: &Build) -> Self {
+        Self {
+            id: build.id.to_string(),
+            api_url: format!("/publish/api/{}/builds/{}/", model.name(), build.id),
+            source: build.source.clone(),
+            stage: build.stage.as_str(),
+            state: build.state.as_str(),
+            message: build.message.clone(),
+            version: build.version.map(|id| id.to_string()),
+            created_at: build.created_at,
+            finished_at: build.finished_at,
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! Small renderings: cards, lines of lists, times, sizes, and markdown that can do no harm.
+
+use csw_core::{
+    model::Model,
+    run::Reason,
+    simulation::{Simulation, SimulationStatus},
+};
+use jiff::Timestamp;
+
+/// A model in a list.
+pub(crate) struct Card {
+    pub(crate) name: String,
+    pub(crate) owner: String,
+    pub(crate) title: String,
+    pub(crate) oneliner: String,
+    pub(crate) status: &'static str,
+    pub(crate) tone: &'static str,
+}
+
+impl Card {
+    pub(crate) fn of(model: &Model) -> Self {
+        Self {
+            name: model.name().to_string(),
+            owner: model.owner_name.to_string(),
+            title: model.title.as_str().replace('-', " "),
+            oneliner: model.settings.oneliner.clone(),
+            status: model.status.as_str(),
+            tone: if model.status.is_runnable() { "good" } else { "warn" },
+        }
+    }
+}
+
+/// A simulation in a list.
+pub(crate) struct Line {
+    pub(crate) url: String,
+    pub(crate) title: String,
+    pub(crate) model: String,
+    pub(crate) number: u32,
+    pub(crate) private: bool,
+    pub(crate) status: &'static str,
+    pub(crate) tone: &'static str,
+    pub(crate) when: String,
+}
+
+impl Line {
+    pub(crate) fn of(simulation: &Simulation) -> Self {
+        let (status, tone) = status(simulation);
+        Self {
+            url: url(simulation),
+            title: simulation.title.clone(),
+            model: format!("{}/{}", simulation.model_owner, simulation.model_title),
+            number: simulation.number,
+            private: !simulation.is_public,
+            status,
+            tone,
+            when: when(simulation.created_at),
+        }
+    }
+}
+
+/// The page of a simulation.
+pub(crate) fn url(simulation: &Simulation) -> String {
+    format!("/{}/{}/{}/", simulation.model_owner, simulation.model_title, simulation.number)
+}
+
+/// The state of a simulation in a word, and the tone to show it in.
+pub(crate) fn status(simulation: &Simulation) -> (&'static str, &'static str) {
+    match (simulation.status, simulation.reason) {
+        (SimulationStatus::Started, _) => ("not run yet", ""),
+        (SimulationStatus::Pending, _) => ("running", "busy"),
+        (SimulationStatus::Success, _) => ("finished", "good"),
+        (SimulationStatus::Fail, _) => ("failed", "bad"),
+        (SimulationStatus::WorkerFailure, Some(Reason::Cancelled)) => ("cancelled", "warn"),
+        (SimulationStatus::WorkerFailure, Some(Reason::TimedOut)) => ("timed out", "bad"),
+        (SimulationStatus::WorkerFailure, Some(Reason::OutOfMemory)) => ("out of memory", "bad"),
+        (SimulationStatus::WorkerFailure, _) => ("lost", "bad"),
+    }
+}
+
+/// A time for people, in UTC.
+pub(crate) fn when(at: Timestamp) -> String {
+    at.strftime("%-d %b %Y, %H:%M UTC").to_string()
+}
+
+/// Bytes for people.
+pub(crate) fn size(bytes: u64) -> String {
+    match bytes {
+        0..1_000 => format!("{bytes} B"),
+        1_000..1_000_000 => format!("{} kB", bytes / 1_000),
+        _ => format!("{}.{} MB", bytes / 1_000_000, bytes % 1_000_000 / 100_000),
+    }
+}
+
+/// Seconds for people.
+pub(crate) fn seconds(seconds: f64) -> String {
+    if seconds < 1.0 {
+        "less than a second".to_owned()
+    } else if seconds < 90.0 {
+        format!("{seconds:.0} s")
+    } else {
+        format!("{:.0} min", seconds / 60.0)
+    }
+}
+
+/// Markdown as HTML without scripts, styles, forms, or links of other schemes.
+pub(crate) fn markdown(text: &str) -> String {
+    let mut options = comrak::Options::default();
+    options.extension.table = true;
+    options.extension.autolink = true;
+    options.extension.strikethrough = true;
+    ammonia::clean(&comrak::markdown_to_html(text, &options))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn markdown_does_no_harm() {
+        let html = markdown("# Hi\n<script>alert(1)</script> [x](javascript:alert(1)) <img src=x onerror=alert(1)>");
+        assert!(html.contains("<h1>"));
+        assert!(!html.contains("script") && !html.contains("onerror"), "{html}");
+    }
+}

@@ -1,0 +1,59 @@
+//! What every handler shares.
+
+use std::{path::PathBuf, sync::Arc};
+
+use axum::extract::FromRef;
+use csw_app::App;
+
+use crate::{api::schema_cache::SchemaCache, auth::BasicCache};
+
+/// What an operator decides about the face, apart from the use cases.
+#[derive(Clone)]
+pub struct WebOptions {
+    /// Cookies are sent over HTTPS only, under a `__Host-` name. Wrong for a site on plain HTTP.
+    pub secure_cookies: bool,
+    /// A proxy that we trust sets `X-Forwarded-For`; its last entry is the client.
+    pub trust_forwarded: bool,
+    /// The text that `/metrics` answers, in Prometheus' format.
+    pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
+    /// A folder for uploaded archives, until a build takes them away. Made if it is not there.
+    pub uploads: PathBuf,
+    /// Bytes an uploaded archive may have.
+    pub upload_limit: usize,
+}
+
+impl Default for WebOptions {
+    fn default() -> Self {
+        Self {
+            secure_cookies: false,
+            trust_forwarded: false,
+            metrics: Arc::new(String::new),
+            uploads: std::env::temp_dir().join("csw-uploads"),
+            upload_limit: 512 << 20,
+        }
+    }
+}
+
+/// The state of the router. Cheap to clone.
+#[derive(Clone)]
+pub struct WebState {
+    /// The use cases.
+    pub app: App,
+    /// What the operator decided.
+    pub options: Arc<WebOptions>,
+    pub(crate) schemas: Arc<SchemaCache>,
+    pub(crate) basic: Arc<BasicCache>,
+}
+
+impl WebState {
+    /// A state over these use cases.
+    pub fn new(app: App, options: WebOptions) -> Self {
+        Self { app, options: Arc::new(options), schemas: Arc::default(), basic: Arc::default() }
+    }
+}
+
+impl FromRef<WebState> for App {
+    fn from_ref(state: &WebState) -> Self {
+        state.app.clone()
+    }
+}
