@@ -1,0 +1,213 @@
+"""The demonstration: a server, every example model published, one simulation of each, and a table."""
+
+import argparse
+import concurrent.futures
+import contextlib
+import json
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+CSW = ROOT / "target/release/csw"
+MODELS = ROOT / "examples/models"
+# Models that serve tests, not people.
+NOT_SHOWN = {"contract"}
+PHASES = ["queue", "start", "import", "run", "store"]
+
+
+class Failed(Exception):
+    """Something did not work; the text says what."""
+
+
+def say(text):
+    print(text, file=sys.stderr, flush=True)
+
+
+def cache():
+    """Downloaded packages are kept between demonstrations."""
+    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "csw" / "packages"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+class Server:
+    """`csw up`, from its first line to its end."""
+
+    def __init__(self, data, listen):
+        data.mkdir(parents=True, exist_ok=True)
+        self.log = data / "server.log"
+        self.process = subprocess.Popen(
+            [CSW, "up", "--data", data, "--listen", listen, "--cache", cache(), "--json", "--log", "json"],
+            stdout=subprocess.PIPE,
+            stderr=self.log.open("ab"),
+            text=True,
+        )
+        line = self.process.stdout.readline()
+        if not line:
+            raise Failed(f"the server did not start:\n{tail(self.log)}")
+        self.facts = json.loads(line)
+        self.url = self.facts["url"]
+        self.data = data
+
+    def stop(self):
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(60)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+
+
+def tail(file, lines=15):
+    return "\n".join(file.read_text(errors="replace").splitlines()[-lines:])
+
+
+class Site:
+    """The command line, with the tokens of the accounts it made."""
+
+    def __init__(self, server):
+        self.server = server
+        self.file = server.data / "demo-accounts.json"
+        self.accounts = json.loads(self.file.read_text()) if self.file.exists() else {}
+
+    def account(self, name, role):
+        if name in self.accounts:
+            return
+        password = secrets.token_urlsafe(9)
+        command = [CSW, "accounts", "create", name, "--role", role, "--password-stdin", "--data", self.server.data, "--json"]
+        done = subprocess.run(command, input=password, capture_output=True, text=True)
+        if done.returncode:
+            raise Failed(f"account {name}: {done.stderr.strip()}")
+        self.accounts[name] = {"token": json.loads(done.stdout)["token"], "password": password}
+        self.file.touch(mode=0o600)
+        self.file.write_text(json.dumps(self.accounts, indent=1))
+
+    def csw(self, owner, *arguments, log=None):
+        environment = {**os.environ, "CS_URL": self.server.url, "CS_API_TOKEN": self.accounts[owner]["token"]}
+        with contextlib.ExitStack() as stack:
+            stderr = stack.enter_context(open(log, "ab")) if log else subprocess.PIPE
+            done = subprocess.run(
+                [CSW, *arguments, "--json"], env=environment, stdout=subprocess.PIPE, stderr=stderr, text=True
+            )
+        return done
+
+
+def publish(site, folder, logs):
+    owner, name = folder.parent.name, f"{folder.parent.name}/{folder.name}"
+    begin = time.monotonic()
+    log = logs / f"{owner}-{folder.name}.log"
+    done = site.csw(owner, "models", "-n", name, "publish", "--repo", folder, log=log)
+    if done.returncode:
+        raise Failed(f"{name} was not published:\n{tail(log, 25)}")
+    say(f"  {name} published in {time.monotonic() - begin:.0f} s")
+
+
+def simulate(site, folder):
+    owner, name = folder.parent.name, f"{folder.parent.name}/{folder.name}"
+    example = folder / "simulation.json"
+    arguments = ["sims", "-n", name, "create", "--wait", "--fresh", "--public", "--title", f"{folder.name}: an example"]
+    done = site.csw(owner, *arguments, "--inputs", example)
+    try:
+        result = json.loads(done.stdout.splitlines()[-1])
+    except (IndexError, json.JSONDecodeError):
+        raise Failed(f"{name}: {done.stderr.strip()}") from None
+    lists = (result.get("outputs") or {}).get("outputs") or {}
+    outputs = sum(len(each["outputs"]) for each in lists.values())
+    return {
+        "model": name,
+        "version": (result.get("model_version") or "-").splitlines()[0],
+        "url": site.server.url + result.get("gui_url", ""),
+        "status": result.get("reason") or result["status"],
+        "phases": result.get("phases") or {},
+        "outputs": outputs,
+        "ok": done.returncode == 0 and outputs > 0,
+        "why": done.stderr.strip(),
+    }
+
+
+def table(rows):
+    heads = ["MODEL", "VERSION", "URL", "STATUS", *(f"{phase.upper()} ms" for phase in PHASES), "OUTPUTS"]
+    lines = [heads]
+    for row in rows:
+        times = [str(row["phases"].get(phase, "-")) for phase in PHASES]
+        lines.append([row["model"], row["version"], row["url"], row["status"], *times, str(row["outputs"])])
+    widths = [max(len(line[column]) for line in lines) for column in range(len(heads))]
+    for line in lines:
+        cells = [cell.ljust(width) if at < 4 else cell.rjust(width) for at, (cell, width) in enumerate(zip(line, widths))]
+        print("  ".join(cells).rstrip(), flush=True)
+
+
+def demonstrate(server):
+    site = Site(server)
+    logs = server.data / "demo-logs"
+    logs.mkdir(exist_ok=True)
+    folders = sorted(
+        file.parent for file in MODELS.glob("*/*/simulation.json") if file.parent.parent.name not in NOT_SHOWN
+    )
+    site.account("demo", "admin")
+    for owner in sorted({folder.parent.name for folder in folders}):
+        site.account(owner, "member")
+    say(f"publishing {len(folders)} models to {server.url}")
+    problems = []
+    with concurrent.futures.ThreadPoolExecutor(max_workers=2) as pool:
+        for done in [pool.submit(publish, site, folder, logs) for folder in folders]:
+            try:
+                done.result()
+            except Failed as problem:
+                problems.append(str(problem))
+                say(str(problem))
+    rows = []
+    for folder in folders:
+        try:
+            rows.append(simulate(site, folder))
+        except Failed as problem:
+            problems.append(str(problem))
+            say(str(problem))
+    table(rows)
+    for row in rows:
+        if not row["ok"]:
+            problems.append(row["model"])
+            say(f"{row['model']}: {row['why']}")
+    return site, not problems and len(rows) == len(folders)
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="scripts/demo")
+    parser.add_argument("--once", action="store_true", help="free port, throw-away data, stop at the end")
+    options = parser.parse_args()
+    data = Path(tempfile.mkdtemp(prefix="csw-demo-")) if options.once else ROOT / "data"
+    server = None
+    try:
+        server = Server(data, "127.0.0.1:0" if options.once else "127.0.0.1:8080")
+        site, good = demonstrate(server)
+        if options.once:
+            return 0 if good else 1
+        login = site.accounts["demo"]
+        print(f"\nOpen {server.url} and log in as `demo` with the password {login['password']}")
+        print(f"For the API: export CS_URL={server.url} CS_API_TOKEN={login['token']}")
+        print("Ctrl-C stops the server; `scripts/demo` starts it again with the same data.", flush=True)
+        server.process.wait()
+        return 0 if good else 1
+    except Failed as problem:
+        say(str(problem))
+        return 1
+    except KeyboardInterrupt:
+        return 0
+    finally:
+        if server:
+            server.stop()
+        if options.once:
+            shutil.rmtree(data, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    sys.exit(main())
