@@ -1,0 +1,1 @@
+"""Compute Studio configuration of the option pricing model."""

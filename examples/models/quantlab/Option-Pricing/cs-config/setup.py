@@ -1,0 +1,9 @@
+from setuptools import find_packages, setup
+
+setup(
+    name="cs-config",
+    version="1.0.0",
+    description="Compute Studio configuration of the option pricing model",
+    packages=find_packages(),
+    python_requires=">=3.11",
+)
