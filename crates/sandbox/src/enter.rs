@@ -16,6 +16,7 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use nix::errno::Errno;
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::prctl;
 use nix::sys::signal::{SigSet, Signal, kill};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
@@ -80,6 +81,10 @@ fn guard(execution: &Execution, passed: Vec<OwnedFd>) -> Result<Infallible, Sand
     nix::unistd::dup2_stdin(&null).step("closing standard input")?;
     drop(null);
 
+    if !execution.confinement.layers.namespaces {
+        // What init leaves behind becomes ours to kill.
+        prctl::set_child_subreaper(true).step("becoming the reaper")?;
+    }
     let signals = take_signals()?;
     let (ours, theirs) = Channel::pair()?;
     let child = sys::clone_into(namespaces(execution)).step("creating the namespaces")?;
@@ -92,11 +97,10 @@ fn guard(execution: &Execution, passed: Vec<OwnedFd>) -> Result<Infallible, Sand
     // Whatever the reason: pid 1 takes everything inside along.
     let _ = kill(init, Signal::SIGKILL);
     let _ = waitpid(init, None);
-    if execution.confinement.layers.namespaces {
-        return Err(leave(end?));
+    if !execution.confinement.layers.namespaces {
+        crate::tree::kill_descendants(std::process::id().cast_signed());
     }
-    crate::tree::kill_descendants(std::process::id().cast_signed());
-    Err(leave(end?))
+    leave(&end?)
 }
 
 fn join_cgroups(execution: &Execution) -> Result<(), SandboxError> {
@@ -189,8 +193,8 @@ fn forward(signals: &SignalFd, to: Pid) -> Result<(), SandboxError> {
 }
 
 /// Ends this process as the program ended.
-fn leave(end: End) -> SandboxError {
-    match end {
+fn leave(end: &End) -> ! {
+    match *end {
         End::Exited(code) => sys::exit_now(code),
         End::Signalled(number) => {
             let signal = Signal::try_from(number).unwrap_or(Signal::SIGKILL);

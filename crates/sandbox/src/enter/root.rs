@@ -22,11 +22,12 @@ const DEFAULT_TEMPORARY_BYTES: u64 = 512 << 20;
 
 /// Builds the root in this process's mount namespace and moves into it.
 pub(super) fn build(confinement: &Confinement) -> Result<(), SandboxError> {
-    pivot()?;
+    // Before the pivot: what exists is asked of the machine's root.
     let mut shown: Vec<(PathBuf, bool)> = confinement.all_read_only().into_iter().map(|path| (path, false)).collect();
     shown.extend(confinement.writable.iter().map(|path| (path.clone(), true)));
     // Parents first, or a parent would cover what was shown below it.
     shown.sort_by_key(|(path, _)| path.components().count());
+    pivot()?;
     proc_and_devices(confinement)?;
     for (path, writable) in &shown {
         show(path, *writable)?;

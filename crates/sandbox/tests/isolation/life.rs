@@ -93,18 +93,16 @@ fn supervisor_process() {
     if std::env::var_os(SUPERVISOR).is_none() {
         return;
     }
-    std::thread::spawn(|| {
-        let sandbox = Sandbox::new();
-        let script = "setsid sleep 1000 & echo ready; sleep 1000";
-        let mut command = sandbox.command("/bin/sh", &["-c", script], vec![]);
-        command.stdout(Stdio::inherit()).spawn().expect("helper");
-        std::mem::forget(sandbox);
-    })
-    .join()
-    .expect("thread");
-    loop {
-        std::thread::park();
-    }
+    let sandbox = Sandbox::new();
+    let started = std::thread::scope(|scope| {
+        let start = || {
+            let script = "setsid sleep 1000 & echo ready; sleep 1000";
+            let mut command = sandbox.command("/bin/sh", &["-c", script], vec![]);
+            command.stdout(Stdio::inherit()).stderr(Stdio::inherit()).spawn().expect("helper")
+        };
+        scope.spawn(start).join()
+    });
+    started.expect("thread").wait().expect("wait");
 }
 
 #[test]
