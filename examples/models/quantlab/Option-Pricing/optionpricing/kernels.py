@@ -99,6 +99,44 @@ def barrier(paths, strike, sign, level):
 
 
 @njit
+def _powers(price, strike):
+    # Around the strike, where exercise is decided: well conditioned.
+    x = price / strike - 1.0
+    return (1.0, x, x * x, x * x * x)
+
+
+@njit
+def _fit(basis, target):
+    """Solve the normal equations by elimination with pivoting; plain loops, with no thread and no BLAS."""
+    count, size = basis.shape
+    system = np.zeros((size, size + 1))
+    for row in range(count):
+        for left in range(size):
+            for right in range(size):
+                system[left, right] += basis[row, left] * basis[row, right]
+            system[left, size] += basis[row, left] * target[row]
+    for column in range(size):
+        best = column
+        for row in range(column + 1, size):
+            if abs(system[row, column]) > abs(system[best, column]):
+                best = row
+        for cell in range(size + 1):
+            kept = system[column, cell]
+            system[column, cell] = system[best, cell]
+            system[best, cell] = kept
+        pivot = system[column, column]
+        if abs(pivot) < 1e-12:
+            # Too alike to tell apart: leave this power out.
+            system[column, :] = 0.0
+            continue
+        system[column, :] /= pivot
+        for row in range(size):
+            if row != column:
+                system[row, :] -= system[row, column] * system[column, :]
+    return system[:, size].copy()
+
+
+@njit
 def american(paths, strike, sign, step_discount):
     """Value at the first step of exercising by the rule of Longstaff and Schwartz, fitted on the same paths."""
     count, steps = paths.shape[0], paths.shape[1] - 1
@@ -109,15 +147,17 @@ def american(paths, strike, sign, step_discount):
         worth_it = np.flatnonzero(now > 0.0)
         if len(worth_it) < 20:
             continue
-        basis = np.ones((len(worth_it), 4))
+        basis = np.empty((len(worth_it), 4))
         for row in range(len(worth_it)):
-            relative = paths[worth_it[row], step] / strike
-            for power in range(1, 4):
-                basis[row, power] = basis[row, power - 1] * relative
-        later = np.linalg.lstsq(basis, value[worth_it])[0]
-        held = basis @ later
+            powers = _powers(paths[worth_it[row], step], strike)
+            for power in range(4):
+                basis[row, power] = powers[power]
+        weights = _fit(basis, value[worth_it])
         for row in range(len(worth_it)):
+            held = 0.0
+            for power in range(4):
+                held += weights[power] * basis[row, power]
             index = worth_it[row]
-            if now[index] > held[row]:
+            if now[index] > held:
                 value[index] = now[index]
     return value * step_discount
