@@ -15,7 +15,9 @@ pub(crate) fn unpack(file: &Path, folder: &Path, mut room: tree::Room) -> Result
     let opened = fs::File::open(file).map_err(Failure::at("Reading the archive", file))?;
     fs::create_dir_all(folder).map_err(Failure::at("Making the folder", folder))?;
     let broken = |error: io::Error| {
-        Failure::Unusable(format!("The archive cannot be unpacked: {error}. Send an uncompressed tar of the repository"))
+        Failure::Unusable(format!(
+            "The archive cannot be unpacked: {error}. Send an uncompressed tar of the repository"
+        ))
     };
     let mut archive = Archive::new(io::BufReader::new(opened));
     let mut links = vec![];
@@ -180,10 +182,7 @@ mod tests {
 
     #[test]
     fn nothing_is_written_through_a_link() {
-        let place = unpacked(&[
-            Given::Link("up", "sub", EntryType::Symlink),
-            Given::File("up/evil", b"x"),
-        ]);
+        let place = unpacked(&[Given::Link("up", "sub", EntryType::Symlink), Given::File("up/evil", b"x")]);
         // The folder `up` came first: the link over it fails, and nothing escapes.
         assert!(place.unwrap_err().contains("up"));
         let chain = unpacked(&[

@@ -2,7 +2,7 @@
 
 use std::{io, path::Path};
 
-use csw_core::{model::Stage, ports::publisher::BuildError};
+use csw_core::{model::Stage, ports::BuildError};
 use csw_sandbox::SandboxError;
 use thiserror::Error;
 
@@ -18,7 +18,9 @@ pub(crate) enum Failure {
     #[error("{what} failed: {source}. Check the free space and the rights of the data folder")]
     Io { what: String, source: io::Error },
     /// A tool is not there.
-    #[error("`{tool}` could not be started: {source}. Install it, or configure where it is; `csw doctor` lists all tools")]
+    #[error(
+        "`{tool}` could not be started: {source}. Install it, or configure where it is; `csw doctor` lists all tools"
+    )]
     Tool { tool: String, source: io::Error },
     /// The confinement could not be put in place.
     #[error("The sandbox for {what} could not be made: {reason}. `csw doctor` tells which layer is missing")]

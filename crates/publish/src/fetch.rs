@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use csw_core::ports::publisher::{Checkout, Source};
+use csw_core::ports::{Checkout, Source};
 use jiff::Timestamp;
 
 use crate::{
@@ -120,7 +120,8 @@ fn inner_folder(folder: &Path) -> PathBuf {
     if folder.join("cs-config").exists() {
         return folder.to_path_buf();
     }
-    let entries: Vec<PathBuf> = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
+    let entries: Vec<PathBuf> =
+        fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
     match entries.as_slice() {
         [only] if only.join("cs-config").is_dir() && !only.is_symlink() => only.clone(),
         _ => folder.to_path_buf(),
@@ -134,10 +135,16 @@ async fn digest(folder: &Path) -> Result<String, Failure> {
 
 async fn from_folder(config: &PublishConfig, path: &Path, folder: &Path, log: &Log<'_>) -> Result<Checkout, Failure> {
     let path = path.canonicalize().map_err(|error| {
-        Failure::Unusable(format!("The folder `{}` cannot be read: {error}. Give the root of a model's repository", path.display()))
+        Failure::Unusable(format!(
+            "The folder `{}` cannot be read: {error}. Give the root of a model's repository",
+            path.display()
+        ))
     })?;
     if !path.is_dir() {
-        return Err(Failure::Unusable(format!("`{}` is no folder: give the root of a model's repository", path.display())));
+        return Err(Failure::Unusable(format!(
+            "`{}` is no folder: give the root of a model's repository",
+            path.display()
+        )));
     }
     log.line(&format!("Copying {}", path.display()));
     let git = Git::new(config, log);
@@ -149,7 +156,8 @@ async fn from_folder(config: &PublishConfig, path: &Path, folder: &Path, log: &L
         .await
         .map_err(Failure::at("Copying the folder", &path))?;
     tell_refused(&refused, log);
-    let clean = in_git && git.answer(&path, &["status", "--porcelain", "--", "."]).await.is_some_and(|text| text.is_empty());
+    let clean =
+        in_git && git.answer(&path, &["status", "--porcelain", "--", "."]).await.is_some_and(|text| text.is_empty());
     let (mut commit, mut committed_at): (_, Option<Timestamp>) = (None, None);
     if clean {
         commit = git.answer_line(&path, &["rev-parse", "--verify", "HEAD"]).await;

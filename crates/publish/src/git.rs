@@ -36,7 +36,8 @@ impl<'a> Git<'a> {
 
     fn command(&self, folder: Option<&Path>, args: &[&str]) -> Command {
         let mut command = Command::new(&self.config.git);
-        let protocols = if self.config.allow_local_repositories { "https:http:ssh:git:file" } else { "https:http:ssh:git" };
+        let protocols =
+            if self.config.allow_local_repositories { "https:http:ssh:git:file" } else { "https:http:ssh:git" };
         command
             .args(["-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", "-c", "protocol.ext.allow=never"])
             .args(["-c", "safe.directory=*"])
@@ -124,7 +125,14 @@ impl<'a> Git<'a> {
             return Ok("FETCH_HEAD^{commit}".to_owned());
         }
         self.log.line("Fetching all branches and tags to find the commit");
-        let args = ["fetch", "--no-recurse-submodules", "--", &url.url, "+refs/heads/*:refs/csw/heads/*", "+refs/tags/*:refs/tags/*"];
+        let args = [
+            "fetch",
+            "--no-recurse-submodules",
+            "--",
+            &url.url,
+            "+refs/heads/*:refs/csw/heads/*",
+            "+refs/tags/*:refs/tags/*",
+        ];
         let ended = self.ask(Some(folder), &args, Output::Logged).await?;
         if !ended.status.success() {
             return Err(unreachable(url, &ended));
@@ -171,14 +179,18 @@ impl Names {
             return Failure::Unusable(format!("The repository {} is empty: push a commit first", url.url));
         }
         if reference.is_empty() {
-            return Failure::Unusable(format!("The repository {} has no default branch: name a branch or tag", url.url));
+            return Failure::Unusable(format!(
+                "The repository {} has no default branch: name a branch or tag",
+                url.url
+            ));
         }
         let short = |name: &str| {
             let cut = name.strip_prefix("refs/heads/").or_else(|| name.strip_prefix("refs/tags/"))?;
             (!cut.ends_with("^{}")).then(|| cut.to_owned())
         };
         let known: Vec<String> = self.0.keys().filter_map(|name| short(name)).collect();
-        let mut offered: Vec<String> = near(reference, known.iter().map(String::as_str)).into_iter().map(str::to_owned).collect();
+        let mut offered: Vec<String> =
+            near(reference, known.iter().map(String::as_str)).into_iter().map(str::to_owned).collect();
         // Where nothing looks alike, the usual main branch is meant more often than not.
         if offered.is_empty() {
             offered = known.iter().filter(|name| ["master", "main", "dev"].contains(&name.as_str())).cloned().collect();
@@ -199,12 +211,22 @@ fn unreachable(url: &RepositoryUrl, ended: &Ended) -> Failure {
     let url = mask(&url.url);
     let sentence = if has(&["Could not resolve host", "Temporary failure in name resolution", "unable to look up"]) {
         format!("The host of {url} was not found: check its spelling")
-    } else if has(&["not found", "does not exist", "could not read Username", "does not appear to be a git repository", "not accessible"]) {
-        format!("The repository {url} was not found. Check the address; a private repository needs a token in it (https://TOKEN@HOST/OWNER/REPOSITORY)")
+    } else if has(&[
+        "not found",
+        "does not exist",
+        "could not read Username",
+        "does not appear to be a git repository",
+        "not accessible",
+    ]) {
+        format!(
+            "The repository {url} was not found. Check the address; a private repository needs a token in it (https://TOKEN@HOST/OWNER/REPOSITORY)"
+        )
     } else if has(&["Authentication failed", "Permission denied", "Invalid username", "403"]) {
         format!("The repository {url} refused the login that was given. Check that the token is valid and may read it")
     } else if has(&["Host key verification failed"]) {
-        format!("The SSH key of the host of {url} is unknown here: the operator adds it to `known_hosts`, or use an https URL")
+        format!(
+            "The SSH key of the host of {url} is unknown here: the operator adds it to `known_hosts`, or use an https URL"
+        )
     } else if has(&["transport", "not allowed"]) {
         format!("The repository {url} uses a protocol that is not allowed here: use https")
     } else {

@@ -126,7 +126,8 @@ fn candidates(name: &str) -> Vec<PathBuf> {
         folders.push(folder.path().join("bin"));
     }
     let mut found: Vec<PathBuf> = vec![];
-    for file in folders.into_iter().map(|folder| folder.join(name)).filter(|file| file.is_absolute() && file.is_file()) {
+    for file in folders.into_iter().map(|folder| folder.join(name)).filter(|file| file.is_absolute() && file.is_file())
+    {
         if !found.contains(&file) {
             found.push(file);
         }
@@ -173,7 +174,9 @@ mod tests {
     #[test]
     fn specifications_are_read_as_of_python() {
         let version = (3, 11, 2);
-        for yes in ["", ">=3.7", "==3.11", "=3.11", "3.11.*", ">=3.9,<3.12", "~=3.8", "!=3.9.*", "<=3.11", ">3.10", "strange"] {
+        for yes in
+            ["", ">=3.7", "==3.11", "=3.11", "3.11.*", ">=3.9,<3.12", "~=3.8", "!=3.9.*", "<=3.11", ">3.10", "strange"]
+        {
             assert!(allows(yes, version), "{yes}");
         }
         for no in ["<3.11", "==3.9", "=3.7.*", ">=3.12", "!=3.11.*", ">3.11", "~=4.0"] {

@@ -21,9 +21,25 @@ use crate::{
 
 /// Variables of the server that tell how to reach the package index, and nothing about the server itself.
 const INDEX_VARIABLES: &[&str] = &[
-    "UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_INDEX", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS", "UV_HTTP_TIMEOUT",
-    "UV_NATIVE_TLS", "UV_SYSTEM_CERTS", "UV_INSECURE_HOST", "SSL_CERT_FILE", "SSL_CERT_DIR", "HTTP_PROXY",
-    "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "no_proxy", "all_proxy",
+    "UV_DEFAULT_INDEX",
+    "UV_INDEX_URL",
+    "UV_INDEX",
+    "UV_EXTRA_INDEX_URL",
+    "UV_FIND_LINKS",
+    "UV_HTTP_TIMEOUT",
+    "UV_NATIVE_TLS",
+    "UV_SYSTEM_CERTS",
+    "UV_INSECURE_HOST",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "NO_PROXY",
+    "ALL_PROXY",
+    "http_proxy",
+    "https_proxy",
+    "no_proxy",
+    "all_proxy",
 ];
 
 /// The variables by which uv finds the package index of the operator.
@@ -90,9 +106,7 @@ impl<'a> Jail<'a> {
         }
         let Some(user) = self.users.host_id(UserRange::PROGRAM) else { return Ok(()) };
         let room = self.room.clone();
-        background(move || tree::give(&room, user))
-            .await
-            .map_err(Failure::io("Giving the build its folder"))
+        background(move || tree::give(&room, user)).await.map_err(Failure::io("Giving the build its folder"))
     }
 
     /// Runs a step to its end, whatever its status.
@@ -111,7 +125,8 @@ impl<'a> Jail<'a> {
         read_only.push(self.desk.clone());
         if step.network {
             env.extend(index_variables());
-            let certificates = ["SSL_CERT_FILE", "SSL_CERT_DIR", "UV_FIND_LINKS"].into_iter().filter_map(|name| env.get(name));
+            let certificates =
+                ["SSL_CERT_FILE", "SSL_CERT_DIR", "UV_FIND_LINKS"].into_iter().filter_map(|name| env.get(name));
             read_only.extend(certificates.map(PathBuf::from).filter(|path| path.is_absolute() && path.exists()));
         }
         env.extend(step.env);
@@ -137,7 +152,9 @@ impl<'a> Jail<'a> {
         let command = csw_sandbox::command(&self.config.helper, &confinement, step.program, &step.args, vec![])
             .map_err(|error| Failure::sandbox(step.what, &error))?;
         let ended = run(step.what, command, step.seconds, step.output, self.log).await?;
-        if ended.status.code() == Some(i32::from(csw_sandbox::SETUP_FAILED)) && ended.last_line().starts_with("sandbox:") {
+        if ended.status.code() == Some(i32::from(csw_sandbox::SETUP_FAILED))
+            && ended.last_line().starts_with("sandbox:")
+        {
             return Err(Failure::Sandbox { what: step.what.to_owned(), reason: ended.last_line() });
         }
         Ok(ended)

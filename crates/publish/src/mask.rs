@@ -1,6 +1,6 @@
 //! Credentials in URLs never reach a log, a sentence or a fact.
 
-use csw_core::ports::publisher::BuildLog;
+use csw_core::ports::BuildLog;
 
 /// What stands where a credential was.
 const MASK: &str = "***";

@@ -166,7 +166,7 @@ impl Lines<'_> {
 
 #[cfg(test)]
 mod tests {
-    use csw_core::ports::publisher::BuildLog;
+    use csw_core::ports::BuildLog;
 
     use super::*;
 

@@ -17,7 +17,9 @@ impl RepositoryUrl {
         let text = given.trim();
         let refuse = |why: &str| Err(Failure::Unusable(format!("`{text}` cannot be fetched: {why}")));
         if text.is_empty() {
-            return refuse("it is empty. Give the URL of a git repository, such as https://github.com/OWNER/REPOSITORY");
+            return refuse(
+                "it is empty. Give the URL of a git repository, such as https://github.com/OWNER/REPOSITORY",
+            );
         }
         if text.starts_with('-') || text.chars().any(|c| c.is_control() || c.is_whitespace()) {
             return refuse("a URL starts with a letter and holds no spaces");
@@ -33,11 +35,14 @@ impl RepositoryUrl {
             return refuse("it is no URL. Write https://HOST/OWNER/REPOSITORY");
         };
         match scheme.to_ascii_lowercase().as_str() {
-            "https" | "http" | "ssh" | "git" if rest.trim_matches('/').contains('/') && !rest.starts_with(['-', '/']) => {}
+            "https" | "http" | "ssh" | "git"
+                if rest.trim_matches('/').contains('/') && !rest.starts_with(['-', '/']) => {}
             "https" | "http" | "ssh" | "git" => return refuse("it names a host, and no repository on it"),
             "file" if allow_local => {}
             "file" => {
-                return refuse("this server does not publish from its own disk. Push the repository to a host, or upload it with `csw publish`");
+                return refuse(
+                    "this server does not publish from its own disk. Push the repository to a host, or upload it with `csw publish`",
+                );
             }
             _ => return refuse("only https, http, ssh and git URLs are allowed"),
         }
@@ -131,10 +136,28 @@ mod tests {
 
     #[test]
     fn only_repositories_of_allowed_schemes_pass() {
-        for good in ["https://github.com/a/b", "ssh://git@h/a/b.git", "git://h/a", "git@github.com:a/b.git", "http://h:3000/a/b"] {
+        for good in [
+            "https://github.com/a/b",
+            "ssh://git@h/a/b.git",
+            "git://h/a",
+            "git@github.com:a/b.git",
+            "http://h:3000/a/b",
+        ] {
             RepositoryUrl::parse(good, false).unwrap();
         }
-        for bad in ["", "-uexec", "--upload-pack=x", "ext::sh -c x", "ftp://h/a", "file:///x", "/x", "https://h", "ssh://-oProxyCommand=x/a", "https://h/a b", "a/b"] {
+        for bad in [
+            "",
+            "-uexec",
+            "--upload-pack=x",
+            "ext::sh -c x",
+            "ftp://h/a",
+            "file:///x",
+            "/x",
+            "https://h",
+            "ssh://-oProxyCommand=x/a",
+            "https://h/a b",
+            "a/b",
+        ] {
             RepositoryUrl::parse(bad, false).unwrap_err();
         }
         assert_eq!(RepositoryUrl::parse("/x/y", true).unwrap().url, "file:///x/y");

@@ -13,13 +13,27 @@ use sha2::{Digest, Sha256};
 
 /// Folders of tools, never part of a model.
 const LEFT_OUT: &[&str] = &[
-    ".git", ".hg", ".svn", "__pycache__", "target", "node_modules", ".venv", "venv", ".tox", ".nox", ".pytest_cache",
-    ".mypy_cache", ".ruff_cache", ".ipynb_checkpoints", ".eggs",
+    ".git",
+    ".hg",
+    ".svn",
+    "__pycache__",
+    "node_modules",
+    ".venv",
+    "venv",
+    ".tox",
+    ".nox",
+    ".pytest_cache",
+    ".mypy_cache",
+    ".ruff_cache",
+    ".ipynb_checkpoints",
+    ".eggs",
 ];
 
 /// Whether files below this name stay behind when a folder is copied.
 pub(crate) fn is_left_out(name: &str, folder: &Path) -> bool {
-    LEFT_OUT.contains(&name) || name.ends_with(".egg-info") || folder.join("pyvenv.cfg").is_file()
+    // Only the marker tells the output of a compiler from a folder of data with that name.
+    let compiled = name == "target" && folder.join("CACHEDIR.TAG").is_file();
+    compiled || LEFT_OUT.contains(&name) || name.ends_with(".egg-info") || folder.join("pyvenv.cfg").is_file()
 }
 
 /// How much may be copied.

@@ -35,18 +35,77 @@ const RENAMED: &[(&str, &str)] = &[
 ];
 /// Parts of a conda installation, and libraries that wheels bring along.
 const COVERED: &[&str] = &[
-    "blas", "bzip2", "c-compiler", "ca-certificates", "certifi-bundle", "cmake", "compilers", "conda", "conda-build",
-    "cpuonly", "cudatoolkit", "cxx-compiler", "fortran-compiler", "gcc", "gfortran", "gxx", "hdf5", "icu", "intel-openmp",
-    "libblas", "libffi", "libgcc", "libgcc-ng", "libgfortran", "liblapack", "libopenblas", "libstdcxx-ng", "llvm-openmp",
-    "mamba", "mkl", "ncurses", "nomkl", "openblas", "openmp", "openssl", "pip", "pkg-config", "python-abi", "readline",
-    "sqlite", "tk", "xz", "zlib",
+    "blas",
+    "bzip2",
+    "c-compiler",
+    "ca-certificates",
+    "certifi-bundle",
+    "cmake",
+    "compilers",
+    "conda",
+    "conda-build",
+    "cpuonly",
+    "cudatoolkit",
+    "cxx-compiler",
+    "fortran-compiler",
+    "gcc",
+    "gfortran",
+    "gxx",
+    "hdf5",
+    "icu",
+    "intel-openmp",
+    "libblas",
+    "libffi",
+    "libgcc",
+    "libgcc-ng",
+    "libgfortran",
+    "liblapack",
+    "libopenblas",
+    "libstdcxx-ng",
+    "llvm-openmp",
+    "mamba",
+    "mkl",
+    "ncurses",
+    "nomkl",
+    "openblas",
+    "openmp",
+    "openssl",
+    "pip",
+    "pkg-config",
+    "python-abi",
+    "readline",
+    "sqlite",
+    "tk",
+    "xz",
+    "zlib",
 ];
 /// Programs that are no Python packages.
 const OF_THE_SYSTEM: &[&str] = &[
-    "curl", "ffmpeg", "gdal", "geos", "ghostscript", "git", "git-lfs", "glpk", "graphviz", "imagemagick", "ipopt", "julia",
-    "make", "nodejs", "openjdk", "pandoc", "proj", "r", "tectonic", "texlive-core", "unzip", "wget",
+    "curl",
+    "ffmpeg",
+    "gdal",
+    "geos",
+    "ghostscript",
+    "git",
+    "git-lfs",
+    "glpk",
+    "graphviz",
+    "imagemagick",
+    "ipopt",
+    "julia",
+    "make",
+    "nodejs",
+    "openjdk",
+    "pandoc",
+    "proj",
+    "r",
+    "tectonic",
+    "texlive-core",
+    "unzip",
+    "wget",
 ];
-const WITH_VALUE: &[&str] = &["-c", "--channel", "-n", "--name", "-p", "--prefix", "--solver", "--subdir", "--platform", "--repodata-fn"];
+const WITH_VALUE: &[&str] =
+    &["-c", "--channel", "-n", "--name", "-p", "--prefix", "--solver", "--subdir", "--platform", "--repodata-fn"];
 
 /// Reads one call of conda, mamba or micromamba.
 pub(crate) fn read(asked: &Asked, repository: &Repository, plan: &mut Plan) {
@@ -79,7 +138,8 @@ pub(crate) fn read(asked: &Asked, repository: &Repository, plan: &mut Plan) {
         }
     }
     if is_env && !named_file {
-        let name = ["environment.yml", "environment.yaml"].into_iter().find(|name| asked.text(&asked.cwd, name).is_some());
+        let name =
+            ["environment.yml", "environment.yaml"].into_iter().find(|name| asked.text(&asked.cwd, name).is_some());
         file(asked, repository, name.unwrap_or("environment.yml"), plan);
     }
 }
@@ -123,7 +183,8 @@ fn pip_part(asked: &Asked, repository: &Repository, file: &Path, lines: Vec<Stri
     let mut files = asked.files.clone();
     files.insert(folder.join(&listing), lines.join("\n"));
     let name = listing.to_string_lossy().into_owned();
-    let asked = Asked { tool: "pip".into(), args: vec!["install".into(), "-r".into(), name], cwd: folder, files, link: None };
+    let asked =
+        Asked { tool: "pip".into(), args: vec!["install".into(), "-r".into(), name], cwd: folder, files, link: None };
     pip::read(&asked, repository, plan);
 }
 
@@ -256,7 +317,8 @@ mod tests {
 
     #[test]
     fn python_tools_and_programs_are_told_apart() {
-        let found = plan(&["create", "-n", "env", "python>=3.9", "pip", "mkl", "r-base", "r-dplyr", "pandoc=2", "numpy"], &[]);
+        let found =
+            plan(&["create", "-n", "env", "python>=3.9", "pip", "mkl", "r-base", "r-dplyr", "pandoc=2", "numpy"], &[]);
         assert_eq!(found.requirements, ["numpy"]);
         assert_eq!(found.python, [">=3.9"]);
         assert_eq!(found.system, ["r-base", "r-dplyr", "pandoc"]);
@@ -266,7 +328,11 @@ mod tests {
     #[test]
     fn environment_files_are_read() {
         let yml = "name: x\nchannels:\n- conda-forge\ndependencies:\n- python=3.9\n- pandas>=1 # why\n- pip:\n  - cs-kit\n  - -e .\n";
-        for args in [&["env", "update", "-f", "environment.yml"][..], &["env", "create"], &["env", "update", "--file=environment.yml"]] {
+        for args in [
+            &["env", "update", "-f", "environment.yml"][..],
+            &["env", "create"],
+            &["env", "update", "--file=environment.yml"],
+        ] {
             let found = plan(args, &[("/s/environment.yml", yml)]);
             assert_eq!(found.requirements, ["pandas>=1", "cs-kit"], "{args:?}");
             assert!(found.own[0].editable && found.own[0].path == Path::new(""));

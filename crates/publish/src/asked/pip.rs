@@ -7,11 +7,43 @@ use crate::repository::{GitReference, identity, is_plain};
 
 /// Options that take a value in the next argument, and matter no further here.
 const WITH_VALUE: &[&str] = &[
-    "-t", "--target", "--python-version", "--platform", "--implementation", "--abi", "--progress-bar", "--timeout",
-    "--retries", "--proxy", "--root", "--prefix", "--src", "--upgrade-strategy", "--global-option", "--config-settings",
-    "-C", "--cache-dir", "--log", "--trusted-host", "--cert", "--client-cert", "--no-binary", "--only-binary",
-    "--use-feature", "--exists-action", "-d", "--dest", "-w", "--wheel-dir", "-p", "--python", "--resolution",
-    "--index-strategy", "--keyring-provider", "--extra", "--group",
+    "-t",
+    "--target",
+    "--python-version",
+    "--platform",
+    "--implementation",
+    "--abi",
+    "--progress-bar",
+    "--timeout",
+    "--retries",
+    "--proxy",
+    "--root",
+    "--prefix",
+    "--src",
+    "--upgrade-strategy",
+    "--global-option",
+    "--config-settings",
+    "-C",
+    "--cache-dir",
+    "--log",
+    "--trusted-host",
+    "--cert",
+    "--client-cert",
+    "--no-binary",
+    "--only-binary",
+    "--use-feature",
+    "--exists-action",
+    "-d",
+    "--dest",
+    "-w",
+    "--wheel-dir",
+    "-p",
+    "--python",
+    "--resolution",
+    "--index-strategy",
+    "--keyring-provider",
+    "--extra",
+    "--group",
 ];
 /// Nested files; a file that names itself would never end.
 const DEEPEST: usize = 20;
@@ -132,7 +164,9 @@ impl Reader<'_> {
     fn requirement(&mut self, text: &str, folder: &Path, editable: bool) {
         let text = text.trim();
         let (name, place) = match text.split_once('@') {
-            Some((name, place)) if package_name(name).is_some() && is_place(place.trim()) => (Some(name.trim()), place.trim()),
+            Some((name, place)) if package_name(name).is_some() && is_place(place.trim()) => {
+                (Some(name.trim()), place.trim())
+            }
             _ => (None, text),
         };
         if let Some(reference) = GitReference::parse(place) {
@@ -167,7 +201,8 @@ impl Reader<'_> {
 
     /// Hosts also give a repository away as an archive.
     fn url(&mut self, text: &str, name: Option<&str>, url: &str) {
-        let repository = url.split_once("/archive/").or_else(|| url.split_once("/tarball/")).or_else(|| url.split_once("/zipball/"));
+        let repository =
+            url.split_once("/archive/").or_else(|| url.split_once("/tarball/")).or_else(|| url.split_once("/zipball/"));
         let own = repository.is_some_and(|(url, _)| self.repository.identity.as_deref() == Some(&identity(url)));
         if !own {
             return self.plan.require(text);
@@ -214,7 +249,10 @@ fn is_place(text: &str) -> bool {
 fn is_path(text: &str) -> bool {
     let file = text.split(['[', ';']).next().unwrap_or(text).trim();
     let ending = [".whl", ".tar.gz", ".zip", ".tgz"].iter().any(|ending| file.ends_with(ending));
-    text.starts_with(['.', '/']) || text.starts_with("file://") || ending || (file.contains('/') && !file.contains("://"))
+    text.starts_with(['.', '/'])
+        || text.starts_with("file://")
+        || ending
+        || (file.contains('/') && !file.contains("://"))
 }
 
 fn extras(named: &str) -> Vec<String> {
@@ -262,7 +300,19 @@ mod tests {
 
     #[test]
     fn requirements_options_and_quoting_are_read() {
-        let found = plan(&["--upgrade", "-q", "pandas>=1.0, <2", "numpy", "--timeout", "5", "--no-cache-dir", "a[b]==1; python_version>'3'"], &[]);
+        let found = plan(
+            &[
+                "--upgrade",
+                "-q",
+                "pandas>=1.0, <2",
+                "numpy",
+                "--timeout",
+                "5",
+                "--no-cache-dir",
+                "a[b]==1; python_version>'3'",
+            ],
+            &[],
+        );
         assert_eq!(found.requirements, ["pandas>=1.0, <2", "numpy", "a[b]==1; python_version>'3'"]);
     }
 
@@ -302,7 +352,14 @@ mod tests {
 
     #[test]
     fn other_repositories_are_passed_on() {
-        let found = plan(&["git+https://github.com/o/other@v1#egg=other&subdirectory=py", "x @ git+https://h/a/x", "git+https://h/a/y"], &[]);
+        let found = plan(
+            &[
+                "git+https://github.com/o/other@v1#egg=other&subdirectory=py",
+                "x @ git+https://h/a/x",
+                "git+https://h/a/y",
+            ],
+            &[],
+        );
         assert_eq!(
             found.requirements,
             ["other @ git+https://github.com/o/other@v1#subdirectory=py", "x @ git+https://h/a/x", "git+https://h/a/y"]

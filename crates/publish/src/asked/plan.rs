@@ -125,7 +125,14 @@ impl Plan {
                 _ => {}
             }
         }
-        for list in [&mut plan.requirements, &mut plan.constraints, &mut plan.indexes, &mut plan.system, &mut plan.python, &mut plan.warnings] {
+        for list in [
+            &mut plan.requirements,
+            &mut plan.constraints,
+            &mut plan.indexes,
+            &mut plan.system,
+            &mut plan.python,
+            &mut plan.warnings,
+        ] {
             keep_first(list);
         }
         plan
@@ -170,7 +177,8 @@ fn keep_first(list: &mut Vec<String>) {
 
 /// The name in a requirement, as package indexes compare names.
 pub(crate) fn package_name(requirement: &str) -> Option<String> {
-    let end = requirement.find(|c: char| !(c.is_ascii_alphanumeric() || "._-".contains(c))).unwrap_or(requirement.len());
+    let end =
+        requirement.find(|c: char| !(c.is_ascii_alphanumeric() || "._-".contains(c))).unwrap_or(requirement.len());
     let (name, rest) = requirement.split_at(end);
     // `https://...` and `./folder` have no name; `name @ https://...` has.
     if name.is_empty() || rest.starts_with([':', '/', '+']) || name.starts_with('.') {

@@ -24,9 +24,8 @@ use crate::{
 };
 
 const SHIM: &str = include_str!("shim.py");
-const NAMES: &[&str] = &[
-    "pip", "pip3", "conda", "mamba", "micromamba", "uv", "apt-get", "apt", "sudo", "git", "python", "python3",
-];
+const NAMES: &[&str] =
+    &["pip", "pip3", "conda", "mamba", "micromamba", "uv", "apt-get", "apt", "sudo", "git", "python", "python3"];
 /// `source activate` and conda's own set-up find something to read.
 const EMPTY: &[&str] = &["activate", "deactivate", "etc/profile.d/conda.sh", "etc/profile.d/mamba.sh"];
 const RECORD_BYTES: u64 = 16 << 20;
@@ -66,10 +65,14 @@ pub(crate) async fn run(
         Pass::Record => (interpreter.executable.as_path(), false),
         Pass::Replay { python, .. } => (*python, true),
     };
-    write_shims(&shims, interpreter, &json!({
-        "record": record, "python": python, "version": interpreter.version(), "replay": replay,
-        "source": source, "own": repository.identity.iter().collect::<Vec<_>>(),
-    }))?;
+    write_shims(
+        &shims,
+        interpreter,
+        &json!({
+            "record": record, "python": python, "version": interpreter.version(), "replay": replay,
+            "source": source, "own": repository.identity.iter().collect::<Vec<_>>(),
+        }),
+    )?;
     jail.hand_over().await?;
     log.line(if replay { "Running the steps that waited for the packages" } else { &told });
     let path = format!("{}:/usr/local/bin:/usr/bin:/bin", shims.display());
@@ -92,7 +95,8 @@ pub(crate) async fn run(
             output: Output::Logged,
         })
         .await?;
-    let offline = !config.install_network && ended.tail.iter().any(|line| line.contains("resolve host") || line.contains("name resolution"));
+    let offline = !config.install_network
+        && ended.tail.iter().any(|line| line.contains("resolve host") || line.contains("name resolution"));
     if !ended.status.success() && offline {
         return Err(Failure::Unusable(format!(
             "`{INSTALL}` reaches for the network itself ({}). Packages are installed for it; put other files into the repository, or ask the operator to allow the network to `install.sh`",
@@ -193,8 +197,12 @@ mod tests {
         "#;
         let (plan, _) = plan(script, &[("req.txt", "-r more.txt\n"), ("more.txt", "six\n")]);
         assert_eq!(plan.requirements, ["pandas>=1.0", "bokeh==2.4.*", "torch", "six"]);
-        assert_eq!((plan.python, plan.system), (vec![">=3.7".to_owned()], vec!["r-base".to_owned(), "pandoc".to_owned()]));
-        let own: Vec<_> = plan.own.iter().map(|own| (own.path.to_str().unwrap(), own.editable, own.with_dependencies)).collect();
+        assert_eq!(
+            (plan.python, plan.system),
+            (vec![">=3.7".to_owned()], vec!["r-base".to_owned(), "pandoc".to_owned()])
+        );
+        let own: Vec<_> =
+            plan.own.iter().map(|own| (own.path.to_str().unwrap(), own.editable, own.with_dependencies)).collect();
         assert_eq!(own, [("", false, true), ("cs-config", true, false)]);
         assert!(!plan.replay);
     }
@@ -207,14 +215,16 @@ mod tests {
 
     #[test]
     fn a_clone_of_the_repository_is_the_repository() {
-        let script = "git clone -b dev --depth 1 https://github.com/o/Own.git && cd Own && git checkout v1 && pip install .";
+        let script =
+            "git clone -b dev --depth 1 https://github.com/o/Own.git && cd Own && git checkout v1 && pip install .";
         let (plan, said) = plan(script, &[]);
         assert_eq!((plan.own[0].path.as_path(), plan.links.len()), (Path::new(""), 1), "{said}");
     }
 
     #[test]
     fn steps_of_python_wait_for_packages() {
-        let (plan, said) = plan("set -e; python -c 'import a_package_that_is_not_there'; python -c 'print(\"here\")'", &[]);
+        let (plan, said) =
+            plan("set -e; python -c 'import a_package_that_is_not_there'; python -c 'print(\"here\")'", &[]);
         assert!(plan.replay && said.contains("this step waits") && said.contains("here"), "{said}");
     }
 

@@ -51,7 +51,9 @@ pub(crate) fn project_file(folder: &Path) -> Option<&'static str> {
 fn is_project(file: &Path) -> bool {
     let text = std::fs::read_to_string(file).unwrap_or_default();
     let table: toml::Table = text.parse().unwrap_or_default();
-    table.contains_key("project") || table.contains_key("build-system") || table.get("tool").is_some_and(|tool| tool.get("poetry").is_some())
+    table.contains_key("project")
+        || table.contains_key("build-system")
+        || table.get("tool").is_some_and(|tool| tool.get("poetry").is_some())
 }
 
 /// Versions of Python that a package declares in `pyproject.toml`.
@@ -93,11 +95,17 @@ mod tests {
         write("cs-config/requirements.txt", "");
         write("setup.py", "");
         let (text, told) = script(folder.path());
-        assert_eq!(text.unwrap(), "set -e\nconda env update -f environment.yml\npip install -r cs-config/requirements.txt\npip install .\n");
+        assert_eq!(
+            text.unwrap(),
+            "set -e\nconda env update -f environment.yml\npip install -r cs-config/requirements.txt\npip install .\n"
+        );
         assert!(told.ends_with("`environment.yml` and `cs-config/requirements.txt` and `setup.py` asks for"));
         write("pyproject.toml", "[project]\nname='x'\nrequires-python='>=3.9'\ndependencies=['numpy']\n");
         assert_eq!(project_file(folder.path()), Some("pyproject.toml"));
-        assert_eq!((requires_python(folder.path()).unwrap(), declared(folder.path())), (">=3.9".into(), vec!["numpy".to_owned()]));
+        assert_eq!(
+            (requires_python(folder.path()).unwrap(), declared(folder.path())),
+            (">=3.9".into(), vec!["numpy".to_owned()])
+        );
         write(INSTALL, "true");
         assert_eq!(script(folder.path()).0, None);
     }

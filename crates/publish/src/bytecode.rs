@@ -1,0 +1,84 @@
+//! Byte code of everything, made once: an interpreter never compiles at run time, and never writes.
+
+use std::{
+    fs,
+    os::unix::fs::lchown,
+    path::{Path, PathBuf},
+};
+
+use crate::{
+    background,
+    failure::Failure,
+    interpreter::Interpreter,
+    jail::{Jail, Step},
+    process::Output,
+    tree,
+};
+
+/// Compiles all of a folder that is going to be at `place`.
+///
+/// The compiler reads strangers' text, so it works in the sandbox and writes into the room; what it made is then moved
+/// beside the sources. Byte code is never compared with its source again: both are sealed together.
+pub(crate) async fn compile(
+    jail: &Jail<'_>,
+    interpreter: &Interpreter,
+    folder: &Path,
+    place: &Path,
+    seconds: u64,
+) -> Result<(), Failure> {
+    let made = jail.room.join(format!("pyc-{}", uuid::Uuid::new_v4()));
+    let mut args =
+        vec!["-I".to_owned(), "-S".to_owned(), "-X".to_owned(), format!("pycache_prefix={}", made.display())];
+    args.extend(
+        ["-m", "compileall", "-q", "-q", "-j", "0", "--invalidation-mode", "unchecked-hash"].map(str::to_owned),
+    );
+    args.extend(["-s".to_owned(), folder.display().to_string(), "-p".to_owned(), place.display().to_string()]);
+    args.push(folder.display().to_string());
+    let mut read_only = interpreter.shown();
+    read_only.push(folder.to_path_buf());
+    // A file for another version of Python does not compile, and does no harm: the status says nothing.
+    jail.run(Step {
+        what: "Compiling byte code",
+        program: &interpreter.executable,
+        args,
+        working_dir: jail.room.clone(),
+        env: vec![],
+        read_only,
+        network: false,
+        seconds,
+        output: Output::Quiet,
+    })
+    .await?;
+    let relative = folder.strip_prefix("/").unwrap_or(folder);
+    let (from, to) = (made.join(relative), folder.to_path_buf());
+    background(move || gather(&from, &to)).await.map_err(Failure::io("Moving the byte code"))
+}
+
+fn gather(from: &Path, to: &Path) -> std::io::Result<()> {
+    if !fs::symlink_metadata(from).is_ok_and(|found| found.is_dir()) {
+        return Ok(());
+    }
+    let owner = nix::unistd::geteuid().is_root().then_some(0);
+    let mut files: Vec<PathBuf> = vec![];
+    tree::walk(from, &mut |path, metadata| {
+        if metadata.is_file() && path.extension().is_some_and(|ending| ending == "pyc") {
+            files.push(path.to_path_buf());
+        }
+        Ok(())
+    })?;
+    for file in files {
+        let (Some(parent), Some(name)) = (file.parent(), file.file_name()) else { continue };
+        let folder = to.join(parent.strip_prefix(from).map_err(std::io::Error::other)?);
+        // Only where the source is: nothing else may appear.
+        if !folder.is_dir() {
+            continue;
+        }
+        let cache = folder.join("__pycache__");
+        if !cache.is_dir() {
+            fs::create_dir(&cache)?;
+        }
+        lchown(&file, owner, owner)?;
+        fs::rename(&file, cache.join(name))?;
+    }
+    Ok(())
+}
