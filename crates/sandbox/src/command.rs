@@ -26,7 +26,7 @@ pub const SETUP_FAILED: u8 = 125;
 /// A file descriptor that the program receives; all others are closed.
 #[derive(Debug)]
 pub struct PassedFd {
-    /// What is passed; the caller's own copy may be dropped after [`command`].
+    /// What is passed; [`command`] sends a copy and closes this one.
     pub source: OwnedFd,
     /// The number it has in the program.
     pub target: RawFd,
@@ -84,7 +84,10 @@ pub fn command<A: AsRef<OsStr>>(
         targets: passed.iter().map(|fd| fd.target).collect(),
         supervisor: std::process::id().cast_signed(),
     }));
-    helper_command(helper, &request, &passed)
+    let command = helper_command(helper, &request, &passed);
+    // Copies are in the socket; ours would keep the other side of a pipe open.
+    drop(passed);
+    command
 }
 
 /// A command that makes the helper carry out a request.

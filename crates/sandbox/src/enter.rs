@@ -90,7 +90,7 @@ fn guard(execution: &Execution, passed: Vec<OwnedFd>) -> Result<Infallible, Sand
     let child = sys::clone_into(namespaces(execution)).step("creating the namespaces")?;
     let Some(init) = child else {
         drop((ours, watch));
-        init::run(execution, passed, theirs, &signals)
+        init::run(execution, passed, &theirs, &signals)
     };
     drop((theirs, passed));
     let end = introduce(execution, init, &ours).and_then(|()| wait(&watch, &signals, &ours, init));

@@ -1,6 +1,6 @@
 //! Process 1 of the namespaces: sets them up, starts the program, reaps.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -19,8 +19,8 @@ use crate::error::{SandboxError, Step};
 use crate::sys;
 
 /// Runs as init and never returns; the outer guardian hears of every failure.
-pub(super) fn run(execution: &Execution, passed: Vec<OwnedFd>, channel: Channel, signals: &SignalFd) -> ! {
-    let last = match live(execution, passed, &channel, signals) {
+pub(super) fn run(execution: &Execution, passed: Vec<OwnedFd>, channel: &Channel, signals: &SignalFd) -> ! {
+    let last = match live(execution, passed, channel, signals) {
         Ok(message) => message,
         Err(error) => Message::Failed(error.to_string()),
     };
@@ -85,7 +85,7 @@ fn reap(program: Pid, channel: &Channel, signals: &SignalFd) -> Result<Message, 
             }
         }
         let mut sources =
-            [PollFd::new(signals_fd(signals), PollFlags::POLLIN), PollFd::new(channel.as_fd(), PollFlags::POLLIN)];
+            [PollFd::new(signals.as_fd(), PollFlags::POLLIN), PollFd::new(channel.as_fd(), PollFlags::POLLIN)];
         match poll(&mut sources, PollTimeout::NONE) {
             Err(Errno::EINTR) => continue,
             other => other.step("waiting for processes")?,
@@ -96,9 +96,4 @@ fn reap(program: Pid, channel: &Channel, signals: &SignalFd) -> Result<Message, 
         }
         forward(signals, program)?;
     }
-}
-
-fn signals_fd(signals: &SignalFd) -> std::os::fd::BorrowedFd<'_> {
-    use std::os::fd::AsFd;
-    signals.as_fd()
 }

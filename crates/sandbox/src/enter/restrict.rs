@@ -164,6 +164,7 @@ fn filter(rules: Rules, action: SeccompAction) -> Result<BpfProgram, seccompiler
 /// Calls of the x32 interface share this architecture under numbers of their own,
 /// which a list of refused numbers would miss.
 #[cfg(target_arch = "x86_64")]
+#[allow(clippy::cast_possible_truncation)] // instruction codes are 16 bits wide
 fn no_x32() -> BpfProgram {
     const FIRST_X32: u32 = 0x4000_0000;
     let refuse = libc::SECCOMP_RET_ERRNO | libc::ENOSYS.unsigned_abs();
