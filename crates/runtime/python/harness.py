@@ -5,7 +5,8 @@ starts it inside a sandbox with a socket at descriptor 3, as a fresh interpreter
 imports the model and forks a child per run.
 
     fresh   descriptor 3 is the run's socket
-    zygote  descriptor 3 is a packet socket: {"fork": n} arrives with the run's socket and its log pipe
+    zygote  descriptor 3 takes lines of JSON: first what to import, then {"fork": n} with a run's socket and its log
+            pipe attached; it answers with lines
 
 A frame on a run's socket is one byte of kind, four bytes of length (little endian), and the content. To the run: C
 (confinement, JSON), A (what to do, JSON). From it: H (sign of life), I (imported), per output O (head, JSON), D (bytes,
@@ -391,7 +392,10 @@ class Zygote:
         self.runs = {}
 
     def serve(self):
-        order = json.loads(self.control.recv(1 << 20).decode("utf-8"))
+        line = bytearray()
+        while not line.endswith(b"\n"):
+            line += self.control.recv(1 << 16) or os._exit(0)
+        order = json.loads(line.decode("utf-8"))
         prepare_process(order)
         set_up_paths(order["paths"])
         begin = time.monotonic()
@@ -418,7 +422,7 @@ class Zygote:
         self.park()
 
     def tell(self, message):
-        self.control.sendall(json.dumps(message).encode("ascii"))
+        self.control.sendall(json.dumps(message).encode("ascii") + b"\n")
 
     def park(self):
         poll = select.poll()
@@ -436,6 +440,7 @@ class Zygote:
                 self.reap()
 
     def request(self):
+        # The kernel ends a message where descriptors are attached to the next, so this is one line.
         message, ancillary, _, _ = self.control.recvmsg(65536, socket.CMSG_SPACE(8))
         if not message:
             os._exit(0)

@@ -8,10 +8,7 @@ use std::{
 
 use csw_core::run::{RunOrder, Usage};
 use csw_sandbox::{Confinement, PassedFd, Stage};
-use tokio::{
-    process::Command,
-    sync::oneshot,
-};
+use tokio::{process::Command, sync::oneshot};
 
 use crate::{
     fork::StartError,
@@ -19,7 +16,7 @@ use crate::{
     layout::Layout,
     local::Site,
     process::{Exit, Killer, Process, Wires, first_sign},
-    scratch::Folder,
+    scratch::{self, Folder},
     stops::Stops,
 };
 
@@ -34,7 +31,8 @@ pub(crate) async fn start(
     let (users, owner) = site.identity(&slot, csw_sandbox::UserRange::PROGRAM);
     let path = site.config.scratch.join(slot.number().to_string());
     let folder = Folder::create(path, 0o700, owner).map_err(|error| StartError::io("making a run's folder", &error))?;
-    site.temporary_folder(folder.path(), owner).map_err(|error| StartError::io("making a run's folder", &error))?;
+    scratch::make(&folder.path().join("tmp"), 0o700, owner)
+        .map_err(|error| StartError::io("making a run's folder", &error))?;
     let mut confinement = Confinement {
         stage: Stage::Final,
         limits: site.limits(order),
@@ -81,8 +79,8 @@ pub(crate) fn spawn(
     let arguments = site.harness.arguments(mode);
     let failed = |error: &dyn std::fmt::Display| StartError::Failed(error.to_string());
     let helper: &Path = &site.config.helper;
-    let mut command = csw_sandbox::command(helper, confinement, &layout.python, arguments, passed)
-        .map_err(|error| failed(&error))?;
+    let mut command =
+        csw_sandbox::command(helper, confinement, &layout.python, arguments, passed).map_err(|error| failed(&error))?;
     let copy = log.try_clone().map_err(|error| StartError::io("copying a descriptor", &error))?;
     command.stdout(Stdio::from(log)).stderr(Stdio::from(copy));
     let mut command = Command::from(command);

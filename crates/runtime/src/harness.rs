@@ -68,6 +68,10 @@ impl Harness {
             Mode::Zygote => "zygote",
         };
         // -s: no packages of a user; -B: byte code was compiled with the environment and is never written.
-        ["-s", "-B", "-c", BOOT].map(OsString::from).into_iter().chain([self.folder.clone().into(), mode.into()]).collect()
+        ["-s", "-B", "-c", BOOT]
+            .map(OsString::from)
+            .into_iter()
+            .chain([self.folder.clone().into(), mode.into()])
+            .collect()
     }
 }

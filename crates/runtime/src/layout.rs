@@ -79,7 +79,8 @@ fn base_of(environment: &Path, python: &Path) -> Vec<PathBuf> {
 
 fn import_paths(code: &Path) -> ImportPaths {
     if let Ok(text) = fs::read_to_string(code.join(PATH_FILE)) {
-        let inside = |line: &&str| !line.is_empty() && !line.starts_with('/') && !line.split('/').any(|part| part == "..");
+        let inside =
+            |line: &&str| !line.is_empty() && !line.starts_with('/') && !line.split('/').any(|part| part == "..");
         let first = text.lines().map(str::trim).filter(inside).map(|line| join(code, line)).collect();
         return ImportPaths { first, last: vec![] };
     }

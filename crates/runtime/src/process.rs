@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    os::fd::{AsFd, AsRawFd, OwnedFd},
+    os::fd::{AsRawFd, OwnedFd},
 };
 
 use nix::{
@@ -116,11 +116,11 @@ pub(crate) async fn first_sign(socket: &UnixStream) -> io::Result<i32> {
 }
 
 /// Bytes, and who sent them where the kernel says so.
-pub(crate) fn receive(socket: &impl AsFd, into: &mut [u8]) -> io::Result<(usize, Option<i32>)> {
+fn receive(socket: &UnixStream, into: &mut [u8]) -> io::Result<(usize, Option<i32>)> {
     let mut space = nix::cmsg_space!(UnixCredentials);
     let mut buffer = [io::IoSliceMut::new(into)];
     let flags = MsgFlags::MSG_CMSG_CLOEXEC | MsgFlags::MSG_DONTWAIT;
-    let message = recvmsg::<()>(socket.as_fd().as_raw_fd(), &mut buffer, Some(&mut space), flags)?;
+    let message = recvmsg::<()>(socket.as_raw_fd(), &mut buffer, Some(&mut space), flags)?;
     let mut pid = None;
     for control in message.cmsgs()? {
         if let ControlMessageOwned::ScmCredentials(who) = control {

@@ -18,19 +18,22 @@ impl Folder {
         if path.exists() {
             remove(&path);
         }
-        fs::DirBuilder::new().mode(mode).create(&path)?;
-        let folder = Self(path);
-        if let Some(id) = owner {
-            chown(folder.path(), Some(Uid::from_raw(id)), Some(Gid::from_raw(id)))?;
-        }
-        // The mode again: the umask has had its say.
-        fs::set_permissions(folder.path(), fs::Permissions::from_mode(mode))?;
-        Ok(folder)
+        make(&path, mode, owner)?;
+        Ok(Self(path))
     }
 
     pub(crate) fn path(&self) -> &Path {
         &self.0
     }
+}
+
+/// Makes a folder with this mode, of this user where one is given.
+pub(crate) fn make(path: &Path, mode: u32, owner: Option<u32>) -> io::Result<()> {
+    fs::DirBuilder::new().mode(mode).create(path)?;
+    // The mode again: the umask has had its say.
+    fs::set_permissions(path, fs::Permissions::from_mode(mode))?;
+    let Some(id) = owner else { return Ok(()) };
+    Ok(chown(path, Some(Uid::from_raw(id)), Some(Gid::from_raw(id)))?)
 }
 
 impl Drop for Folder {

@@ -166,22 +166,15 @@ impl Supervisor<'_> {
     }
 
     fn conclude(&self, end: End, state: &State) -> Supervised {
-        let mut found = Supervised {
-            outcome: None,
-            model_version: None,
-            import: state.import,
-            run: 0,
-            usage: Usage::default(),
-        };
+        let mut found =
+            Supervised { outcome: None, model_version: None, import: state.import, run: 0, usage: Usage::default() };
         found.outcome = match end {
             End::Stale => None,
             End::Reported(mut report) => {
                 found.run = report.milliseconds;
                 found.model_version = report.version.take();
-                found.usage = Usage {
-                    cpu_milliseconds: report.cpu_milliseconds,
-                    peak_memory_bytes: report.peak_memory_bytes,
-                };
+                found.usage =
+                    Usage { cpu_milliseconds: report.cpu_milliseconds, peak_memory_bytes: report.peak_memory_bytes };
                 Some(if report.memory_error && self.memory_by_address_space {
                     self.out_of_memory()
                 } else {

@@ -22,7 +22,9 @@ pub(crate) fn of_report(report: Report) -> Outcome {
             Returned::Sim { outputs } => TaskResult::Sim { outputs },
         }),
         (_, Some(traceback)) => Outcome::Failed { traceback },
-        (None, None) => Outcome::Failed { traceback: "the run's process reported neither a result nor an error".into() },
+        (None, None) => {
+            Outcome::Failed { traceback: "the run's process reported neither a result nor an error".into() }
+        }
     }
 }
 

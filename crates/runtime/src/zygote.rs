@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     io::{self, IoSlice},
-    os::fd::{AsFd, AsRawFd, OwnedFd, RawFd},
+    os::fd::{AsRawFd, RawFd},
     path::PathBuf,
     sync::{
         Arc, Mutex, PoisonError,
@@ -12,16 +12,15 @@ use std::{
     time::Duration,
 };
 
+use bytes::BytesMut;
 use csw_core::run::{RunOrder, Usage};
 use csw_sandbox::{Confinement, Stage, UserRange, tree};
-use nix::sys::socket::{
-    AddressFamily, ControlMessage, MsgFlags, SockFlag, SockType, sendmsg, setsockopt, socketpair, sockopt,
-};
+use nix::sys::socket::{ControlMessage, MsgFlags, send, sendmsg};
 use serde::Deserialize;
 use serde_json::json;
 use tokio::{
-    io::{Interest, unix::AsyncFd},
-    net::unix::pipe,
+    io::Interest,
+    net::{UnixStream, unix::pipe},
     sync::oneshot,
     time::Instant,
 };
@@ -34,8 +33,8 @@ use crate::{
     layout::Layout,
     local::Site,
     machine,
-    process::{Exit, Killer, Process, Wires, first_sign, receive},
-    scratch::Folder,
+    process::{Exit, Killer, Process, Wires, first_sign},
+    scratch::{self, Folder},
     stops::Stops,
 };
 
@@ -64,7 +63,7 @@ pub(crate) struct Zygote {
 
 /// The socket to the zygote, and whom its words are for.
 struct Control {
-    socket: AsyncFd<OwnedFd>,
+    socket: UnixStream,
     runs: Mutex<HashMap<u64, Waiting>>,
     dead: CancellationToken,
 }
@@ -103,20 +102,14 @@ impl Zygote {
         let path = site.config.scratch.join(slot.number().to_string());
         let folder = Folder::create(path, 0o711, None).map_err(failed("making a zygote's folder"))?;
         let home = folder.path().join("zygote");
-        // It goes with the folder around it.
-        std::mem::forget(Folder::create(home.clone(), 0o700, owner).map_err(failed("making a zygote's folder"))?);
-        site.temporary_folder(&home, owner).map_err(failed("making a zygote's folder"))?;
+        for part in [home.clone(), home.join("tmp")] {
+            scratch::make(&part, 0o700, owner).map_err(failed("making a zygote's folder"))?;
+        }
         let mut confinement = site.confinement(layout, order, folder.path(), &home);
         confinement.stage = Stage::Zygote;
         confinement.users = users;
-        let (ours, theirs) =
-            socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)
-                .map_err(io::Error::from)
-                .map_err(failed("connecting a zygote"))?;
-        setsockopt(&ours, sockopt::PassCred, &true).map_err(io::Error::from).map_err(failed("connecting a zygote"))?;
         let wires = Wires::new().map_err(failed("connecting a zygote"))?;
-        let socket = AsyncFd::new(ours).map_err(failed("connecting a zygote"))?;
-        let child = match fresh::spawn(site, &confinement, layout, theirs, wires.their_log, Mode::Zygote) {
+        let child = match fresh::spawn(site, &confinement, layout, wires.their_socket, wires.their_log, Mode::Zygote) {
             Ok(child) => child,
             Err(StartError::Failed(error)) => return Err(Unfit::Start(error)),
             Err(error) => return Err(Unfit::Start(format!("{error:?}"))),
@@ -131,10 +124,11 @@ impl Zygote {
             death.cancel();
             drop(tokio::task::spawn_blocking(move || drop((slot, folder))));
         });
-        let control = Arc::new(Control { socket, runs: Mutex::default(), dead });
+        let control = Arc::new(Control { socket: wires.socket, runs: Mutex::default(), dead });
         let said = Tail::follow(wires.log);
-        control.ready(site, order, layout, warm, &said).await?;
-        let zygote = control.listen(guardian).await?;
+        let mut words = Words::default();
+        control.ready(&mut words, site, order, layout, warm, &said).await?;
+        let zygote = control.listen(words, guardian).await?;
         Ok(Self {
             control,
             users: owner.map(|_| users),
@@ -170,16 +164,16 @@ impl Zygote {
         let confine = frame::encode(frame::CONFINE, &child).map_err(|error| StartError::Failed(error.to_string()))?;
         let wires = Wires::new().map_err(|error| StartError::io("connecting a run's process", &error))?;
         // It is smaller than any socket's buffer.
-        wires.socket.try_write(&confine).map_err(|error| StartError::io("confining a run's process", &error))?;
+        send(wires.socket.as_raw_fd(), &confine, MsgFlags::MSG_NOSIGNAL | MsgFlags::MSG_DONTWAIT)
+            .map_err(|error| StartError::io("confining a run's process", &error.into()))?;
         let (answer, answered) = oneshot::channel();
         let (tell, exit) = oneshot::channel();
         let waiting = Waiting { answer: Some(answer), exit: tell, folder };
         self.control.runs.lock().unwrap_or_else(PoisonError::into_inner).insert(number, waiting);
         let permit = site.forks.acquire().await;
-        self.control
-            .ask(number, wires.their_socket.as_raw_fd(), wires.their_log.as_raw_fd())
-            .await
-            .map_err(|_| StartError::UsedUp)?;
+        let descriptors = [wires.their_socket.as_raw_fd(), wires.their_log.as_raw_fd()];
+        let asked = self.control.send(&json!({ "fork": number }), &descriptors).await;
+        asked.map_err(|_| StartError::UsedUp)?;
         drop((wires.their_socket, wires.their_log));
         let signs = async {
             match answered.await {
@@ -227,18 +221,19 @@ impl Control {
     /// Tells a new zygote what to import and waits until it has; answers nothing but that it is fit.
     async fn ready(
         &self,
+        words: &mut Words,
         site: &Site,
         order: &RunOrder,
         layout: &Layout,
         warm: bool,
         said: &Tail,
     ) -> Result<(), Unfit> {
-        let words = json!({
+        let task = json!({
             "environment": Site::names(order), "threads": 1, "paths": layout.paths, "warm": warm,
         });
         let begin = async {
-            self.send(words.to_string().as_bytes(), &[]).await?;
-            self.receive().await
+            self.send(&task, &[]).await?;
+            words.next(&self.socket).await
         };
         let word = tokio::time::timeout(site.config.import_limit, begin).await;
         let Ok(word) = word else {
@@ -246,21 +241,21 @@ impl Control {
             return Err(Unfit::Code(format!("importing the model takes more than {seconds} s")));
         };
         match word {
-            Ok(Some((Word { ready: Some(_), .. }, _))) => Ok(()),
-            Ok(Some((Word { unfit: Some(reason), .. }, _))) => Err(Unfit::Code(reason)),
+            Ok(Some(Word { ready: Some(_), .. })) => Ok(()),
+            Ok(Some(Word { unfit: Some(reason), .. })) => Err(Unfit::Code(reason)),
             Ok(_) => Err(Unfit::Start(format!("a zygote ended while it imported the model: {}", said.text()))),
             Err(error) => Err(Unfit::Start(format!("talking to a zygote: {error}"))),
         }
     }
 
     /// Begins to pass on what the zygote says. Answers the zygote's process id.
-    async fn listen(self: &Arc<Self>, guardian: i32) -> Result<i32, Unfit> {
+    async fn listen(self: &Arc<Self>, mut words: Words, guardian: i32) -> Result<i32, Unfit> {
         let gone = || Unfit::Start("a zygote ended as soon as it was ready".to_owned());
         let init = tree::children(guardian).first().copied().ok_or_else(gone)?;
         let zygote = tree::children(init).first().copied().ok_or_else(gone)?;
         let control = Arc::clone(self);
         tokio::spawn(async move {
-            while let Ok(Some((word, _))) = control.receive().await {
+            while let Ok(Some(word)) = words.next(&control.socket).await {
                 control.hear(word, init, zygote);
             }
             control.dead.cancel();
@@ -286,38 +281,46 @@ impl Control {
         for orphan in tree::children(init).into_iter().filter(|pid| *pid != zygote) {
             tree::kill_tree(orphan);
         }
-        let usage =
-            Usage { cpu_milliseconds: word.cpu_milliseconds, peak_memory_bytes: word.peak_memory_bytes };
+        let usage = Usage { cpu_milliseconds: word.cpu_milliseconds, peak_memory_bytes: word.peak_memory_bytes };
         let _ = waiting.exit.send(Exit::Status(word.status.unwrap_or(0), usage));
         drop(tokio::task::spawn_blocking(move || drop(waiting.folder)));
     }
 
-    async fn ask(&self, run: u64, socket: RawFd, log: RawFd) -> io::Result<()> {
-        self.send(json!({ "fork": run }).to_string().as_bytes(), &[socket, log]).await
-    }
-
-    async fn send(&self, words: &[u8], descriptors: &[RawFd]) -> io::Result<()> {
+    /// One line; descriptors arrive with its first byte.
+    async fn send(&self, word: &serde_json::Value, descriptors: &[RawFd]) -> io::Result<()> {
+        let line = format!("{word}\n");
         let attached = [ControlMessage::ScmRights(descriptors)];
         let attached = if descriptors.is_empty() { &[] } else { &attached[..] };
         let flags = MsgFlags::MSG_NOSIGNAL | MsgFlags::MSG_DONTWAIT;
-        let send = |socket: &OwnedFd| {
-            sendmsg::<()>(socket.as_fd().as_raw_fd(), &[IoSlice::new(words)], attached, flags, None)
+        let send = || {
+            sendmsg::<()>(self.socket.as_raw_fd(), &[IoSlice::new(line.as_bytes())], attached, flags, None)
                 .map_err(io::Error::from)
         };
-        self.socket.async_io(Interest::WRITABLE, send).await.map(drop)
+        let sent = self.socket.async_io(Interest::WRITABLE, send).await?;
+        if sent == line.len() { Ok(()) } else { Err(io::ErrorKind::WriteZero.into()) }
     }
+}
 
-    async fn receive(&self) -> io::Result<Option<(Word, Option<i32>)>> {
-        let mut words = vec![0; 64 * 1024];
-        let got = self.socket.async_io(Interest::READABLE, |socket| receive(socket, &mut words)).await;
-        let (length, pid) = match got {
-            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Ok(None),
-            other => other?,
-        };
-        if length == 0 {
-            return Ok(None);
+/// Reads what a zygote says, line by line.
+#[derive(Default)]
+struct Words(BytesMut);
+
+impl Words {
+    /// `None` when it is gone.
+    async fn next(&mut self, socket: &UnixStream) -> io::Result<Option<Word>> {
+        loop {
+            if let Some(end) = self.0.iter().position(|byte| *byte == b'\n') {
+                return Ok(Some(serde_json::from_slice(&self.0.split_to(end + 1))?));
+            }
+            socket.readable().await?;
+            let got = socket.try_read_buf(&mut self.0);
+            match got {
+                Ok(0) => return Ok(None),
+                Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Ok(None),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                other => other.map(drop)?,
+            }
         }
-        Ok(Some((serde_json::from_slice(&words[..length])?, pid)))
     }
 }
 

@@ -1,0 +1,4 @@
+//! Runs of real processes in the sandbox.
+
+mod basics;
+mod support;
