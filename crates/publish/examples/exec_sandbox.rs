@@ -3,9 +3,8 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    if let Err(error) = csw_sandbox::enter() {
-        // The caller reads standard error into the log of the build.
-        eprintln!("{error}");
-    }
+    let Err(error) = csw_sandbox::enter();
+    // The caller reads standard error into the log of the build.
+    eprintln!("{error}");
     ExitCode::from(csw_sandbox::SETUP_FAILED)
 }

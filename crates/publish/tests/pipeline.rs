@@ -1,0 +1,372 @@
+//! The stages for real: git, uv, the sandbox and the package index.
+//!
+//! Needs git, a system Python and uv (`CSW_UV`, `PATH`, or `.tools/bin/uv` of the repository).
+
+use std::{
+    env, fs,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    process::Command,
+    sync::Mutex,
+    time::Instant,
+};
+
+use csw_core::{
+    model::{Artifact, Stage},
+    names::ModelName,
+    ports::{BuildError, BuildLog, BuildOptions, Built, Checkout, Publisher, Source},
+};
+use csw_publish::{PATH_FILE, PublishConfig, UNRESOLVABLE, UvPublisher};
+
+#[derive(Default)]
+struct Kept(Mutex<String>);
+
+impl BuildLog for Kept {
+    fn write(&self, text: &str) {
+        self.0.lock().unwrap().push_str(text);
+    }
+}
+
+struct Bench {
+    place: tempfile::TempDir,
+    publisher: UvPublisher,
+    log: Kept,
+}
+
+fn repository_root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap().to_path_buf()
+}
+
+fn uv() -> PathBuf {
+    let tools = repository_root().join(".tools/bin/uv");
+    let given = env::var_os("CSW_UV").map(PathBuf::from);
+    given.or_else(|| tools.exists().then_some(tools)).unwrap_or_else(|| "uv".into())
+}
+
+/// A cache that lives as long as the build folder: the tests are about us, not about the index.
+fn cache() -> PathBuf {
+    let target = env::current_exe().unwrap();
+    target.ancestors().nth(2).unwrap().join("publish-test-cache")
+}
+
+impl Bench {
+    fn new() -> Self {
+        let place = tempfile::Builder::new().prefix("publish-").tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        let helper = env::current_exe().unwrap().ancestors().nth(2).unwrap().join("examples/exec_sandbox");
+        assert!(helper.exists(), "`cargo test` builds {}", helper.display());
+        let mut config = PublishConfig::new(place.path().canonicalize().unwrap().join("data"), helper);
+        config.uv = uv();
+        config.cache = cache();
+        config.allow_local_repositories = true;
+        let publisher = UvPublisher::new(config);
+        Self { place, publisher, log: Kept::default() }
+    }
+
+    fn data(&self) -> PathBuf {
+        self.place.path().canonicalize().unwrap().join("data")
+    }
+
+    fn said(&self) -> String {
+        self.log.0.lock().unwrap().clone()
+    }
+
+    /// Writes a small model; each file can be replaced or added.
+    fn model(&self, files: &[(&str, &str)]) -> PathBuf {
+        let root = self.place.path().join(format!("model-{}", fs::read_dir(self.place.path()).unwrap().count()));
+        let functions = "def get_version():\n    return '1'\n";
+        let setup = "from setuptools import setup\nsetup(name='cs-config', version='1', packages=['cs_config'])\n";
+        let base = [
+            ("cs-config/cs_config/functions.py", functions),
+            ("cs-config/cs_config/__init__.py", ""),
+            ("cs-config/setup.py", setup),
+            ("cs-config/install.sh", "true\n"),
+        ];
+        for (name, text) in base.iter().chain(files) {
+            let path = root.join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+        root
+    }
+
+    async fn fetch(&self, source: Source) -> Result<Checkout, BuildError> {
+        self.publisher.fetch(&source, &self.log).await
+    }
+
+    async fn build(&self, checkout: &Checkout) -> Result<Built, BuildError> {
+        self.publisher.build(&name(), checkout, &BuildOptions::default(), &self.log).await
+    }
+
+    async fn publish(&self, folder: &Path) -> Built {
+        let checkout = self.fetch(Source::Folder(folder.to_path_buf())).await.unwrap();
+        let built = self.build(&checkout).await;
+        built.unwrap_or_else(|error| panic!("{error}\n{}", self.said()))
+    }
+
+    async fn build_error(&self, folder: &Path) -> BuildError {
+        let checkout = self.fetch(Source::Folder(folder.to_path_buf())).await.unwrap();
+        self.build(&checkout).await.map(|built| built.facts).unwrap_err()
+    }
+
+    fn folders(&self, built: &Built) -> (PathBuf, PathBuf) {
+        let Artifact::Environment { environment, code } = &built.artifact else { panic!("no folders") };
+        (self.data().join("envs").join(environment), self.data().join("code").join(code))
+    }
+
+    /// Runs Python of the version, as a run does.
+    fn python(&self, built: &Built, script: &str) -> String {
+        let (environment, code) = self.folders(built);
+        let lines = fs::read_to_string(code.join(PATH_FILE)).unwrap();
+        let path: Vec<String> = lines.lines().map(|line| code.join(line).display().to_string()).collect();
+        let ended = Command::new(environment.join("bin/python"))
+            .args(["-c", script])
+            .env("PYTHONPATH", path.join(":"))
+            .current_dir("/")
+            .output()
+            .unwrap();
+        assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
+        String::from_utf8(ended.stdout).unwrap().trim().to_owned()
+    }
+}
+
+fn name() -> ModelName {
+    "tests/Model".parse().unwrap()
+}
+
+fn git(folder: &Path, args: &[&str]) -> String {
+    let ended = Command::new("git")
+        .args(["-c", "user.name=t", "-c", "user.email=t@t", "-c", "init.defaultBranch=master"])
+        .args(args)
+        .current_dir(folder)
+        .output()
+        .unwrap();
+    assert!(ended.status.success(), "{args:?}: {}", String::from_utf8_lossy(&ended.stderr));
+    String::from_utf8(ended.stdout).unwrap().trim().to_owned()
+}
+
+#[tokio::test]
+async fn a_model_of_the_standard_library_is_built_and_tested() {
+    let bench = Bench::new();
+    let folder = repository_root().join("examples/models/contract/Null");
+    let checkout = bench.fetch(Source::Folder(folder)).await.unwrap();
+    let built = bench.build(&checkout).await.unwrap_or_else(|error| panic!("{error}\n{}", bench.said()));
+    assert_eq!(bench.python(&built, "import cs_config.functions as f; print(f.get_version())"), "1.0.0");
+    let (environment, code) = bench.folders(&built);
+    // Sealed, and with byte code of everything.
+    assert_eq!(fs::metadata(&environment).unwrap().permissions().mode() & 0o222, 0);
+    let compiled = fs::read_dir(code.join("csw-site/cs_config/__pycache__")).unwrap().count();
+    assert!(compiled >= 2, "{compiled}");
+    let report = bench.publisher.test(&name(), &checkout, &built, &bench.log).await;
+    let report = report.unwrap_or_else(|error| panic!("{error}\n{}", bench.said()));
+    assert!(report.passed >= 7, "{}", report.summary);
+    bench.publisher.discard(checkout.clone()).await;
+    assert!(!checkout.folder.exists());
+    assert_eq!(fs::read_dir(bench.data().join("work")).unwrap().count(), 0);
+}
+
+#[tokio::test]
+async fn own_packages_are_code_and_a_change_of_code_keeps_the_environment() {
+    let bench = Bench::new();
+    let folder = repository_root().join("examples/models/finlab/Mortgage");
+    let first = bench.publish(&folder).await;
+    assert_eq!(bench.python(&first, "import mortgage, importlib.metadata as m; print(m.version('mortgage'))"), "1.2.0");
+    let changed = bench.place.path().join("changed");
+    let copied = Command::new("cp").arg("-r").arg(&folder).arg(&changed).status().unwrap();
+    assert!(copied.success());
+    fs::write(changed.join("mortgage/extra.py"), "VALUE = 5\n").unwrap();
+    let start = Instant::now();
+    let second = bench.publish(&changed).await;
+    println!("a change of code alone: {:.1} s, {}", start.elapsed().as_secs_f64(), second.facts["seconds"]);
+    assert_eq!(bench.python(&second, "import mortgage.extra as e; print(e.VALUE)"), "5");
+    assert_eq!(bench.folders(&first).0, bench.folders(&second).0);
+    assert_ne!(first.digest, second.digest);
+    let again = bench.publish(&folder).await;
+    assert_eq!((again.digest, again.artifact), (first.digest, first.artifact));
+}
+
+#[tokio::test]
+async fn packages_of_install_sh_come_from_one_lock() {
+    let bench = Bench::new();
+    let install = "set -e\nconda install -y -c conda-forge 'six=1.16'\npip install -r req.txt\napt-get install -y no-such-tool\npython -c 'import six'\necho \"made by $(python -c 'import six; print(six.__version__)')\" > made.txt\n";
+    let folder = bench.model(&[("cs-config/install.sh", install), ("req.txt", "attrs\n")]);
+    let built = bench.publish(&folder).await;
+    assert_eq!(bench.python(&built, "import six, attr; print(six.__version__)"), "1.16.0");
+    let names: Vec<&str> =
+        built.facts["packages"].as_array().unwrap().iter().filter_map(|fact| fact["name"].as_str()).collect();
+    assert_eq!(names, ["attrs", "setuptools", "six"]);
+    assert_eq!(built.facts["system_packages"][0], "no-such-tool");
+    let warnings = built.facts["warnings"].to_string();
+    assert!(warnings.contains("Any version is taken of: attrs") && warnings.contains("no-such-tool"), "{warnings}");
+    assert!(built.facts["lock"].as_str().unwrap().contains("--hash=sha256:"));
+    assert!(built.facts["environment_bytes"].as_u64().unwrap() > 10_000);
+    // The step that waited has run with the packages.
+    assert_eq!(fs::read_to_string(bench.folders(&built).1.join("made.txt")).unwrap(), "made by 1.16.0\n");
+}
+
+#[tokio::test]
+async fn a_source_distribution_is_built_in_the_sandbox() {
+    let bench = Bench::new();
+    let folder = bench.model(&[("cs-config/install.sh", "pip install docopt==0.6.2\n")]);
+    let built = bench.publish(&folder).await;
+    assert_eq!(built.facts["built_in_sandbox"], true);
+    assert_eq!(bench.python(&built, "import docopt; print(docopt.__version__)"), "0.6.2");
+}
+
+#[tokio::test]
+async fn a_repository_without_install_sh_is_understood() {
+    let bench = Bench::new();
+    let pyproject = "[build-system]\nrequires=['setuptools']\nbuild-backend='setuptools.build_meta'\n[project]\nname='the-model'\nversion='2'\ndependencies=['six<2']\n";
+    let folder = bench.model(&[
+        ("pyproject.toml", pyproject),
+        ("src/the_model/__init__.py", "A = 1\n"),
+        ("src/the_model/data.txt", "x"),
+    ]);
+    fs::remove_file(folder.join("cs-config/install.sh")).unwrap();
+    let built = bench.publish(&folder).await;
+    assert_eq!(bench.python(&built, "import the_model, six; print(the_model.A)"), "1");
+}
+
+#[tokio::test]
+async fn a_git_reference_to_the_repository_itself_is_the_checkout() {
+    let bench = Bench::new();
+    let install = "pip install 'git+file:///REPO@v0#egg=own'\n";
+    let setup =
+        "from setuptools import setup\nsetup(name='own', version='3', py_modules=['own'], install_requires=['six'])\n";
+    let folder = bench.model(&[("setup.py", setup), ("own.py", "A = 'checkout'\n")]);
+    let path = folder.display().to_string();
+    fs::write(folder.join("cs-config/install.sh"), install.replace("/REPO", &path)).unwrap();
+    git(&folder, &["init", "-q"]);
+    git(&folder, &["add", "."]);
+    git(&folder, &["commit", "-q", "-m", "one"]);
+    let commit = git(&folder, &["rev-parse", "HEAD"]);
+    git(&folder, &["tag", "v1"]);
+    for reference in ["", "master", "v1", &commit, &commit[..8]] {
+        let source = Source::Git { url: format!("file://{path}"), reference: reference.to_owned() };
+        let checkout = bench.fetch(source).await.unwrap_or_else(|error| panic!("{reference}: {error}"));
+        assert_eq!(checkout.commit, commit);
+        assert!(checkout.committed_at.is_some() && !checkout.folder.join(".git").exists());
+    }
+    let checkout = bench.fetch(Source::Git { url: path, reference: "v1".into() }).await.unwrap();
+    let built = bench.build(&checkout).await.unwrap_or_else(|error| panic!("{error}\n{}", bench.said()));
+    assert_eq!(bench.python(&built, "import own, six; print(own.A)"), "checkout");
+}
+
+#[tokio::test]
+async fn what_cannot_be_fetched_is_a_sentence() {
+    let bench = Bench::new();
+    let folder = bench.model(&[]);
+    git(&folder, &["init", "-q"]);
+    git(&folder, &["add", "."]);
+    git(&folder, &["commit", "-q", "-m", "one"]);
+    let url = format!("file://{}", folder.display());
+    for (url, reference, expected) in [
+        (url.as_str(), "mster", "Did you mean `master`?"),
+        (&url, "0000000", "`0000000` is no branch, tag or commit"),
+        (&url, "--upload-pack=x", "starts with no `-`"),
+        ("file:///no/such/repository", "", "was not found"),
+        ("https://t0ken@no-such-host.invalid/a/b", "", "was not found: check its spelling"),
+        ("ext::sh -c x", "", "cannot be fetched"),
+    ] {
+        let error = bench.fetch(Source::Git { url: url.into(), reference: reference.into() }).await.unwrap_err();
+        assert!(error.sentence.contains(expected), "{url} {reference}: {}", error.sentence);
+        assert_eq!(error.stage, Stage::Fetch);
+    }
+    assert!(!bench.said().contains("t0ken"));
+    fs::remove_file(folder.join("cs-config/cs_config/functions.py")).unwrap();
+    let error = bench.fetch(Source::Folder(folder)).await.unwrap_err();
+    assert!(error.sentence.contains("Run `csk init`"), "{}", error.sentence);
+    assert_eq!(fs::read_dir(bench.data().join("checkouts")).unwrap().count(), 0);
+}
+
+#[tokio::test]
+async fn what_cannot_be_built_is_a_sentence() {
+    let bench = Bench::new();
+    for (install, expected) in [
+        ("set -e\necho working\nRscript x.R\n", "Rscript: command not found"),
+        ("pip install no-such-package-xyzzy-42\n", UNRESOLVABLE),
+        ("pip install 'six==1.16' 'six==1.15'\n", UNRESOLVABLE),
+        ("set -e\ncurl --fail https://pypi.org/\n", "reaches for the network itself"),
+        ("pip install six\npython -c 'import a_module_nobody_installs'\n", "No module named"),
+    ] {
+        let folder = bench.model(&[("cs-config/install.sh", install)]);
+        let error = bench.build_error(&folder).await;
+        assert!(error.sentence.contains(expected), "{install}: {}", error.sentence);
+        assert_eq!(error.stage, Stage::Build);
+    }
+}
+
+#[tokio::test]
+async fn packages_as_of_a_date() {
+    let bench = Bench::new();
+    let folder = bench.model(&[("cs-config/install.sh", "pip install attrs\n")]);
+    let checkout = bench.fetch(Source::Folder(folder)).await.unwrap();
+    let options = BuildOptions { as_of: Some("2022-01-15T00:00:00Z".parse().unwrap()) };
+    let built = bench.publisher.build(&name(), &checkout, &options, &bench.log).await.unwrap();
+    assert_eq!(bench.python(&built, "import attr; print(attr.__version__)"), "21.4.0");
+    assert_eq!(built.facts["as_of"], "2022-01-15T00:00:00Z");
+}
+
+#[tokio::test]
+async fn a_stranger_reaches_nothing_of_ours() {
+    let bench = Bench::new();
+    let secret = bench.place.path().join("secret");
+    fs::write(&secret, "the key").unwrap();
+    let install = format!(
+        "cat {} && exit 9\nls {}/cache && exit 9\ntouch /usr/x 2>/dev/null && exit 9\nid -u | grep -qx 0 && exit 9\nln -s {} stolen.txt\nln -s /etc/passwd cs-config/users.txt\nenv | grep -i CARGO && exit 9\ntrue\n",
+        secret.display(),
+        bench.data().display(),
+        secret.display(),
+    );
+    let folder = bench.model(&[("cs-config/install.sh", &install)]);
+    let built = bench.publish(&folder).await;
+    let code = bench.folders(&built).1;
+    assert!(!code.join("stolen.txt").exists() && !code.join("cs-config/users.txt").exists());
+    assert!(!bench.said().contains("the key"));
+}
+
+#[tokio::test]
+async fn tests_that_fail_name_the_first() {
+    let bench = Bench::new();
+    let tests = "from cs_config import functions\n\ndef test_good():\n    assert functions.get_version()\n\ndef test_bad():\n    assert functions.get_version() == '2'\n";
+    let folder = bench.model(&[
+        ("cs-config/cs_config/tests/test_functions.py", tests),
+        ("cs-config/cs_config/tests/__init__.py", ""),
+    ]);
+    let checkout = bench.fetch(Source::Folder(folder)).await.unwrap();
+    let built = bench.build(&checkout).await.unwrap();
+    let error = bench.publisher.test(&name(), &checkout, &built, &bench.log).await.unwrap_err();
+    assert!(
+        error.sentence.contains("1 failed, 1 passed") && error.sentence.contains("::test_bad"),
+        "{}",
+        error.sentence
+    );
+    let without = bench.fetch(Source::Folder(bench.model(&[]))).await.unwrap();
+    let built = bench.build(&without).await.unwrap();
+    let report = bench.publisher.test(&name(), &without, &built, &bench.log).await.unwrap();
+    assert!(report.passed == 0 && report.summary.contains("no tests"));
+}
+
+#[tokio::test]
+async fn builds_side_by_side_make_one_environment() {
+    let bench = Bench::new();
+    let folder = bench.model(&[("cs-config/install.sh", "pip install six\n")]);
+    let (one, two) = tokio::join!(bench.publish(&folder), bench.publish(&folder));
+    assert_eq!((one.digest, one.artifact), (two.digest, two.artifact));
+    let left = fs::read_dir(bench.data().join("envs")).unwrap().flatten();
+    assert!(left.into_iter().all(|entry| !entry.file_name().to_string_lossy().starts_with('.')));
+}
+
+#[tokio::test]
+async fn an_archive_is_a_source() {
+    let bench = Bench::new();
+    let folder = bench.model(&[]);
+    let file = bench.place.path().join("upload.tar");
+    let mut builder = tar::Builder::new(fs::File::create(&file).unwrap());
+    builder.append_dir_all("model-main", &folder).unwrap();
+    builder.into_inner().unwrap();
+    let checkout = bench.fetch(Source::Archive { file: file.clone(), commit: String::new() }).await.unwrap();
+    assert!(checkout.commit.len() == 64 && !file.exists());
+    bench.build(&checkout).await.unwrap_or_else(|error| panic!("{error}\n{}", bench.said()));
+    bench.publisher.discard(checkout).await;
+    assert_eq!(fs::read_dir(bench.data().join("checkouts")).unwrap().count(), 0);
+}
