@@ -11,7 +11,7 @@ use jiff::Timestamp;
 
 use crate::{
     SqlStore, rows,
-    sql::{all, flag, micros, number, optional, optional_micros, pattern, run, sql, whole},
+    sql::{Columns, all, flag, micros, number, optional, optional_micros, pattern, run, sql, whole},
 };
 
 fn email_key(email: &str) -> Option<String> {
@@ -268,7 +268,6 @@ impl AccountStore for SqlStore {
     }
 
     async fn take_password_reset(&self, hash: &str, now: Timestamp) -> StoreResult<Option<AccountId>> {
-        use crate::sql::Columns;
         let mut unit = self.begin().await?;
         let statement =
             sql!(self, "DELETE FROM password_resets WHERE hash = $1 RETURNING account_id, expires_at", hash.to_owned());

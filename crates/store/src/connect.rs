@@ -17,7 +17,7 @@ use csw_core::{
 };
 use futures::{StreamExt, stream::BoxStream};
 use sqlx::{
-    Any, AnyConnection, AnyPool, AssertSqlSafe, Transaction,
+    Any, AnyConnection, AnyPool, AssertSqlSafe, Row, Transaction,
     any::{AnyPoolOptions, install_default_drivers},
     pool::PoolConnection,
     postgres::PgListener,
@@ -26,7 +26,7 @@ use tokio::sync::broadcast;
 
 use crate::{
     migrate,
-    sql::{failed, sql},
+    sql::{Columns, failed, sql},
 };
 
 /// The channel on which processes tell each other.
@@ -189,7 +189,6 @@ impl SqlStore {
             self.ping().await?;
             return Ok("ok".to_owned());
         }
-        use sqlx::Row;
         let mut reader = self.reader().await?;
         let row = sql!(self, "PRAGMA integrity_check").fetch_one(&mut *reader).await.map_err(failed)?;
         row.try_get(0).map_err(failed)
@@ -197,7 +196,6 @@ impl SqlStore {
 
     /// Every object that an output refers to, with its hash and size.
     pub async fn referenced_objects(&self) -> StoreResult<Vec<(String, String, u64)>> {
-        use crate::sql::Columns;
         let mut reader = self.reader().await?;
         let rows = sql!(self, "SELECT DISTINCT sha256, size FROM run_outputs")
             .fetch_all(&mut *reader)

@@ -222,21 +222,22 @@ impl ModelStore for SqlStore {
 
     async fn set_model_role(&self, model: ModelId, account: AccountId, role: Option<Role>) -> StoreResult<()> {
         let mut unit = self.begin().await?;
-        let statement = match role {
-            Some(role) => sql!(
+        let statement = if let Some(role) = role {
+            sql!(
                 self,
                 "INSERT INTO model_roles (model_id, account_id, role) VALUES ($1, $2, $3) \
                  ON CONFLICT (model_id, account_id) DO UPDATE SET role = excluded.role",
                 model.to_string(),
                 account.to_string(),
                 role.as_str()
-            ),
-            None => sql!(
+            )
+        } else {
+            sql!(
                 self,
                 "DELETE FROM model_roles WHERE model_id = $1 AND account_id = $2",
                 model.to_string(),
                 account.to_string()
-            ),
+            )
         };
         run(statement, unit.on()).await?;
         unit.commit().await

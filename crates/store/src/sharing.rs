@@ -182,17 +182,16 @@ impl SimulationStore for SqlStore {
             if *account == owner && *role != Some(Role::Admin) {
                 return Err(StoreError::State { what: "The owner of a simulation keeps the admin role.".to_owned() });
             }
-            match role {
-                Some(role) => self.give(&id, &account.to_string(), *role, unit.on()).await?,
-                None => {
-                    let statement = sql!(
-                        self,
-                        "DELETE FROM simulation_roles WHERE simulation_id = $1 AND account_id = $2",
-                        id.clone(),
-                        account.to_string()
-                    );
-                    run(statement, unit.on()).await?;
-                }
+            if let Some(role) = role {
+                self.give(&id, &account.to_string(), *role, unit.on()).await?;
+            } else {
+                let statement = sql!(
+                    self,
+                    "DELETE FROM simulation_roles WHERE simulation_id = $1 AND account_id = $2",
+                    id.clone(),
+                    account.to_string()
+                );
+                run(statement, unit.on()).await?;
             }
         }
         unit.commit().await
