@@ -169,6 +169,17 @@ impl Manager {
         Group::create(&self.hierarchies, name, limits)
     }
 
+    /// Kills what is left in any group and removes this instance's folders: at an
+    /// orderly end, when no new group can come any more. The manager and its
+    /// copies make no group after that.
+    pub fn close(&self) {
+        self.clean_up();
+        for hierarchy in &self.hierarchies {
+            // A group that would not go keeps it; the next start tries again.
+            let _ = std::fs::remove_dir(&hierarchy.root);
+        }
+    }
+
     fn clean_up(&self) {
         let mut names = std::collections::BTreeSet::new();
         for hierarchy in &self.hierarchies {

@@ -1,5 +1,6 @@
 //! Real control groups, where the machine has them.
 
+use std::ops::Deref;
 use std::os::unix::process::ExitStatusExt;
 use std::process::Command;
 
@@ -7,8 +8,29 @@ use super::support::{Sandbox, helper};
 use csw_sandbox::cgroup::{Controller, Limits, Manager, Mode};
 use csw_sandbox::doctor;
 
-fn manager(test: &str) -> Manager {
+/// A manager that leaves no folder behind, however the test ends.
+struct Closing(Manager);
+
+impl Deref for Closing {
+    type Target = Manager;
+
+    fn deref(&self) -> &Manager {
+        &self.0
+    }
+}
+
+impl Drop for Closing {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
+fn detect(test: &str) -> Manager {
     Manager::detect(&format!("test-{test}-{}", std::process::id()))
+}
+
+fn manager(test: &str) -> Closing {
+    Closing(detect(test))
 }
 
 #[test]
@@ -48,7 +70,7 @@ fn a_group_is_killed_whole_and_leftovers_at_the_next_start() {
         assert_eq!(group.pids(), [child.id().cast_signed()]);
         let waiter = std::thread::spawn(move || child.wait().expect("wait"));
         if next_start {
-            assert_eq!(self::manager("kill").mode(), manager.mode());
+            assert_eq!(detect("kill").mode(), manager.mode());
         } else {
             group.kill().expect("kill");
             group.remove().expect("remove");
