@@ -36,7 +36,10 @@ impl Post {
     pub(crate) fn to_smtp(from: &str, url: &str) -> Outcome<Self> {
         let builder = AsyncSmtpTransport::<Tokio1Executor>::from_url(url).map_err(|error| {
             // The URL holds a password, so it is not repeated.
-            Failure::usage(format!("the URL of the mail server can't be used: {error}"), "write smtps://USER:PASSWORD@HOST")
+            Failure::usage(
+                format!("the URL of the mail server can't be used: {error}"),
+                "write smtps://USER:PASSWORD@HOST",
+            )
         })?;
         let transport = builder.timeout(Some(Duration::from_secs(30))).build();
         Ok(Self { from: address(from)?, transport: Transport::Smtp(transport) })
@@ -62,7 +65,9 @@ impl Mailer for Post {
             .body(mail.body.clone())
             .map_err(|error| failed(error.to_string()))?;
         match &self.transport {
-            Transport::Folder(folder) => folder.send(message).await.map(drop).map_err(|error| failed(error.to_string())),
+            Transport::Folder(folder) => {
+                folder.send(message).await.map(drop).map_err(|error| failed(error.to_string()))
+            }
             Transport::Smtp(server) => server.send(message).await.map(drop).map_err(|error| failed(error.to_string())),
         }
     }

@@ -33,7 +33,8 @@ fn main() -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            return Failure::local(format!("no threads to work with: {error}"), "raise the limit of processes").report();
+            return Failure::local(format!("no threads to work with: {error}"), "raise the limit of processes")
+                .report();
         }
     };
     match runtime.block_on(commands::run(cli)) {

@@ -1,6 +1,6 @@
 //! Everything that is printed: data to stdout, words about it to stderr. The one place that does.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 
 use serde::Serialize;
 
@@ -68,11 +68,6 @@ pub(crate) fn say(text: &str) -> Outcome {
 /// A line to stderr; if even that fails, nobody is listening.
 pub(crate) fn complain(text: &str) {
     let _ = writeln!(io::stderr().lock(), "{text}");
-}
-
-/// Whether a person watches stderr.
-pub(crate) fn is_watched() -> bool {
-    io::stderr().is_terminal()
 }
 
 /// Rows under headings, in columns.

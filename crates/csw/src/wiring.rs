@@ -11,7 +11,7 @@ use csw_core::ports::{Executor, Mailer, Publisher};
 use csw_publish::{PublishConfig, UvPublisher};
 use csw_runtime::{LocalConfig, LocalExecutor};
 use csw_sandbox::{LayerSet, cgroup::Manager};
-use csw_store::{FolderObjects, SqlStore, open_postgres, open_sqlite};
+use csw_store::{FolderObjects, SqlStore};
 use csw_web::{WebOptions, WebState};
 
 use crate::{
@@ -66,11 +66,11 @@ async fn open(database: &Database) -> Outcome<SqlStore> {
             if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
                 std::fs::create_dir_all(folder).map_err(|error| Failure::file(folder, &error))?;
             }
-            let store = open_sqlite(path).await?;
+            let store = SqlStore::open_sqlite(path).await?;
             private(path)?;
             store
         }
-        Database::Postgres(url) => open_postgres(url, CONNECTIONS).await?,
+        Database::Postgres(url) => SqlStore::open_postgres(url, CONNECTIONS).await?,
     })
 }
 
@@ -115,13 +115,13 @@ pub(crate) struct Workbench {
 }
 
 /// Builder and executor over a folder of environments.
-pub(crate) async fn workbench(settings: &Settings, data: &Path) -> Outcome<Workbench> {
+pub(crate) fn workbench(settings: &Settings, data: &Path) -> Outcome<Workbench> {
     std::fs::create_dir_all(data).map_err(|error| Failure::file(data, &error))?;
     let data = data.canonicalize().map_err(|error| Failure::file(data, &error))?;
-    bench(settings, &data, settings.cache.clone(), settings.build.allow_local_repositories).await
+    bench(settings, &data, settings.cache.clone(), settings.build.allow_local_repositories)
 }
 
-async fn bench(settings: &Settings, data: &Path, cache: Option<PathBuf>, local: bool) -> Outcome<Workbench> {
+fn bench(settings: &Settings, data: &Path, cache: Option<PathBuf>, local: bool) -> Outcome<Workbench> {
     let helper = tools::own_program()?;
     let cgroups = Manager::detect(&std::process::id().to_string());
     let layers = layers(&helper, &cgroups)?;
@@ -158,7 +158,6 @@ async fn bench(settings: &Settings, data: &Path, cache: Option<PathBuf>, local: 
         local.capacity.runs = runs;
     }
     let executor = LocalExecutor::new(local)
-        .await
         .map_err(|error| Failure::local(error.to_string(), "`csw doctor` says what this machine lacks"))?;
     Ok(Workbench { publisher: Arc::new(UvPublisher::new(publish)), executor: Arc::new(executor) })
 }
@@ -198,12 +197,11 @@ pub(crate) async fn site(settings: &Settings, options: &Up, data: &Path, public_
     let place = Place { data: Some(data.to_owned()), database: options.place.database.clone() };
     let database = Database::choose(settings, &place);
     let store = open(&database).await?;
-    let objects = FolderObjects::open(data.join("objects"))
-        .await
-        .map_err(|error| Failure::local(error.to_string(), "is the disk full, or the folder another user's?"))?;
+    let objects = data.join("objects");
+    let objects = FolderObjects::open(&objects).map_err(|error| Failure::file(&objects, &error))?;
     let cache = options.cache.clone().or_else(|| settings.cache.clone());
     let local = options.allow_local_repositories || settings.build.allow_local_repositories;
-    let bench = bench(settings, data, cache, local).await?;
+    let bench = bench(settings, data, cache, local)?;
     let secure_cookies = public_url.starts_with("https://");
     let ports = Ports {
         store: Arc::new(store),

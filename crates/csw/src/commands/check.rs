@@ -8,7 +8,7 @@ use csw_core::{
     ports::{BuildError, BuildLog, BuildOptions, Source},
     run::Limits,
 };
-use jiff::{Timestamp, civil::Date, tz::TimeZone};
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::{
@@ -36,20 +36,19 @@ impl BuildLog for Shown {
 pub(crate) async fn run(settings: &Settings, options: &Check, printer: Printer) -> Outcome {
     let path = options.path.canonicalize().map_err(|error| Failure::file(&options.path, &error))?;
     let model = match &options.name {
-        Some(name) => name.parse().map_err(|error| Failure::usage(format!("{error}"), "write OWNER/TITLE"))?,
-        None => name_of(&path),
+        Some(name) => named(name)?,
+        None => name_of(&path)?,
     };
     let as_of = options.as_of.as_deref().map(date).transpose()?;
     let cache = options.cache.clone().unwrap_or_else(|| tools::cache_folder().join("csw-check"));
-    let bench = wiring::workbench(settings, &cache).await?;
+    let bench = wiring::workbench(settings, &cache)?;
     let randomness = SystemRandomness::new();
     let conformance = Conformance { executor: &*bench.executor, clock: &SystemClock, randomness: &randomness };
     let capacity = bench.executor.capacity();
     let limits = Limits { cpus: capacity.cpus, memory_bytes: capacity.memory_bytes, deadline_seconds: DEADLINE };
     let source = Source::Folder(path.clone());
-    let verdict = conformance
-        .check(&*bench.publisher, &model, &source, &BuildOptions { as_of }, limits, &Shown(printer))
-        .await;
+    let verdict =
+        conformance.check(&*bench.publisher, &model, &source, &BuildOptions { as_of }, limits, &Shown(printer)).await;
     bench.executor.shut_down(0).await;
     answer(&model, &path, verdict, printer)
 }
@@ -98,28 +97,24 @@ fn praise(model: &ModelName, report: &CheckReport) -> String {
     lines.join("\n")
 }
 
-/// `OWNER/TITLE` from the last two folders of a path.
-fn name_of(path: &Path) -> ModelName {
-    let words: Vec<String> = path.components().map(|part| part.as_os_str().to_string_lossy().into_owned()).collect();
+/// `OWNER/TITLE` from the last two folders of a path; of an unknown owner where those are no names.
+fn name_of(path: &Path) -> Outcome<ModelName> {
+    let words: Vec<_> = path.components().map(|part| part.as_os_str().to_string_lossy().into_owned()).collect();
     let word = |from_end: usize| words.len().checked_sub(from_end).and_then(|at| words.get(at));
-    let own = |title: &ModelTitle| format!("local/{title}").parse();
     let title = word(1).and_then(|word| ModelTitle::cleaned(word).ok());
-    let named = title.and_then(|title| {
-        let owned = word(2).and_then(|owner| format!("{owner}/{title}").parse().ok());
-        owned.or_else(|| own(&title).ok())
-    });
-    named.unwrap_or_else(|| ModelName {
-        owner: csw_core::names::AccountName::from_stored("local".to_owned()),
-        title: ModelTitle::cleaned("model").unwrap_or_else(|_| unreachable!("`model` is a title")),
-    })
+    let title = title.map_or_else(|| "model".to_owned(), String::from);
+    let owned = word(2).and_then(|owner| format!("{owner}/{title}").parse().ok());
+    owned.map_or_else(|| named(&format!("local/{title}")), Ok)
+}
+
+fn named(name: &str) -> Outcome<ModelName> {
+    name.parse().map_err(|error| Failure::usage(format!("{error}"), "name the model with `-n OWNER/TITLE`"))
 }
 
 fn date(text: &str) -> Outcome<Timestamp> {
-    let day = text.parse::<Date>().ok().and_then(|day| day.to_zoned(TimeZone::UTC).ok()).map(|day| day.timestamp());
     text.parse::<Timestamp>()
-        .ok()
-        .or(day)
-        .ok_or_else(|| Failure::usage(format!("`{text}` is no date"), "write 2024-05-31, or 2024-05-31T12:00:00Z"))
+        .or_else(|_| format!("{text}T00:00:00Z").parse())
+        .map_err(|_| Failure::usage(format!("`{text}` is no date"), "write 2024-05-31, or 2024-05-31T12:00:00Z"))
 }
 
 #[cfg(test)]
@@ -128,9 +123,9 @@ mod tests {
 
     #[test]
     fn folders_name_the_model() {
-        assert_eq!(name_of(Path::new("/x/finlab/Mortgage")).to_string(), "finlab/Mortgage");
-        assert_eq!(name_of(Path::new("/x/publish/My model")).to_string(), "local/My-model");
-        assert_eq!(name_of(Path::new("/")).to_string(), "local/model");
+        assert_eq!(name_of(Path::new("/x/finlab/Mortgage")).unwrap().to_string(), "finlab/Mortgage");
+        assert_eq!(name_of(Path::new("/x/publish/My model")).unwrap().to_string(), "local/My-model");
+        assert_eq!(name_of(Path::new("/")).unwrap().to_string(), "local/model");
     }
 
     #[test]

@@ -27,7 +27,11 @@ const TOOLS: [Tool; 6] = [
     Tool { names: &["python3"], needed: false, cost: "uv downloads the Python that models ask for" },
     Tool { names: &["pg_dump"], needed: false, cost: "a site on PostgreSQL can't be backed up by `csw backup`" },
     Tool { names: &["psql"], needed: false, cost: "the tests can't start a PostgreSQL of their own" },
-    Tool { names: &["chromium", "chromium-browser", "google-chrome"], needed: false, cost: "the tests of the pages are skipped" },
+    Tool {
+        names: &["chromium", "chromium-browser", "google-chrome"],
+        needed: false,
+        cost: "the tests of the pages are skipped",
+    },
 ];
 
 /// A thing that was tried.
@@ -58,7 +62,8 @@ pub(crate) async fn run(printer: Printer) -> Outcome {
     if report.ok {
         return Ok(());
     }
-    let missing: Vec<&str> = report.findings.iter().filter(|found| is_lacking(found)).map(|found| &*found.name).collect();
+    let missing: Vec<&str> =
+        report.findings.iter().filter(|found| is_lacking(found)).map(|found| &*found.name).collect();
     Err(Failure::failed(format!("missing: {}", missing.join(", ")), "`scripts/setup` installs what packages have"))
 }
 
@@ -128,8 +133,12 @@ fn text(report: &Report) -> String {
         })
         .collect();
     let verdict = if report.ok { "This machine can build and run models." } else { "This machine can't serve models." };
-    format!("{}\n\nRunning as {}. {verdict}", table(["WHAT", "STATE", "FOUND", "WITHOUT IT"], &rows), match report.user {
-        "root" => "root: every run gets a user of its own",
-        _ => "an unprivileged user: runs share its user, in namespaces where the kernel allows them",
-    })
+    format!(
+        "{}\n\nRunning as {}. {verdict}",
+        table(["WHAT", "STATE", "FOUND", "WITHOUT IT"], &rows),
+        match report.user {
+            "root" => "root: every run gets a user of its own",
+            _ => "an unprivileged user: runs share its user, in namespaces where the kernel allows them",
+        }
+    )
 }

@@ -6,5 +6,5 @@ use std::process::ExitCode;
 pub(crate) fn run() -> ExitCode {
     let Err(error) = csw_sandbox::enter();
     crate::output::complain(&error.to_string());
-    u8::try_from(csw_sandbox::SETUP_FAILED).map_or(ExitCode::FAILURE, ExitCode::from)
+    ExitCode::from(csw_sandbox::SETUP_FAILED)
 }

@@ -41,7 +41,10 @@ pub(crate) async fn run(settings: &Settings, from: &Path, place: &Place, printer
             return Err(Failure::usage("this backup is of SQLite", "leave `--database` away, or give a path"));
         }
         (_, Database::Postgres) => {
-            return Err(Failure::usage("this backup is of PostgreSQL", "give an empty database: `--database postgres://...`"));
+            return Err(Failure::usage(
+                "this backup is of PostgreSQL",
+                "give an empty database: `--database postgres://...`",
+            ));
         }
     }
     for folder in FOLDERS {

@@ -88,11 +88,7 @@ fn start_log(form: Option<LogForm>) -> Outcome {
 
 fn make_folder(data: &Path) -> Outcome<std::path::PathBuf> {
     // Other users of the machine have no business here.
-    fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o711)
-        .create(data)
-        .map_err(|error| Failure::file(data, &error))?;
+    fs::DirBuilder::new().recursive(true).mode(0o711).create(data).map_err(|error| Failure::file(data, &error))?;
     data.canonicalize().map_err(|error| Failure::file(data, &error))
 }
 
@@ -119,7 +115,10 @@ fn lock(data: &Path) -> Outcome<File> {
 async fn listen(settings: &Settings, options: &Up) -> Outcome<TcpListener> {
     let wanted = options.listen.as_deref().or(settings.listen.as_deref()).unwrap_or(LISTEN);
     TcpListener::bind(wanted).await.map_err(|error| {
-        Failure::local(format!("can't listen at {wanted}: {error}"), "choose another with `--listen ADDR:PORT`; port 0 is a free one")
+        Failure::local(
+            format!("can't listen at {wanted}: {error}"),
+            "choose another with `--listen ADDR:PORT`; port 0 is a free one",
+        )
     })
 }
 

@@ -25,9 +25,8 @@ pub(crate) struct New {
 pub(crate) async fn run(settings: &Settings, place: &Place, new: New, printer: Printer) -> Outcome {
     let password = if new.password_stdin { Some(read_password()?) } else { None };
     let app = wiring::database_only(settings, place).await?;
-    let (account, token, secret) = app
-        .operator_create_account(&new.name, &new.email, new.role, password.as_deref(), &new.token_name)
-        .await?;
+    let (account, token, secret) =
+        app.operator_create_account(&new.name, &new.email, new.role, password.as_deref(), &new.token_name).await?;
     let answer = json!({
         "token": secret,
         "token_name": token.name,

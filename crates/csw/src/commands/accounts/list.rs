@@ -3,7 +3,13 @@
 use csw_core::page::PageRequest;
 use serde_json::{Value, json};
 
-use crate::{cli::Place, failure::Outcome, output::{Printer, table}, settings::Settings, wiring};
+use crate::{
+    cli::Place,
+    failure::Outcome,
+    output::{Printer, table},
+    settings::Settings,
+    wiring,
+};
 
 pub(crate) async fn run(settings: &Settings, place: &Place, printer: Printer) -> Outcome {
     let app = wiring::database_only(settings, place).await?;

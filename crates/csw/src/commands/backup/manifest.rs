@@ -30,7 +30,7 @@ pub(crate) struct Manifest {
     made_at: String,
     made_by: String,
     pub(crate) database: Database,
-    /// Rows by table.
+    /// How many accounts, models and simulations.
     pub(crate) counts: BTreeMap<String, u64>,
     /// Distinct outputs.
     pub(crate) objects: u64,

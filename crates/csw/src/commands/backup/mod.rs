@@ -79,7 +79,10 @@ async fn copy_database(database: &wiring::Database, store: &SqlStore, to: &Path)
 pub(crate) fn empty_folder(folder: &Path) -> Outcome {
     let failed = |error| Failure::file(folder, &error);
     if folder.exists() && fs::read_dir(folder).map_err(failed)?.next().is_some() {
-        return Err(Failure::usage(format!("{} is not empty", folder.display()), "choose a folder that does not exist"));
+        return Err(Failure::usage(
+            format!("{} is not empty", folder.display()),
+            "choose a folder that does not exist",
+        ));
     }
     fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)
 }

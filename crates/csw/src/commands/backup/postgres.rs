@@ -25,7 +25,10 @@ pub(crate) fn load(url: &str, file: &Path) -> Outcome {
 
 fn call(name: &str, url: &str, arguments: impl FnOnce(&mut Command)) -> Outcome {
     let program = tools::find(name).ok_or_else(|| {
-        Failure::local(format!("`{name}` is not in PATH"), "install PostgreSQL's client tools: apt install postgresql-client")
+        Failure::local(
+            format!("`{name}` is not in PATH"),
+            "install PostgreSQL's client tools: apt install postgresql-client",
+        )
     })?;
     let (url, password) = without_password(url);
     let mut command = Command::new(program);
@@ -39,10 +42,7 @@ fn call(name: &str, url: &str, arguments: impl FnOnce(&mut Command)) -> Outcome 
         return Ok(());
     }
     let said = String::from_utf8_lossy(&output.stderr);
-    Err(Failure::local(
-        format!("{name}: {}", said.trim()),
-        "is the server in reach, and the tool of the same version?",
-    ))
+    Err(Failure::local(format!("{name}: {}", said.trim()), "is the server in reach, and the tool of the same version?"))
 }
 
 /// The URL as everybody on the machine may see it in a list of processes, and its password apart.

@@ -7,6 +7,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use csw_core::{
+    page::PageRequest,
+    ports::{ModelFilter, SimulationFilter, Store},
+};
 use csw_store::SqlStore;
 use sha2::{Digest, Sha256};
 
@@ -24,7 +28,7 @@ const TOLD: usize = 20;
 
 /// What a check found.
 pub(crate) struct Checked {
-    /// Rows by table.
+    /// How many accounts, models and simulations.
     pub(crate) counts: BTreeMap<String, u64>,
     /// Distinct outputs.
     pub(crate) objects: u64,
@@ -44,25 +48,38 @@ pub(crate) async fn open_copy(kind: &Database, folder: &Path, live: &SqlStore) -
 
 /// Checks a database, and the files below `folder` that it names.
 pub(crate) async fn check(store: &SqlStore, folder: &Path) -> Outcome<Checked> {
-    let mut problems = store.integrity_check().await?;
-    let inventory = store.inventory().await?;
-    let (objects, bytes) =
-        inventory.objects.iter().fold((0, 0), |(count, bytes), (_, size)| (count + 1, bytes + size));
+    let mut problems = Vec::new();
+    let integrity = store.integrity().await?;
+    if integrity != "ok" {
+        problems.push(format!("the database says: {integrity}"));
+    }
+    let named = store.referenced_objects().await?;
+    let objects = named.len() as u64;
+    let bytes = named.iter().map(|(_, _, size)| size).sum();
     let folder = folder.to_owned();
-    let named = inventory.objects;
     problems.extend(blocking(move || Ok(broken_objects(&folder, &named))).await?);
     if problems.len() > TOLD {
         let more = problems.len() - TOLD;
         problems.truncate(TOLD);
         problems.push(format!("and {more} more"));
     }
-    Ok(Checked { counts: inventory.rows, objects, bytes, problems })
+    Ok(Checked { counts: counts(store).await?, objects, bytes, problems })
 }
 
-fn broken_objects(folder: &Path, named: &[(String, u64)]) -> Vec<String> {
+async fn counts(store: &dyn Store) -> Outcome<BTreeMap<String, u64>> {
+    let one = PageRequest { number: 1, size: 1 };
+    let counts = [
+        ("accounts", store.accounts(one).await?.total),
+        ("models", store.models(&ModelFilter::default(), one).await?.total),
+        ("simulations", store.simulations(&SimulationFilter::default(), one).await?.total),
+    ];
+    Ok(counts.into_iter().map(|(name, count)| (name.to_owned(), count)).collect())
+}
+
+fn broken_objects(folder: &Path, named: &[(String, String, u64)]) -> Vec<String> {
     let mut problems = Vec::new();
-    for (sha256, size) in named {
-        let path = folder.join("objects").join(csw_core::output::object_key(sha256));
+    for (key, sha256, size) in named {
+        let path = folder.join("objects").join(key);
         match digest(&path) {
             Ok((found, length)) if found == *sha256 && length == *size => {}
             Ok(_) => problems.push(format!("{} does not hold what its name says", path.display())),
@@ -92,9 +109,9 @@ impl Checked {
     pub(crate) fn differences(&self, counts: &BTreeMap<String, u64>) -> Vec<String> {
         counts
             .iter()
-            .filter_map(|(table, wanted)| {
-                let found = self.counts.get(table).copied().unwrap_or_default();
-                (found != *wanted).then(|| format!("`{table}` has {found} rows, and had {wanted}"))
+            .filter_map(|(what, wanted)| {
+                let found = self.counts.get(what).copied().unwrap_or_default();
+                (found != *wanted).then(|| format!("it has {found} {what}, and had {wanted}"))
             })
             .collect()
     }
@@ -121,7 +138,7 @@ mod tests {
         let sha256 = hex::encode(Sha256::digest(b"good"));
         let path = folder.path().join("objects").join(csw_core::output::object_key(&sha256));
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        let named = [(sha256, 4)];
+        let named = [(csw_core::output::object_key(&sha256), sha256, 4)];
         assert_eq!(broken_objects(folder.path(), &named).len(), 1);
         std::fs::write(&path, b"good").unwrap();
         assert_eq!(broken_objects(folder.path(), &named), Vec::<String>::new());

@@ -13,8 +13,11 @@ use crate::{
 
 pub(crate) async fn run(client: &Client, name: &str, repo: &str, tag: Option<&str>, printer: Printer) -> Outcome {
     let build = if repo.contains("://") || repo.starts_with("git@") {
-        let details =
-            ModelDetails { repo_url: Some(repo.to_owned()), repo_tag: tag.map(str::to_owned), ..ModelDetails::default() };
+        let details = ModelDetails {
+            repo_url: Some(repo.to_owned()),
+            repo_tag: tag.map(str::to_owned),
+            ..ModelDetails::default()
+        };
         ensure(client, name, details, printer).await?;
         client.build(name, Upload::Repository { url: repo, reference: tag.unwrap_or_default() }).await?
     } else {

@@ -117,7 +117,7 @@ fn pack_commit(folder: &Path, reference: &str) -> Outcome<Packed> {
     let output = tar.path().display().to_string();
     git(folder, &["archive", "--format=tar", "-o", &output, &commit]).ok_or_else(unknown)?;
     let listed = git(folder, &["ls-tree", "-r", "--name-only", "-z", &commit, "."]).unwrap_or_default();
-    let files = listed.iter().filter(|byte| **byte == 0).count();
+    let files = names(&listed).len();
     let bytes = tar.as_file().metadata().map_err(|error| Failure::file(tar.path(), &error))?.len();
     Ok(Packed { tar, commit, files, bytes })
 }

@@ -67,11 +67,8 @@ fn request(options: CreateSim) -> Outcome<NewSimulation> {
 }
 
 fn read(path: &Path) -> Outcome<Value> {
-    let text = if path == Path::new("-") {
-        std::io::read_to_string(std::io::stdin())
-    } else {
-        std::fs::read_to_string(path)
-    };
+    let text =
+        if path == Path::new("-") { std::io::read_to_string(std::io::stdin()) } else { std::fs::read_to_string(path) };
     let text = text.map_err(|error| Failure::file(path, &error))?;
     serde_json::from_str(&text)
         .map_err(|error| Failure::local(format!("{}: {error}", path.display()), "it has to be one JSON object"))

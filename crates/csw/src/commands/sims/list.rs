@@ -15,8 +15,7 @@ pub(crate) async fn run(
     page: u32,
     printer: Printer,
 ) -> Outcome {
-    let query =
-        SimulationQuery { page: Some(page), search, status, model: name.map(str::to_owned), ordering: None };
+    let query = SimulationQuery { page: Some(page), search, status, model: name.map(str::to_owned), ordering: None };
     let found = client.simulations(&query).await?;
     if found.next.is_some() {
         printer.note(&format!("{} in all; `--page {}` shows more", found.count, page + 1));

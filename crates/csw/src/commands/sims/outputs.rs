@@ -14,7 +14,8 @@ pub(crate) async fn run(client: &Client, name: &str, number: u32, printer: Print
     printer.result(&answer, || {
         let Some(outputs) = &outputs else { return format!("{name}#{number} has no outputs") };
         let row = |kind: &str, output: &OutputReference| {
-            let size = output.more.get("size").and_then(Value::as_u64).map_or_else(String::new, |size| size.to_string());
+            let size =
+                output.more.get("size").and_then(Value::as_u64).map_or_else(String::new, |size| size.to_string());
             [
                 output.id.clone().unwrap_or_default(),
                 kind.to_owned(),
