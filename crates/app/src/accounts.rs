@@ -143,6 +143,12 @@ impl App {
         Ok(self.store().accounts(page).await?)
     }
 
+    /// An account by name, for admins.
+    pub async fn account_for_admin(&self, caller: &Caller, name: &str) -> AppResult<Account> {
+        require_admin(caller)?;
+        self.account_by_name(name).await
+    }
+
     /// Changes the caller's own address and names; other fields of the patch are ignored.
     pub async fn update_account(&self, caller: &Caller, patch: AccountPatch) -> AppResult<Account> {
         let id = caller.active().ok_or(AppError::LoginRequired)?;

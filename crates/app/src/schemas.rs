@@ -9,6 +9,7 @@ use csw_core::{
     memo::canonical,
     model::{CachedSchema, Model, Version},
     run::{Limits, Outcome, RunOrder, Sharing, Task, TaskResult},
+    simulation::Inputs,
 };
 use csw_params::{InputSchema, apply_meta, meta_json, validate_meta};
 use serde_json::{Value, json};
@@ -20,6 +21,7 @@ use crate::{
     error::{AppError, AppResult},
     models::ModelView,
     new_id,
+    simulations::SimulationView,
 };
 
 /// Schemas kept in memory.
@@ -199,6 +201,24 @@ impl App {
             Outcome::Lost { sentence } => Err(AppError::Unavailable { sentence }),
             Outcome::Cancelled | Outcome::Returned(_) => {
                 Err(AppError::Unavailable { sentence: "The computation was stopped; try again.".to_owned() })
+            }
+        }
+    }
+
+    /// The version and schema that inputs were made for, where the version still gives one.
+    pub async fn schema_of_inputs(
+        &self,
+        from: IpAddr,
+        view: &SimulationView,
+        inputs: &Inputs,
+    ) -> AppResult<Option<(Version, Arc<SchemaView>)>> {
+        let Some(version) = inputs.version else { return Ok(None) };
+        let version = self.version_by_id(version).await?;
+        match self.schema_of(&view.model, &version, &inputs.meta_parameters, Some(from)).await {
+            Ok(schema) => Ok(Some((version, schema))),
+            Err(error) => {
+                tracing::debug!(%error, version = %version.id, "a former schema is not at hand");
+                Ok(None)
             }
         }
     }

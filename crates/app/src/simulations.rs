@@ -344,6 +344,17 @@ impl App {
         Ok(parents)
     }
 
+    /// The caller's roles on several simulations.
+    pub async fn roles_on(&self, caller: &Caller, ids: &[SimulationId]) -> AppResult<Vec<(SimulationId, Role)>> {
+        if caller.is_admin() {
+            return Ok(ids.iter().map(|id| (*id, Role::Admin)).collect());
+        }
+        match caller.account() {
+            Some(account) if !ids.is_empty() => Ok(self.store().simulation_roles(ids, account).await?),
+            _ => Ok(Vec::new()),
+        }
+    }
+
     /// Text of the run's log from `offset`, at most `limit` bytes, and the length of the whole. Before the run there is
     /// the log of the validation.
     pub async fn log(&self, view: &SimulationView, offset: u64, limit: u64) -> AppResult<(Bytes, u64)> {

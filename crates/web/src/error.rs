@@ -54,11 +54,6 @@ impl ApiError {
         Self::detail(StatusCode::NOT_FOUND, "Not found.")
     }
 
-    /// The same as a 401, for the routes where no credential means that.
-    pub(crate) fn unauthorized(sentence: &str) -> Self {
-        Self { anonymous: true, ..Self::detail(StatusCode::UNAUTHORIZED, sentence) }
-    }
-
     /// A credential that is not good, or none.
     pub(crate) fn not_authenticated(sentence: &str) -> Self {
         Self { anonymous: true, ..Self::detail(StatusCode::FORBIDDEN, sentence) }
@@ -78,10 +73,9 @@ impl From<AppError> for ApiError {
                 Self::new(StatusCode::BAD_REQUEST, errors)
             }
             AppError::Conflict { sentence } => Self::detail(StatusCode::CONFLICT, sentence),
-            AppError::TooMany { sentence, retry_after_seconds } => Self {
-                retry_after: Some(retry_after_seconds),
-                ..Self::detail(StatusCode::TOO_MANY_REQUESTS, sentence)
-            },
+            AppError::TooMany { sentence, retry_after_seconds } => {
+                Self { retry_after: Some(retry_after_seconds), ..Self::detail(StatusCode::TOO_MANY_REQUESTS, sentence) }
+            }
             AppError::ModelFailed { traceback } => Self::new(
                 StatusCode::BAD_GATEWAY,
                 json!({ "detail": "The model failed while it was asked for its inputs.", "traceback": traceback }),
@@ -109,9 +103,6 @@ impl IntoResponse for ApiError {
         }
         if self.anonymous {
             response.extensions_mut().insert(NotAuthenticated);
-        }
-        if self.status == StatusCode::UNAUTHORIZED {
-            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Token realm=\"api\""));
         }
         response
     }

@@ -30,7 +30,7 @@ const ANSWER: Duration = Duration::from_mins(10);
 /// How long a client may be silent in the middle of its body.
 const SILENCE: Duration = Duration::from_secs(30);
 
-const POLICY: &str = "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'self'; \
+const POLICY: &str = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; object-src 'none'; base-uri 'self'; \
                       form-action 'self'; frame-ancestors 'self'";
 
 /// Puts the layers around a router whose handlers are all in place.
@@ -86,11 +86,7 @@ async fn observe(request: Request, next: Next) -> Response {
     } else {
         tracing::debug!(%id, %method, %path, status, milliseconds, "request");
     }
-    let labels = [
-        ("method", method.as_str().to_owned()),
-        ("route", route),
-        ("status", status.to_string()),
-    ];
+    let labels = [("method", method.as_str().to_owned()), ("route", route), ("status", status.to_string())];
     metrics::histogram!("csw_http_request_seconds", &labels).record(elapsed.as_secs_f64());
     response
 }

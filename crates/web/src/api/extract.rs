@@ -47,7 +47,8 @@ impl FromRequestParts<WebState> for AtModel {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &WebState) -> ApiResult<Self> {
-        let Path(path) = Path::<ModelPath>::from_request_parts(parts, state).await.map_err(|_| ApiError::not_found())?;
+        let Path(path) =
+            Path::<ModelPath>::from_request_parts(parts, state).await.map_err(|_| ApiError::not_found())?;
         let who = Identity::from_request_parts(parts, state).await?;
         let view = state.app.model(&who.caller, &path.owner, &path.title).await?;
         Ok(Self { who, view })

@@ -76,11 +76,17 @@ impl ListQuery {
         self.get(name).map(|text| matches!(text, "1" | "true" | "True" | "yes" | "on"))
     }
 
+    /// The same for a list that has one part only.
+    pub(crate) fn whole(self) -> Self {
+        Self { page: PageRequest { number: 1, size: LARGEST }, ..self }
+    }
+
     fn url_of(&self, number: u32) -> String {
         let encode = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
         let mut others: Vec<_> = self.query.iter().filter(|(key, _)| *key != "page").collect();
         others.sort();
-        let mut query: Vec<_> = others.iter().map(|(key, value)| format!("{}={}", encode(key), encode(value))).collect();
+        let mut query: Vec<_> =
+            others.iter().map(|(key, value)| format!("{}={}", encode(key), encode(value))).collect();
         query.push(format!("page={number}"));
         format!("{}?{}", self.url, query.join("&"))
     }

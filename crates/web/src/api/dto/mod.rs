@@ -7,9 +7,9 @@ mod simulation;
 
 pub(crate) use self::{
     account::{AccountBody, KeyBody, NewTokenBody, TokenBody, UserBody},
-    model::{BuildBody, Project, TagsBody, VersionBody, decimal},
+    model::{BuildBody, Project, TagsBody, VersionBody},
     simulation::{
-        AccessBody, InputsBody, InviteBody, MiniSimulation, ModelConfig, NewBody, OutputReference, OutputsBody,
-        References, RemoteOutputs, SimulationBody,
+        AccessBody, InputsBody, InviteBody, MiniSimulation, ModelConfig, NewBody, OutputsBody, RemoteOutputs,
+        SimulationBody,
     },
 };

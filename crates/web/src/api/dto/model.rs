@@ -59,6 +59,7 @@ pub(crate) struct Project {
     user_count: Option<u64>,
     /// What `get_version` of the live version says; in lists and details of models.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[allow(clippy::option_option, reason = "left out in some answers, null without a version in others")]
     version: Option<Option<String>>,
     /// Whether everybody may see and run it.
     is_public: bool,

@@ -15,8 +15,10 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::state::WebState;
 
-pub(super) use events::{Watched, stream as event_stream};
-pub(super) use log::{LogQuery, answer as log_answer};
+pub(super) use self::{
+    events::build_events,
+    log::{LogQuery, answer as log_answer},
+};
 
 /// The routes of simulations.
 pub(super) fn router() -> OpenApiRouter<WebState> {

@@ -148,9 +148,8 @@ pub(super) async fn invite(
     fields.check()?;
     let mut invited: Vec<(String, Option<String>)> = Vec::with_capacity(authors.len());
     for item in &authors {
-        let (name, _, note) = entry(item, false).map_err(|errors| {
-            ApiError::body(StatusCode::BAD_REQUEST, json!({ "authors": [errors] }))
-        })?;
+        let (name, _, note) = entry(item, false)
+            .map_err(|errors| ApiError::body(StatusCode::BAD_REQUEST, json!({ "authors": [errors] })))?;
         invited.push((name, note));
     }
     let invites = state.app.invite(&at.who.caller, &at.view, &invited).await?;

@@ -39,16 +39,13 @@ pub(crate) struct SubmissionBody {
 
 /// Takes a submission from a body.
 pub(crate) fn read(mut fields: Fields) -> ApiResult<Submission> {
-    let version = match fields.nullable_text("version").flatten() {
-        Some(text) => match text.parse() {
-            Ok(id) => Some(id),
-            Err(_) => {
-                fields.refuse("version", "This is not the identifier of a version.");
-                None
-            }
-        },
-        None => None,
-    };
+    let version = fields.nullable_text("version").flatten().and_then(|text| {
+        let id = text.parse().ok();
+        if id.is_none() {
+            fields.refuse("version", "This is not the identifier of a version.");
+        }
+        id
+    });
     let submission = Submission {
         meta_parameters: fields.json("meta_parameters").unwrap_or_default(),
         adjustment: fields.json("adjustment").unwrap_or_default(),

@@ -1,0 +1,330 @@
+//! Builds: passes of the publishing pipeline.
+
+use std::path::PathBuf;
+
+use axum::{
+    Json,
+    extract::{FromRequest, Multipart, Path, Query, Request, State, multipart::Field},
+    http::{HeaderMap, StatusCode, header},
+    response::Response,
+};
+use csw_core::{
+    ids::BuildId,
+    ports::{BuildOptions, Source},
+};
+use futures::StreamExt;
+use serde::Deserialize;
+use tokio::io::AsyncWriteExt;
+use utoipa::ToSchema;
+
+use crate::{
+    api::{
+        body::{Fields, broken, too_large},
+        dto::BuildBody,
+        extract::{AtModel, ModelPath, id},
+        page::{Envelope, ListQuery},
+        simulations::{LogQuery, build_events, log_answer},
+    },
+    error::{ApiError, ApiResult},
+    state::WebState,
+};
+
+/// Bytes of a form's text fields.
+const TEXT: usize = 10_000;
+
+/// What to build: a repository, or (as `multipart/form-data`) files.
+#[derive(Deserialize, ToSchema)]
+#[allow(dead_code, reason = "the document shows the fields; the handler takes them from any kind of body")]
+pub(super) struct BuildRequest {
+    /// Where the source is; the model's own where nothing is said.
+    repo_url: Option<String>,
+    /// Branch, tag or commit; the model's own where nothing is said.
+    repo_tag: Option<String>,
+    /// Resolve packages as they were at this time.
+    #[schema(format = DateTime)]
+    as_of: Option<String>,
+    /// In a multipart form: a tar of the files, instead of a repository.
+    #[schema(format = Binary)]
+    source: Option<String>,
+    /// With `source`: the commit the files are of; empty where they are no clean commit.
+    commit: Option<String>,
+}
+
+/// Begin a build. Its version becomes live where every stage succeeds; otherwise the live version stays. A build of the
+/// same model that is at work is cancelled.
+#[utoipa::path(
+    post,
+    path = "/publish/api/{owner}/{title}/builds/",
+    tag = "builds",
+    params(ModelPath),
+    request_body(content(
+        (BuildRequest = "application/json"),
+        (BuildRequest = "multipart/form-data"),
+    )),
+    responses(
+        (status = 201, body = BuildBody),
+        (status = 400),
+        (status = 401),
+        (status = 403),
+        (status = 404),
+        (status = 413, description = "The archive is too large"),
+    ),
+)]
+pub(super) async fn start(
+    State(state): State<WebState>,
+    at: AtModel,
+    request: Request,
+) -> ApiResult<(StatusCode, Json<BuildBody>)> {
+    // Before a byte of an upload is stored.
+    state.app.may_publish(&at.who.caller, &at.view)?;
+    let kind = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let wanted = if kind.starts_with("multipart/form-data") {
+        let form = Multipart::from_request(request, &state).await.map_err(|error| broken(&error.body_text()))?;
+        read_form(&state, form).await?
+    } else {
+        let mut fields = Fields::from_request(request, &state).await?;
+        let mut wanted =
+            Wanted { url: fields.text("repo_url"), reference: fields.text("repo_tag"), ..Wanted::default() };
+        wanted.as_of = fields.nullable_text("as_of").flatten();
+        fields.check()?;
+        wanted
+    };
+    let options = wanted.options()?;
+    let upload = wanted.upload.clone();
+    let source = wanted.source(&at)?;
+    match state.app.publish(&at.who.caller, &at.view, source, options).await {
+        Ok(build) => Ok((StatusCode::CREATED, Json(BuildBody::new(&at.view.model, &build)))),
+        Err(error) => {
+            if let Some(file) = upload {
+                remove(&file).await;
+            }
+            Err(error.into())
+        }
+    }
+}
+
+#[derive(Default)]
+struct Wanted {
+    url: Option<String>,
+    reference: Option<String>,
+    as_of: Option<String>,
+    upload: Option<PathBuf>,
+    commit: String,
+}
+
+impl Wanted {
+    fn options(&self) -> ApiResult<BuildOptions> {
+        let as_of = match self.as_of.as_deref().filter(|text| !text.is_empty()) {
+            None => None,
+            Some(text) => {
+                Some(text.parse().map_err(|_| ApiError::field("as_of", "Write a time as 2026-01-31T00:00:00Z."))?)
+            }
+        };
+        Ok(BuildOptions { as_of })
+    }
+
+    fn source(self, at: &AtModel) -> ApiResult<Source> {
+        if let Some(file) = self.upload {
+            return Ok(Source::Archive { file, commit: self.commit });
+        }
+        let settings = &at.view.model.settings;
+        let given = self.url.filter(|url| !url.is_empty());
+        let own = given.is_none();
+        let url = given.unwrap_or_else(|| settings.repo_url.clone());
+        if url.is_empty() {
+            return Err(ApiError::field(
+                "repo_url",
+                "The model has no repository: name one here, or upload its files.",
+            ));
+        }
+        // The model's own reference belongs to its own repository.
+        let reference = self.reference.unwrap_or_else(|| if own { settings.repo_tag.clone() } else { String::new() });
+        Ok(Source::Git { url, reference })
+    }
+}
+
+async fn read_form(state: &WebState, mut form: Multipart) -> ApiResult<Wanted> {
+    let mut wanted = Wanted::default();
+    let read = fill(state, &mut form, &mut wanted).await;
+    if let (Err(_), Some(file)) = (&read, &wanted.upload) {
+        remove(file).await;
+    }
+    read.map(|()| wanted)
+}
+
+async fn fill(state: &WebState, form: &mut Multipart, wanted: &mut Wanted) -> ApiResult<()> {
+    let limit = state.options.upload_limit;
+    let failed = |error: axum::extract::multipart::MultipartError| {
+        if error.status() == StatusCode::PAYLOAD_TOO_LARGE { too_large(limit) } else { broken(&error.body_text()) }
+    };
+    while let Some(field) = form.next_field().await.map_err(failed)? {
+        match field.name().unwrap_or_default() {
+            "source" | "archive" => {
+                if wanted.upload.is_some() {
+                    return Err(ApiError::field("source", "Send one archive."));
+                }
+                let file = state.options.uploads.join(format!("{}.tar", uuid::Uuid::new_v4()));
+                wanted.upload = Some(file.clone());
+                save(field, &file, limit).await?;
+            }
+            name => {
+                let name = name.to_owned();
+                let text = field.text().await.map_err(failed)?;
+                if text.len() > TEXT {
+                    return Err(ApiError::field(
+                        &name,
+                        format!("Ensure this field has no more than {TEXT} characters."),
+                    ));
+                }
+                match name.as_str() {
+                    "repo_url" => wanted.url = Some(text),
+                    "repo_tag" => wanted.reference = Some(text),
+                    "as_of" => wanted.as_of = Some(text),
+                    "commit" => wanted.commit = text,
+                    _ => {}
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Stores a part of a form as a file, never holding more than a part of it in memory.
+async fn save(mut field: Field<'_>, file: &std::path::Path, limit: usize) -> ApiResult<()> {
+    let full = |error: std::io::Error| {
+        tracing::error!(%error, "an upload can't be stored");
+        ApiError::detail(StatusCode::SERVICE_UNAVAILABLE, "The server can't store the archive now; try again later.")
+    };
+    if let Some(folder) = file.parent() {
+        tokio::fs::create_dir_all(folder).await.map_err(full)?;
+    }
+    let mut out = tokio::fs::File::create_new(file).await.map_err(full)?;
+    loop {
+        match field.chunk().await {
+            Ok(Some(part)) => out.write_all(&part).await.map_err(full)?,
+            Ok(None) => break,
+            Err(error) if error.status() == StatusCode::PAYLOAD_TOO_LARGE => return Err(too_large(limit)),
+            Err(error) => return Err(broken(&error.body_text())),
+        }
+    }
+    out.flush().await.map_err(full)
+}
+
+async fn remove(file: &std::path::Path) {
+    if let Err(error) = tokio::fs::remove_file(file).await
+        && error.kind() != std::io::ErrorKind::NotFound
+    {
+        tracing::warn!(%error, "an upload that is not needed stays");
+    }
+}
+
+/// The builds of a model, newest first; for its writers.
+#[utoipa::path(
+    get,
+    path = "/publish/api/{owner}/{title}/builds/",
+    tag = "builds",
+    params(ModelPath, ("page" = Option<u32>, Query, description = "From 1")),
+    responses((status = 200, body = Envelope<BuildBody>), (status = 401), (status = 403), (status = 404)),
+)]
+pub(super) async fn list(
+    State(state): State<WebState>,
+    at: AtModel,
+    query: ListQuery,
+) -> ApiResult<Json<Envelope<BuildBody>>> {
+    let page = state.app.builds(&at.who.caller, &at.view, query.page).await?;
+    query.envelope(page.map(|build| BuildBody::new(&at.view.model, &build)))
+}
+
+type BuildPath = (String, String, String);
+
+/// A build; for writers of the model.
+#[utoipa::path(
+    get,
+    path = "/publish/api/{owner}/{title}/builds/{build}/",
+    tag = "builds",
+    params(ModelPath, ("build" = String, Path, description = "Identifier of the build")),
+    responses((status = 200, body = BuildBody), (status = 404)),
+)]
+pub(super) async fn one(
+    State(state): State<WebState>,
+    Path((_, _, build)): Path<BuildPath>,
+    at: AtModel,
+) -> ApiResult<Json<BuildBody>> {
+    let build = state.app.build(&at.view, id(&build)?).await?;
+    Ok(Json(BuildBody::new(&at.view.model, &build)))
+}
+
+/// Stop a build. The live version stays.
+#[utoipa::path(
+    post,
+    path = "/publish/api/{owner}/{title}/builds/{build}/cancel/",
+    tag = "builds",
+    params(ModelPath, ("build" = String, Path, description = "Identifier of the build")),
+    responses(
+        (status = 202, body = BuildBody, description = "It is being stopped"),
+        (status = 401),
+        (status = 403),
+        (status = 404),
+        (status = 409, description = "It is over"),
+    ),
+)]
+pub(super) async fn cancel(
+    State(state): State<WebState>,
+    Path((_, _, build)): Path<BuildPath>,
+    at: AtModel,
+) -> ApiResult<(StatusCode, Json<BuildBody>)> {
+    let build: BuildId = id(&build)?;
+    if !state.app.cancel_build(&at.who.caller, &at.view, build).await? {
+        return Err(ApiError::detail(StatusCode::CONFLICT, "This build is over."));
+    }
+    let build = state.app.build(&at.view, build).await?;
+    Ok((StatusCode::ACCEPTED, Json(BuildBody::new(&at.view.model, &build))))
+}
+
+/// The log of a build as plain text.
+#[utoipa::path(
+    get,
+    path = "/publish/api/{owner}/{title}/builds/{build}/log/",
+    tag = "builds",
+    params(ModelPath, ("build" = String, Path, description = "Identifier of the build"), LogQuery),
+    responses(
+        (status = 200, body = String, content_type = "text/plain"),
+        (status = 206, description = "The range that was asked for"),
+        (status = 404),
+        (status = 416, description = "The log is shorter"),
+    ),
+)]
+pub(super) async fn read_log(
+    State(state): State<WebState>,
+    Path((_, _, build)): Path<BuildPath>,
+    at: AtModel,
+    Query(query): Query<LogQuery>,
+    headers: HeaderMap,
+) -> ApiResult<Response> {
+    let build: BuildId = id(&build)?;
+    log_answer(&headers, &query, move |offset, limit| {
+        let (app, view) = (state.app.clone(), at.view.clone());
+        async move { app.build_log(&view, build, offset, limit).await }
+    })
+    .await
+}
+
+/// What happens to a build, as it happens: `status` with `{"status", "stage", "message", "version", "final"}`, `log`
+/// with `{"offset", "text"}`, and `end`.
+#[utoipa::path(
+    get,
+    path = "/publish/api/{owner}/{title}/builds/{build}/events/",
+    tag = "builds",
+    params(ModelPath, ("build" = String, Path, description = "Identifier of the build"), LogQuery),
+    responses((status = 200, body = String, content_type = "text/event-stream"), (status = 404)),
+)]
+pub(super) async fn events(
+    State(state): State<WebState>,
+    Path((_, _, build)): Path<BuildPath>,
+    at: AtModel,
+    Query(query): Query<LogQuery>,
+    headers: HeaderMap,
+) -> ApiResult<Response> {
+    let build = state.app.build(&at.view, id(&build)?).await?;
+    Ok(build_events(&headers, &query, |offset| state.app.follow_build(build.id, offset).boxed()))
+}

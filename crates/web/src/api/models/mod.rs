@@ -1,0 +1,37 @@
+//! Models: publishing them, their versions and builds, and lists of them.
+
+mod builds;
+mod lists;
+mod publish;
+mod settings;
+mod versions;
+
+use axum::{extract::DefaultBodyLimit, middleware};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::{error, state::WebState};
+
+/// The routes of models.
+pub(super) fn router(upload_limit: usize) -> OpenApiRouter<WebState> {
+    let builds =
+        OpenApiRouter::new().routes(routes!(builds::start, builds::list)).layer(DefaultBodyLimit::max(upload_limit));
+    let publishing = OpenApiRouter::new()
+        .routes(routes!(publish::list, publish::create))
+        .routes(routes!(publish::detail, publish::update))
+        .routes(routes!(publish::tags, publish::set_tags))
+        .routes(routes!(publish::members, publish::set_members))
+        .routes(routes!(versions::list))
+        .routes(routes!(versions::promote))
+        .routes(routes!(versions::promote_by_id))
+        .routes(routes!(builds::one))
+        .routes(routes!(builds::cancel))
+        .routes(routes!(builds::read_log))
+        .routes(routes!(builds::events))
+        .merge(builds)
+        .layer(middleware::map_response(error::unauthorized));
+    OpenApiRouter::new()
+        .routes(routes!(lists::own))
+        .routes(routes!(lists::recent))
+        .routes(routes!(lists::of_account))
+        .merge(publishing)
+}

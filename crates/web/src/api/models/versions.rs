@@ -1,0 +1,91 @@
+//! Versions, and which of them is live.
+
+use axum::{
+    Json,
+    extract::{Path, State},
+};
+use csw_app::ModelView;
+use csw_core::ids::VersionId;
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use crate::{
+    api::{
+        body::Fields,
+        dto::{Project, VersionBody},
+        extract::{AtModel, ModelPath, id},
+    },
+    error::ApiResult,
+    state::WebState,
+};
+
+/// The versions of a model that the caller may use, newest first; staged ones for its writers.
+#[utoipa::path(
+    get,
+    path = "/publish/api/{owner}/{title}/versions/",
+    tag = "versions",
+    params(ModelPath),
+    responses((status = 200, body = Vec<VersionBody>), (status = 404)),
+)]
+pub(super) async fn list(State(state): State<WebState>, at: AtModel) -> ApiResult<Json<Vec<VersionBody>>> {
+    let versions = state.app.versions(&at.view).await?;
+    Ok(Json(versions.into_iter().map(VersionBody::from).collect()))
+}
+
+/// What to promote.
+#[derive(Deserialize, ToSchema)]
+#[allow(dead_code, reason = "the document shows the field; the handler takes it from any kind of body")]
+pub(super) struct Promotion {
+    /// Identifier of the version.
+    version: String,
+}
+
+/// Make a version live, a former one too. A pointer moves; simulations keep their versions.
+#[utoipa::path(
+    post,
+    path = "/publish/api/{owner}/{title}/promote/",
+    tag = "versions",
+    params(ModelPath),
+    request_body = Promotion,
+    responses((status = 200, body = Project), (status = 400), (status = 401), (status = 403), (status = 404)),
+)]
+pub(super) async fn promote(
+    State(state): State<WebState>,
+    at: AtModel,
+    mut fields: Fields,
+) -> ApiResult<Json<Project>> {
+    state.app.may_publish(&at.who.caller, &at.view)?;
+    let version: Option<VersionId> = fields.required("version").parse().ok();
+    if version.is_none() {
+        fields.refuse("version", "This is not the identifier of a version.");
+    }
+    fields.check()?;
+    match version {
+        Some(version) => carry_out(&state, &at, version).await,
+        None => Err(crate::error::ApiError::not_found()),
+    }
+}
+
+/// The same, with the version in the path.
+#[utoipa::path(
+    post,
+    path = "/publish/api/{owner}/{title}/versions/{version}/promote/",
+    tag = "versions",
+    params(ModelPath, ("version" = String, Path, description = "Identifier of the version")),
+    responses((status = 200, body = Project), (status = 401), (status = 403), (status = 404)),
+)]
+pub(super) async fn promote_by_id(
+    State(state): State<WebState>,
+    Path((_, _, version)): Path<(String, String, String)>,
+    at: AtModel,
+) -> ApiResult<Json<Project>> {
+    state.app.may_publish(&at.who.caller, &at.view)?;
+    carry_out(&state, &at, id(&version)?).await
+}
+
+async fn carry_out(state: &WebState, at: &AtModel, version: VersionId) -> ApiResult<Json<Project>> {
+    let model = state.app.promote(&at.who.caller, &at.view, version).await?;
+    let view = ModelView { model, role: at.view.role };
+    let live = state.app.live_version(&view.model).await?;
+    Ok(Json(Project::of(&view, &state.app.config().prices).with_version(live.as_ref())))
+}
