@@ -25,10 +25,10 @@ def _png(width=2, height=2, colour=(200, 60, 60)):
     )
 
 
-# The smallest picture that decoders take: one grey pixel, baseline.
+# One grey pixel.
 JPEG = base64.b64decode(
-    "/9j/4AAQSkZJRgABAQEASABIAAD/2wBDAP//////////////////////////////////////////////////////////////////////////////////"
-    "////////////////////////////////////////////////////wgALCAABAAEBAREA/8QAFBABAAAAAAAAAAAAAAAAAAAAAP/aAAgBAQABPxA="
+    "/9j/4AAQSkZJRgABAQAAAQABAAD/2wBDAP//////////////////////////////////////////////////////////////////////////////"
+    "////////wAALCAABAAEBAREA/8QAFAABAAAAAAAAAAAAAAAAAAAAAP/EABQQAQAAAAAAAAAAAAAAAAAAAAD/2gAIAQEAAD8AP//Z"
 )
 # One silent frame: MPEG 1 layer III, 128 kbit/s, 44.1 kHz.
 MP3 = b"\xff\xfb\x90\x00" + bytes(413)
