@@ -238,6 +238,10 @@ impl App {
         publisher.discard(checkout).await;
         let (version, built, report) = attempt?;
         self.enter(build, Stage::Push, log).await?;
+        for (key, bytes) in publisher.assets(&built).await? {
+            let stored = self.inner.ports.objects.put(&key, bytes).await;
+            stored.map_err(|error| BuildError { stage: Stage::Push, sentence: error.to_string() })?;
+        }
         self.enter(build, Stage::Stage, log).await?;
         let version =
             self.stage(model, version, commit, built, report).await.map_err(|error| stopped(Stage::Stage, &error))?;

@@ -32,7 +32,9 @@ pub(crate) async fn compile(
     args.extend(
         ["-m", "compileall", "-q", "-q", "-j", "0", "--invalidation-mode", "unchecked-hash"].map(str::to_owned),
     );
-    args.extend(["-s".to_owned(), folder.display().to_string(), "-p".to_owned(), place.display().to_string()]);
+    if interpreter.can_rename_byte_code() {
+        args.extend(["-s".to_owned(), folder.display().to_string(), "-p".to_owned(), place.display().to_string()]);
+    }
     args.push(folder.display().to_string());
     let mut read_only = interpreter.shown();
     read_only.push(folder.to_path_buf());

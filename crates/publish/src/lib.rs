@@ -35,6 +35,7 @@
 
 mod archive;
 mod asked;
+mod assets;
 mod bytecode;
 mod code;
 mod config;

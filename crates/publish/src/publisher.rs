@@ -7,6 +7,7 @@ use std::{
 };
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use csw_core::{
     model::{Artifact, Stage},
     names::ModelName,
@@ -22,7 +23,7 @@ use crate::{
         shim::{self, Pass},
         standard,
     },
-    background,
+    assets, background,
     code::{self, Code},
     config::PublishConfig,
     environment::{self, Environment},
@@ -92,6 +93,16 @@ impl Publisher for UvPublisher {
         let log = Log::new(log);
         log.line(&format!("Testing {model} at {}", checkout.commit));
         test(&self.config, built, &log).await.map_err(|failure| failure.during(Stage::Test))
+    }
+
+    async fn assets(&self, built: &Built) -> Result<Vec<(String, Bytes)>, BuildError> {
+        let Artifact::Environment { environment, .. } = &built.artifact else { return Ok(Vec::new()) };
+        let environment = Environment::at(&self.config.data, environment);
+        let packages = environment.packages().map_err(|failure| failure.during(Stage::Push))?;
+        let found = background(move || Ok(assets::bokeh(&packages))).await;
+        found
+            .map_err(Failure::at("Reading BokehJS", &environment.folder))
+            .map_err(|failure| failure.during(Stage::Push))
     }
 
     async fn discard(&self, checkout: Checkout) {

@@ -187,8 +187,8 @@ impl Uv<'_> {
     }
 }
 
-fn common(args: &[String]) -> impl Iterator<Item = String> {
-    args.to_vec().into_iter().chain(["--no-config", "--color=never"].map(str::to_owned))
+fn common(args: &[String]) -> impl Iterator<Item = String> + '_ {
+    args.iter().cloned().chain(["--no-config", "--color=never"].map(str::to_owned))
 }
 
 fn with(args: &[String], more: &[&str]) -> Vec<String> {

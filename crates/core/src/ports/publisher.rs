@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -110,6 +111,9 @@ pub trait Publisher: Send + Sync {
         built: &Built,
         log: &dyn BuildLog,
     ) -> Result<TestReport, BuildError>;
+    /// Scripts that pages need to draw the version's outputs (BokehJS, in the version's own release), as object keys
+    /// and bytes.
+    async fn assets(&self, built: &Built) -> Result<Vec<(String, Bytes)>, BuildError>;
     /// Removes the checkout.
     async fn discard(&self, checkout: Checkout);
 }

@@ -162,7 +162,7 @@ fn file(asked: &Asked, repository: &Repository, name: &str, plan: &mut Plan) {
         for specification in &environment.conda {
             require(specification, plan);
         }
-        pip_part(asked, repository, &path, environment.pip, plan);
+        pip_part(asked, repository, &path, &environment.pip, plan);
         return;
     }
     for line in text.lines().map(|line| line.split('#').next().unwrap_or(line).trim()) {
@@ -174,7 +174,7 @@ fn file(asked: &Asked, repository: &Repository, name: &str, plan: &mut Plan) {
 }
 
 /// The `pip:` part of a file has the lines of a requirements file.
-fn pip_part(asked: &Asked, repository: &Repository, file: &Path, lines: Vec<String>, plan: &mut Plan) {
+fn pip_part(asked: &Asked, repository: &Repository, file: &Path, lines: &[String], plan: &mut Plan) {
     if lines.is_empty() {
         return;
     }
@@ -257,9 +257,8 @@ fn version_of(text: &str) -> Option<String> {
             return None;
         }
         parts.push(match operator.trim() {
-            "=" | "" if number.ends_with('*') => format!("=={}", prefix(number)),
+            "=" | "==" | "" if number.ends_with('*') => format!("=={}", prefix(number)),
             "=" => format!("=={number}.*"),
-            "==" | "" if number.ends_with('*') => format!("=={}", prefix(number)),
             "==" | "" => format!("=={number}"),
             // `>=1.*` says no more than `>=1`, and only to conda.
             operator @ (">=" | "<=" | ">" | "<" | "~=") => format!("{operator}{}", number.trim_end_matches(['*', '.'])),

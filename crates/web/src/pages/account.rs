@@ -61,7 +61,11 @@ fn login_page(visitor: &Visitor, next: &str) -> AccountPage {
 }
 
 fn signup_page(visitor: &Visitor) -> AccountPage {
-    let mail = Field { required: false, hint: "For news of your runs; may stay empty.", ..field("email", "Mail address", "email", "email") };
+    let mail = Field {
+        required: false,
+        hint: "For news of your runs; may stay empty.",
+        ..field("email", "Mail address", "email", "email")
+    };
     AccountPage {
         page: visitor.page(),
         heading: "Sign up",
@@ -102,7 +106,8 @@ fn again(mut form: AccountPage, fields: &Fields, error: &AppError) -> Response {
 
 /// Only places of this site: an open redirect would lend our name to others.
 fn inside(next: &str) -> &str {
-    let safe = next.starts_with('/') && !next.starts_with("//") && !next.contains('\\') && !next.contains(char::is_control);
+    let safe =
+        next.starts_with('/') && !next.starts_with("//") && !next.contains('\\') && !next.contains(char::is_control);
     if safe { next } else { "/" }
 }
 

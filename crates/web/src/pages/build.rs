@@ -100,7 +100,8 @@ pub(crate) async fn publish(visitor: Visitor, sent: Fields) -> PageResult {
     match made {
         Ok(model) => {
             let name = model.name();
-            let view = visitor.take(visitor.app.model(&visitor.caller, name.owner.as_str(), name.title.as_str()).await)?;
+            let view =
+                visitor.take(visitor.app.model(&visitor.caller, name.owner.as_str(), name.title.as_str()).await)?;
             begin(&visitor, &view, sent.get("repo_url"), sent.get("repo_tag")).await
         }
         Err(error) => {
@@ -125,11 +126,7 @@ async fn begin(visitor: &Visitor, view: &ModelView, url: &str, reference: &str) 
     Ok(Redirect::to(&format!("/{}/builds/{}/", view.model.name(), build.id)).into_response())
 }
 
-pub(crate) async fn start(
-    visitor: Visitor,
-    Path((owner, title)): Path<(String, String)>,
-    sent: Fields,
-) -> PageResult {
+pub(crate) async fn start(visitor: Visitor, Path((owner, title)): Path<(String, String)>, sent: Fields) -> PageResult {
     let view = visitor.take(visitor.app.model(&visitor.caller, &owner, &title).await)?;
     let settings = ModelSettings {
         repo_url: sent.get("repo_url").trim().to_owned(),
@@ -140,10 +137,7 @@ pub(crate) async fn start(
     begin(&visitor, &view, sent.get("repo_url"), sent.get("repo_tag")).await
 }
 
-pub(crate) async fn build(
-    visitor: Visitor,
-    Path((owner, title, id)): Path<(String, String, String)>,
-) -> PageResult {
+pub(crate) async fn build(visitor: Visitor, Path((owner, title, id)): Path<(String, String, String)>) -> PageResult {
     let view = visitor.take(visitor.app.model(&visitor.caller, &owner, &title).await)?;
     let id: BuildId = visitor.take(id.parse().map_err(|_| AppError::missing("the build")))?;
     let build = visitor.take(visitor.app.build(&view, id).await)?;

@@ -89,7 +89,8 @@ fn anchor(section: usize, parameter: &str) -> String {
 }
 
 fn context(schema: &InputSchema) -> Context {
-    validate_meta(&schema.meta_parameters, &json!({})).map_or_else(|_| Context::default(), |values| Context::new(&values))
+    validate_meta(&schema.meta_parameters, &json!({}))
+        .map_or_else(|_| Context::default(), |values| Context::new(&values))
 }
 
 /// Meta parameters of a query such as `?year=2026`, as a request for a schema. Names the model does not have are left out.
@@ -105,9 +106,8 @@ pub(crate) fn meta_of_query(base: &SchemaView, query: &HashMap<String, String>, 
 
 fn typed(kind: &str, dims: u32, text: &str) -> Value {
     if dims > 0 {
-        return serde_json::from_str(text).unwrap_or_else(|_| {
-            Value::Array(text.split(',').map(|part| typed(kind, 0, part.trim())).collect())
-        });
+        return serde_json::from_str(text)
+            .unwrap_or_else(|_| Value::Array(text.split(',').map(|part| typed(kind, 0, part.trim())).collect()));
     }
     match kind {
         "bool" => match text.to_lowercase().as_str() {
@@ -160,11 +160,7 @@ pub(crate) fn read(schema: &SchemaView, sent: &HashMap<String, String>) -> Sent 
 }
 
 fn parameters(dump: &Dump, context: &Context) -> Vec<FormParameter> {
-    fields(dump, context)
-        .into_iter()
-        .flat_map(|section| section.groups)
-        .flat_map(|group| group.parameters)
-        .collect()
+    fields(dump, context).into_iter().flat_map(|section| section.groups).flat_map(|group| group.parameters).collect()
 }
 
 impl Form {
@@ -194,7 +190,9 @@ impl Form {
 
     /// Shows again what a browser sent, with what is wrong with it.
     pub(crate) fn with_sent(mut self, sent: &HashMap<String, String>, problems: &HashMap<String, String>) -> Self {
-        for parameter in self.sections.iter_mut().flat_map(|part| &mut part.groups).flat_map(|group| &mut group.parameters) {
+        for parameter in
+            self.sections.iter_mut().flat_map(|part| &mut part.groups).flat_map(|group| &mut group.parameters)
+        {
             if let Some(toggle) = &mut parameter.checkbox
                 && let Some(value) = sent.get(&toggle.name)
             {

@@ -48,10 +48,13 @@ const SCRIPTS: [&str; 4] = ["bokeh.min.js", "bokeh-widgets.min.js", "bokeh-table
 async fn bytes_of(app: &App, key: &str) -> Result<Vec<u8>, AppError> {
     let missing = |error: csw_core::ports::ObjectError| AppError::Unavailable { sentence: error.to_string() };
     let stream = app.ports().objects.get(key, None).await.map_err(missing)?;
-    stream.try_fold(Vec::new(), |mut all, part| async move {
-        all.extend_from_slice(&part);
-        Ok(all)
-    }).await.map_err(missing)
+    stream
+        .try_fold(Vec::new(), |mut all, part| async move {
+            all.extend_from_slice(&part);
+            Ok(all)
+        })
+        .await
+        .map_err(missing)
 }
 
 /// The version of BokehJS that a document was made for, in either of the places bokeh has written it.
@@ -71,7 +74,10 @@ async fn bokeh(app: &App, title: String, text: &str) -> Result<Frame, AppError> 
     }
     let body = if scripts.is_empty() {
         let version = version.as_deref().unwrap_or("unknown");
-        format!("<p>BokehJS {} is not on this site, so this plot can't be drawn. Publish the model again.</p>", escape(version))
+        format!(
+            "<p>BokehJS {} is not on this site, so this plot can't be drawn. Publish the model again.</p>",
+            escape(version)
+        )
     } else {
         String::new()
     };
@@ -122,7 +128,8 @@ pub(crate) async fn view(
 
 /// A script of BokehJS, from the environment of the model that used it.
 pub(crate) async fn bokeh_script(visitor: Visitor, Path((version, file)): Path<(String, String)>) -> Response {
-    let safe = |text: &str| !text.contains("..") && text.chars().all(|c| c.is_ascii_alphanumeric() || ".-+_".contains(c));
+    let safe =
+        |text: &str| !text.contains("..") && text.chars().all(|c| c.is_ascii_alphanumeric() || ".-+_".contains(c));
     if !safe(&version) || !SCRIPTS.contains(&file.as_str()) {
         return StatusCode::NOT_FOUND.into_response();
     }

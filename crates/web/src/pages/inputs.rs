@@ -126,7 +126,8 @@ pub(crate) async fn create(
 
 fn refused(schema: &SchemaView, fields: &Fields, errors: &Value) -> Form {
     let mut form = Form::new(schema, &json!({}), &Value::Null).with_sent(&fields.0, &HashMap::new());
-    let found = problems(errors).into_iter().map(|(label, sentence)| Problem { anchor: String::new(), label, sentence });
+    let found =
+        problems(errors).into_iter().map(|(label, sentence)| Problem { anchor: String::new(), label, sentence });
     form.problems.extend(found);
     form
 }

@@ -108,7 +108,9 @@ pub(crate) fn sentence(error: &AppError) -> String {
             .collect::<Vec<_>>()
             .join(" "),
         AppError::NotFound { what } => format!("{}: it does not exist, or is not for you to see.", capital(what)),
-        AppError::Internal { .. } => "This is a defect of the site. Its operator finds the cause in the log.".to_owned(),
+        AppError::Internal { .. } => {
+            "This is a defect of the site. Its operator finds the cause in the log.".to_owned()
+        }
         other => other.to_string(),
     }
 }

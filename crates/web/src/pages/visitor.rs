@@ -48,7 +48,8 @@ impl FromRequestParts<WebState> for Visitor {
 
     async fn from_request_parts(parts: &mut Parts, state: &WebState) -> Result<Self, Infallible> {
         // A credential that is not good is no reason to hide a public page.
-        let identity = Identity::from_request_parts(parts, state).await.unwrap_or_else(|_| Identity::anonymous(parts, state));
+        let identity =
+            Identity::from_request_parts(parts, state).await.unwrap_or_else(|_| Identity::anonymous(parts, state));
         let query = parts.uri.query().unwrap_or_default();
         Ok(Self {
             app: state.app.clone(),
@@ -75,7 +76,11 @@ impl FromRequest<WebState> for Fields {
 
     async fn from_request(request: Request, state: &WebState) -> Result<Self, Infallible> {
         let bytes = Bytes::from_request(request, state).await.unwrap_or_default();
-        let fields = if bytes.len() > FORM_LIMIT { Vec::new() } else { serde_urlencoded::from_bytes(&bytes).unwrap_or_default() };
+        let fields = if bytes.len() > FORM_LIMIT {
+            Vec::new()
+        } else {
+            serde_urlencoded::from_bytes(&bytes).unwrap_or_default()
+        };
         Ok(Self(fields.into_iter().collect()))
     }
 }
