@@ -1,6 +1,7 @@
 //! The adapter itself: the stages in their order.
 
 use std::{
+    collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
     time::Instant,
@@ -264,10 +265,7 @@ impl Build<'_> {
         code: &Code,
     ) -> Map<String, Value> {
         let mut warnings = plan.warnings.clone();
-        let mut unpinned: Vec<&str> = plan.requirements.iter().chain(&code.own.requires).map(String::as_str).collect();
-        unpinned.retain(|line| is_unpinned(line) && !is_own(line, code));
-        unpinned.sort_unstable();
-        unpinned.dedup();
+        let unpinned = unpinned(plan, code);
         if !unpinned.is_empty() {
             warnings
                 .push(format!("Any version is taken of: {}. A later build may get other ones", unpinned.join(", ")));
@@ -329,6 +327,16 @@ impl Build<'_> {
             facts: Value::Object(facts),
         })
     }
+}
+
+/// Names of which every version would do, whoever asks.
+fn unpinned(plan: &Plan, code: &Code) -> Vec<String> {
+    let all = || plan.requirements.iter().chain(&code.own.requires).chain(&plan.constraints);
+    let limited: BTreeSet<String> =
+        all().filter(|line| !is_unpinned(line)).filter_map(|line| package_name(line)).collect();
+    let open: BTreeSet<String> =
+        all().filter(|line| is_unpinned(line) && !is_own(line, code)).filter_map(|line| package_name(line)).collect();
+    open.difference(&limited).cloned().collect()
 }
 
 fn is_own(requirement: &str, code: &Code) -> bool {

@@ -2,6 +2,8 @@
 //!
 //! Needs git, a system Python and uv (`CSW_UV`, `PATH`, or `.tools/bin/uv` of the repository).
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
+
 use std::{
     env, fs,
     os::unix::fs::PermissionsExt,
@@ -369,4 +371,28 @@ async fn an_archive_is_a_source() {
     bench.build(&checkout).await.unwrap_or_else(|error| panic!("{error}\n{}", bench.said()));
     bench.publisher.discard(checkout).await;
     assert_eq!(fs::read_dir(bench.data().join("checkouts")).unwrap().count(), 0);
+}
+
+/// Every example, with its tests; `cargo test -p csw-publish -- --ignored --nocapture` prints what each step takes.
+#[tokio::test]
+#[ignore = "installs about 2 GB of packages"]
+async fn every_example_is_built_and_tested() {
+    let bench = Bench::new();
+    let mut failed = vec![];
+    let owners = fs::read_dir(repository_root().join("examples/models")).unwrap().flatten();
+    for folder in owners.filter_map(|owner| fs::read_dir(owner.path()).ok()).flatten().flatten() {
+        let folder = folder.path();
+        let checkout = bench.fetch(Source::Folder(folder.clone())).await.unwrap();
+        let outcome = match bench.build(&checkout).await {
+            Ok(built) => {
+                println!("{}: {} {}", folder.display(), built.facts["seconds"], built.facts["environment_bytes"]);
+                println!("    {}", built.facts["warnings"]);
+                bench.publisher.test(&name(), &checkout, &built, &bench.log).await.map(|report| report.summary)
+            }
+            Err(error) => Err(error),
+        };
+        println!("    {outcome:?}");
+        failed.extend(outcome.err().map(|error| (folder, error.sentence)));
+    }
+    assert!(failed.is_empty(), "{failed:#?}\n{}", bench.said());
 }
