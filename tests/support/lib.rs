@@ -1,1 +1,16 @@
-//! Support for the tests.
+//! Support for the whole-server tests: a real `csw up` on a free port with a folder of its own, and the command line.
+//!
+//! Tests own their server, so they may stop or kill it. Building environments takes long, so one folder with published
+//! models is made once and copied: see [`Server::with_models`].
+
+mod command;
+mod server;
+mod template;
+
+pub use crate::{
+    command::{Done, csw, example},
+    server::{Account, Server},
+};
+
+/// The error of a test: whatever went wrong.
+pub type Result<T = ()> = anyhow::Result<T>;

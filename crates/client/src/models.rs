@@ -11,7 +11,7 @@ use crate::{
 impl Client {
     /// Every model that the caller may see.
     pub async fn models(&self) -> ClientResult<Vec<Model>> {
-        self.get("/publish/api/").await
+        self.find("/publish/api/", &[("page_size", 200)]).await
     }
 
     /// A page of the caller's own models.

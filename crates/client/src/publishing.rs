@@ -49,7 +49,7 @@ impl Client {
                     .file_name("source.tar")
                     .mime_str("application/x-tar")
                     .map_err(|error| broken(&path, &error))?;
-                let form = multipart::Form::new().text("commit", commit.to_owned()).part("archive", part);
+                let form = multipart::Form::new().text("commit", commit.to_owned()).part("source", part);
                 self.json(self.request(Method::POST, &path).multipart(form)).await
             }
         }

@@ -76,6 +76,10 @@ impl Publisher for Unplugged {
         Err(no_build())
     }
 
+    async fn assets(&self, _: &Built) -> Result<Vec<(String, Bytes)>, BuildError> {
+        Err(no_build())
+    }
+
     async fn discard(&self, _: Checkout) {}
 }
 

@@ -142,7 +142,7 @@ fn bench(settings: &Settings, data: &Path, cache: Option<PathBuf>, local: bool) 
     }
     let mut local = LocalConfig::new(data.to_owned(), helper);
     local.layers = layers;
-    local.cgroups = Some(cgroups);
+    local.cgroups = cgroups;
     let machine = &settings.machine;
     if let Some(cpus) = machine.cpus {
         local.capacity.cpus = cpus;

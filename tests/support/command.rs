@@ -1,0 +1,82 @@
+//! The program under test, called as a user calls it.
+
+use std::{
+    path::PathBuf,
+    process::{Command, Output},
+};
+
+use anyhow::{Context, bail, ensure};
+use serde::de::DeserializeOwned;
+
+use crate::Result;
+
+/// The program: `CSW`, or the one that was built beside this test.
+pub(crate) fn program() -> Result<PathBuf> {
+    if let Some(path) = std::env::var_os("CSW") {
+        return Ok(path.into());
+    }
+    let own = std::env::current_exe()?;
+    let path = own.ancestors().nth(2).context("a test is in target/PROFILE/deps")?.join("csw");
+    ensure!(path.exists(), "{} is not built: run `cargo build -p csw`", path.display());
+    Ok(path)
+}
+
+/// The folder of the project.
+pub(crate) fn root() -> Result<PathBuf> {
+    let own = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    Ok(own.parent().context("the tests are in the project")?.to_owned())
+}
+
+/// The folder of an example model, `OWNER/TITLE`.
+pub fn example(name: &str) -> Result<PathBuf> {
+    let folder = root()?.join("examples/models").join(name);
+    ensure!(folder.is_dir(), "{} is no model", folder.display());
+    Ok(folder)
+}
+
+/// What a command said.
+#[derive(Debug)]
+pub struct Done {
+    /// The exit code.
+    pub code: i32,
+    /// What it printed.
+    pub stdout: String,
+    /// What it said about it.
+    pub stderr: String,
+}
+
+impl Done {
+    /// The result of a command that must have succeeded.
+    pub fn json<T: DeserializeOwned>(&self) -> Result<T> {
+        if self.code != 0 {
+            bail!("ended with {}: {}", self.code, self.stderr);
+        }
+        serde_json::from_str(self.stdout.trim()).with_context(|| format!("no JSON: {}", self.stdout))
+    }
+}
+
+impl From<Output> for Done {
+    fn from(output: Output) -> Self {
+        Self {
+            code: output.status.code().unwrap_or(-1),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+}
+
+/// A command without any setting of the person who runs the tests.
+pub(crate) fn command() -> Result<Command> {
+    let mut command = Command::new(program()?);
+    for name in ["CS_URL", "CS_API_TOKEN", "CSW_DATA", "CSW_DATABASE", "CSW_CONFIG", "CSW_LISTEN", "CSW_PUBLIC_URL"] {
+        command.env_remove(name);
+    }
+    let nowhere = std::env::temp_dir().join("csw-tests-have-no-home");
+    command.env("HOME", nowhere).env_remove("XDG_CONFIG_HOME");
+    Ok(command)
+}
+
+/// Runs `csw` with these words and variables to its end.
+pub fn csw(words: &[&str], variables: &[(&str, &str)]) -> Result<Done> {
+    Ok(command()?.args(words).envs(variables.iter().copied()).output()?.into())
+}

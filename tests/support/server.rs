@@ -1,0 +1,186 @@
+//! A server with a folder of its own.
+
+use std::{
+    fs::{self, File},
+    io::{BufRead, BufReader},
+    path::{Path, PathBuf},
+    process::{Child, Stdio},
+    time::Duration,
+};
+
+use anyhow::{Context, bail};
+use csw_client::Client;
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+use serde::Deserialize;
+use tempfile::TempDir;
+
+use crate::{
+    Done, Result,
+    command::{command, csw},
+    template,
+};
+
+/// `csw up` with a folder of its own; both end with this value.
+pub struct Server {
+    folder: TempDir,
+    running: Option<Running>,
+    database: Option<String>,
+}
+
+struct Running {
+    process: Child,
+    url: String,
+}
+
+#[derive(Deserialize)]
+struct Ready {
+    url: String,
+    pid: u32,
+}
+
+#[derive(Deserialize)]
+struct Created {
+    token: String,
+}
+
+/// Somebody with an account.
+#[derive(Clone)]
+pub struct Account {
+    /// Their name.
+    pub name: String,
+    /// Their token.
+    pub token: String,
+}
+
+impl Server {
+    /// A server that has nothing yet.
+    pub fn empty() -> Result<Self> {
+        let mut server = Self { folder: template::folder()?, running: None, database: None };
+        server.start()?;
+        Ok(server)
+    }
+
+    /// A server on which the accounts and models of [`template`] are: see [`Server::publisher`].
+    pub fn with_models() -> Result<Self> {
+        let mut server = Self { folder: template::copy()?, running: None, database: None };
+        server.start()?;
+        Ok(server)
+    }
+
+    /// The account that published the models, an admin.
+    pub fn publisher(&self) -> Result<Account> {
+        let token = fs::read_to_string(self.data().join(template::TOKEN))?;
+        Ok(Account { name: template::OWNER.to_owned(), token })
+    }
+
+    /// Its data folder.
+    pub fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    /// Its data folder, as a word of a command.
+    pub fn place(&self) -> String {
+        self.data().display().to_string()
+    }
+
+    /// Another place in its folder.
+    pub fn beside(&self, name: &str) -> String {
+        self.folder.path().join(name).display().to_string()
+    }
+
+    /// Starts it again on the same folder.
+    pub fn start(&mut self) -> Result {
+        let log = self.folder.path().join("server.log");
+        let stderr = File::options().create(true).append(true).open(&log)?;
+        let mut command = command()?;
+        command.args(["up", "--json", "--listen", "127.0.0.1:0", "--grace", "5", "--log", "json"]);
+        command.arg("--data").arg(self.data()).arg("--cache").arg(template::packages()?);
+        if let Some(database) = &self.database {
+            command.args(["--database", database]);
+        }
+        let mut process = command.stdout(Stdio::piped()).stderr(stderr).spawn()?;
+        let mut line = String::new();
+        let stdout = process.stdout.take().context("the server's stdout")?;
+        BufReader::new(stdout).read_line(&mut line)?;
+        if line.is_empty() {
+            process.wait()?;
+            bail!("the server did not start: {}", fs::read_to_string(log)?);
+        }
+        let ready: Ready = serde_json::from_str(&line)?;
+        anyhow::ensure!(ready.pid == process.id(), "the line names another process");
+        self.running = Some(Running { process, url: ready.url });
+        Ok(())
+    }
+
+    fn running(&self) -> Result<&Running> {
+        self.running.as_ref().context("the server was stopped")
+    }
+
+    /// Its address.
+    pub fn url(&self) -> Result<&str> {
+        Ok(&self.running()?.url)
+    }
+
+    /// A client of it.
+    pub fn client(&self, account: Option<&Account>) -> Result<Client> {
+        Ok(Client::new(self.url()?, account.map(|account| account.token.as_str()))?)
+    }
+
+    /// Makes an account at the machine.
+    pub fn account(&self, name: &str, role: &str) -> Result<Account> {
+        let words = ["accounts", "create", name, "--role", role, "--data", &self.place(), "--json"];
+        let Created { token } = csw(&words, &[])?.json()?;
+        Ok(Account { name: name.to_owned(), token })
+    }
+
+    /// Runs `csw` as this account.
+    pub fn csw(&self, account: &Account, words: &[&str]) -> Result<Done> {
+        csw(words, &[("CS_URL", self.url()?), ("CS_API_TOKEN", &account.token)])
+    }
+
+    /// What it wrote to stderr so far.
+    pub fn log(&self) -> Result<String> {
+        Ok(fs::read_to_string(self.folder.path().join("server.log"))?)
+    }
+
+    /// The power fails.
+    pub fn kill(&mut self) -> Result {
+        let mut running = self.running.take().context("the server was stopped")?;
+        running.process.kill()?;
+        running.process.wait()?;
+        Ok(())
+    }
+
+    /// Asks it to stop, and gives its exit code.
+    pub fn stop(&mut self) -> Result<i32> {
+        let mut running = self.running.take().context("the server was stopped")?;
+        kill(Pid::from_raw(running.process.id().cast_signed()), Signal::SIGTERM)?;
+        for _ in 0..600 {
+            if let Some(status) = running.process.try_wait()? {
+                return Ok(status.code().unwrap_or(-1));
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        running.process.kill()?;
+        running.process.wait()?;
+        bail!("the server did not stop: {}", self.log()?)
+    }
+
+    /// Where the server keeps its folders, for a look at them.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if let Some(running) = &mut self.running {
+            // What is left of it goes with the test.
+            let _ = running.process.kill();
+            let _ = running.process.wait();
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! A data folder with published models, made once for all tests and copied for each: building environments takes long.
+
+use std::{
+    fs::{self, File},
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    process::Command,
+    time::SystemTime,
+};
+
+use anyhow::{Context, bail, ensure};
+use tempfile::TempDir;
+
+use crate::{
+    Result, Server,
+    command::{example, program, root},
+};
+
+/// Who published the models.
+pub(crate) const OWNER: &str = "contract";
+
+/// The file with the owner's token.
+pub(crate) const TOKEN: &str = "token-of-the-tests";
+
+/// The models, of which each folder's own name is its title.
+const MODELS: [&str; 2] = ["contract/Null", "contract/Edge-Cases"];
+
+/// Where tests keep what they share: on the disk of the build, so that copies can be links.
+fn shared() -> Result<PathBuf> {
+    let program = program()?;
+    let folder = program.ancestors().nth(2).context("the program is in target/PROFILE")?.join("it");
+    fs::create_dir_all(&folder)?;
+    Ok(folder)
+}
+
+/// Downloaded packages, kept from test to test.
+pub(crate) fn packages() -> Result<PathBuf> {
+    Ok(shared()?.join("packages"))
+}
+
+/// A new folder that the users of the sandbox may pass through.
+pub(crate) fn folder() -> Result<TempDir> {
+    let folder = tempfile::Builder::new().prefix("site-").tempdir_in(shared()?)?;
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o711))?;
+    Ok(folder)
+}
+
+/// A folder whose `data` has the published models.
+pub(crate) fn copy() -> Result<TempDir> {
+    let template = made()?;
+    let folder = folder()?;
+    let data = folder.path().join("data");
+    fs::create_dir(&data)?;
+    for entry in fs::read_dir(&template)? {
+        let entry = entry?;
+        // Environments and code never change: links do. Everything else is the server's own.
+        let links = ["envs", "code"].iter().any(|name| entry.file_name() == *name);
+        let how = if links { "-al" } else { "-a" };
+        let done = Command::new("cp").arg(how).arg(entry.path()).arg(&data).output()?;
+        ensure!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    }
+    Ok(folder)
+}
+
+/// The template, made by the first test that needs it; others wait. It is made anew when a model or the program changed.
+fn made() -> Result<PathBuf> {
+    let shared = shared()?;
+    let lock = File::options().create(true).truncate(false).write(true).open(shared.join("template.lock"))?;
+    lock.lock()?;
+    let (template, stamp) = (shared.join("template"), shared.join("template.complete"));
+    let wanted = format!("{:?}", newest()?);
+    if fs::read_to_string(&stamp).is_ok_and(|found| found == wanted) {
+        return Ok(template);
+    }
+    if template.exists() {
+        fs::remove_dir_all(&template)?;
+    }
+    let mut server = Server::empty()?;
+    let account = server.account(OWNER, "admin")?;
+    for name in MODELS {
+        let source = example(name)?.display().to_string();
+        let done = server.csw(&account, &["models", "-n", name, "publish", "--repo", &source])?;
+        if done.code != 0 {
+            bail!("{name} was not published: {}\n{}", done.stdout, done.stderr);
+        }
+    }
+    fs::write(server.data().join(TOKEN), &account.token)?;
+    server.stop()?;
+    fs::rename(server.data(), &template)?;
+    fs::write(&stamp, wanted)?;
+    Ok(template)
+}
+
+/// When the program or a model was last changed.
+fn newest() -> Result<SystemTime> {
+    fn below(path: &Path) -> Result<SystemTime> {
+        let metadata = fs::symlink_metadata(path)?;
+        let mut time = metadata.modified()?;
+        if metadata.is_dir() {
+            for entry in fs::read_dir(path)? {
+                let path = entry?.path();
+                if path.extension().is_none_or(|ending| ending != "pyc") {
+                    time = time.max(below(&path)?);
+                }
+            }
+        }
+        Ok(time)
+    }
+    let mut time = fs::metadata(program()?)?.modified()?;
+    for name in MODELS {
+        time = time.max(below(&root()?.join("examples/models").join(name))?);
+    }
+    Ok(time)
+}
