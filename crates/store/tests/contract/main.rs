@@ -1,0 +1,60 @@
+//! The contract of the store's ports, on every database. A suite is a module of functions over `&dyn Store`; to run them
+//! on another adapter, add a module to `on_each!`.
+
+mod accounts;
+mod claiming;
+mod crowd;
+mod ending;
+mod lists;
+mod logs;
+mod machine;
+mod models;
+mod people;
+mod sharing;
+mod simulations;
+#[path = "../support/mod.rs"]
+mod support;
+mod world;
+
+macro_rules! on_each {
+    ($($suite:ident: $($test:ident),* $(,)?;)*) => {
+        mod sqlite {
+            $(mod $suite {$(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $test() {
+                    let folder = tempfile::tempdir().unwrap();
+                    let store = csw_store::SqlStore::open_sqlite(&folder.path().join("csw.sqlite")).await.unwrap();
+                    crate::$suite::$test(&store).await;
+                }
+            )*})*
+        }
+        mod postgres {
+            $(mod $suite {$(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $test() {
+                    let store = crate::support::Postgres::shared().fresh(stringify!($test)).await;
+                    crate::$suite::$test(&store).await;
+                    store.close().await;
+                }
+            )*})*
+        }
+    };
+}
+
+on_each! {
+    accounts: round_trips, names_and_addresses_ignore_case, patches, search_ranks, tokens, sessions, resets,
+        removal_leaves_no_person, removal_ends_private_simulations;
+    models: round_trips, lists, settings_tags_and_status, roles, versions, promotion, schemas, builds, counts_and_recent;
+    simulations: creation, numbers_have_no_gaps, idempotency, submission, patches, forks, objects_outlive_what_refers,
+        parents, strange_texts;
+    lists: filters, orders, search_is_literal_and_ignores_case;
+    people: roles, owners_stay_admins, invitations, expired_invitations, leaving;
+    claiming: order, fairness, room, room_skips_only_what_does_not_fit, leases_fence, requeue, positions;
+    ending: validation, failed_validation, success, every_reason, cancelled_while_validating, statistics;
+    sharing: join_and_distribute, memo_answers, memo_outlives_the_first, own_run_where_sharing_is_not_wanted,
+        cancel_of_queued, cancel_of_running, cancel_of_shared, cancel_of_validation;
+    logs: offsets, overlaps, long_logs, of_builds;
+    crowd: claims_are_exclusive, one_execution_for_many, cancel_races_with_the_end, joins_race_with_the_end,
+        numbers_under_concurrency, one_simulation_for_a_repeated_request;
+    machine: any_order_of_events_keeps_the_books;
+}
