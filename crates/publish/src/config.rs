@@ -13,6 +13,8 @@ pub struct PublishConfig {
     pub helper: PathBuf,
     /// Layers that this machine has; each one named here must work.
     pub layers: LayerSet,
+    /// Folders of cgroups that every step in the sandbox joins: what limits the memory of all builds together.
+    pub cgroups: Vec<PathBuf>,
     /// First of 262,144 user ids that only builds use, where the server is root.
     pub first_user: u32,
     /// uv.
@@ -49,6 +51,7 @@ impl PublishConfig {
             data,
             helper,
             layers: LayerSet::default(),
+            cgroups: vec![],
             first_user: 600_000,
             uv: PathBuf::from("uv"),
             git: PathBuf::from("git"),

@@ -146,6 +146,7 @@ impl<'a> Jail<'a> {
                 max_open_files: Some(4096),
             },
             users: self.users,
+            cgroups: self.config.cgroups.clone(),
             layers: self.config.layers,
             ..Confinement::default()
         };
