@@ -24,7 +24,7 @@ pub(super) fn router() -> OpenApiRouter<WebState> {
 /// All accounts, by name.
 #[utoipa::path(
     get,
-    path = "/api/v1/accounts/",
+    path = "/api/v1/accounts/", operation_id = "accounts",
     tag = "accounts",
     params(("page" = Option<u32>, Query, description = "From 1")),
     responses((status = 200, body = Envelope<AccountBody>), (status = 403, description = "Not an admin")),
@@ -41,7 +41,7 @@ async fn list(
 /// An account.
 #[utoipa::path(
     get,
-    path = "/api/v1/accounts/{username}/",
+    path = "/api/v1/accounts/{username}/", operation_id = "account",
     tag = "accounts",
     params(("username" = String, Path, description = "In any letter case")),
     responses((status = 200, body = AccountBody), (status = 403, description = "Not an admin"), (status = 404)),
@@ -67,7 +67,7 @@ struct AccountChanges {
 /// Change an account's role, activate or deactivate it.
 #[utoipa::path(
     put,
-    path = "/api/v1/accounts/{username}/",
+    path = "/api/v1/accounts/{username}/", operation_id = "change_account",
     tag = "accounts",
     params(("username" = String, Path, description = "In any letter case")),
     request_body = AccountChanges,

@@ -64,7 +64,7 @@ impl FromRequestParts<WebState> for Asked {
 /// The input schema with default meta parameters.
 #[utoipa::path(
     get,
-    path = "/{owner}/{title}/api/v1/inputs/",
+    path = "/{owner}/{title}/api/v1/inputs/", operation_id = "default_inputs",
     tag = "inputs",
     params(ModelPath),
     responses(
@@ -83,7 +83,7 @@ async fn defaults(State(state): State<WebState>, asked: Asked, headers: HeaderMa
 /// The input schema for these values of meta parameters.
 #[utoipa::path(
     post,
-    path = "/{owner}/{title}/api/v1/inputs/",
+    path = "/{owner}/{title}/api/v1/inputs/", operation_id = "inputs_for",
     tag = "inputs",
     params(ModelPath),
     request_body = MetaParameters,

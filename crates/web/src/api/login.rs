@@ -98,7 +98,7 @@ impl axum::extract::FromRequestParts<WebState> for Guest {
 /// Get a token for a name and a password. It works for a year, and is in the list of the account's tokens.
 #[utoipa::path(
     post,
-    path = "/api-token-auth/",
+    path = "/api-token-auth/", operation_id = "token_for_password",
     tag = "log-in",
     request_body = Credentials,
     responses((status = 200, body = TokenAnswer), (status = 400), (status = 429)),
@@ -151,7 +151,7 @@ async fn logout(State(state): State<WebState>, who: Identity) -> ApiResult<(Head
 /// The caller's own account.
 #[utoipa::path(
     get,
-    path = "/rest-auth/user/",
+    path = "/rest-auth/user/", operation_id = "own_account",
     tag = "log-in",
     responses((status = 200, body = UserBody), (status = 403, description = "Not logged in")),
 )]
@@ -171,7 +171,7 @@ struct UserChanges {
 /// Change the caller's own account. The name stays.
 #[utoipa::path(
     put,
-    path = "/rest-auth/user/",
+    path = "/rest-auth/user/", operation_id = "change_own_account",
     tag = "log-in",
     request_body = UserChanges,
     responses((status = 200, body = UserBody), (status = 400), (status = 403, description = "Not logged in")),
@@ -183,7 +183,7 @@ async fn put_user(State(state): State<WebState>, who: Identity, fields: Fields) 
 /// The same.
 #[utoipa::path(
     patch,
-    path = "/rest-auth/user/",
+    path = "/rest-auth/user/", operation_id = "patch_own_account",
     tag = "log-in",
     request_body = UserChanges,
     responses((status = 200, body = UserBody), (status = 400), (status = 403, description = "Not logged in")),
@@ -256,7 +256,7 @@ struct Address {
 /// Ask for a link to set a new password. The answer is the same whether or not the address is known.
 #[utoipa::path(
     post,
-    path = "/rest-auth/password/reset/",
+    path = "/rest-auth/password/reset/", operation_id = "request_password_reset",
     tag = "log-in",
     request_body = Address,
     responses((status = 200, body = Done), (status = 400), (status = 429)),
@@ -282,7 +282,7 @@ struct ResetConfirmation {
 /// Set a new password by a mailed link, which works once. All sessions end.
 #[utoipa::path(
     post,
-    path = "/rest-auth/password/reset/confirm/",
+    path = "/rest-auth/password/reset/confirm/", operation_id = "reset_password",
     tag = "log-in",
     request_body = ResetConfirmation,
     responses((status = 200, body = Done), (status = 400)),

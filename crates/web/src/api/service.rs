@@ -86,7 +86,7 @@ async fn openapi() -> impl IntoResponse {
 /// This document as a page.
 #[utoipa::path(
     get,
-    path = "/api/",
+    path = "/api/", operation_id = "openapi_page",
     tag = "service",
     responses((status = 200, description = "A page", content_type = "text/html")),
 )]

@@ -28,7 +28,7 @@ pub(super) fn router() -> OpenApiRouter<WebState> {
 /// The caller's tokens, newest first.
 #[utoipa::path(
     get,
-    path = "/api/v1/tokens/",
+    path = "/api/v1/tokens/", operation_id = "tokens",
     tag = "tokens",
     responses((status = 200, body = Vec<TokenBody>), (status = 403, description = "Not logged in")),
 )]
@@ -49,7 +49,7 @@ struct TokenRequest {
 /// Make a token. Its text is in this answer, and never shown again.
 #[utoipa::path(
     post,
-    path = "/api/v1/tokens/",
+    path = "/api/v1/tokens/", operation_id = "create_token",
     tag = "tokens",
     request_body = TokenRequest,
     responses((status = 201, body = NewTokenBody), (status = 400), (status = 403, description = "Not logged in")),
@@ -74,7 +74,7 @@ async fn create(
 /// Revoke a token.
 #[utoipa::path(
     delete,
-    path = "/api/v1/tokens/{id}/",
+    path = "/api/v1/tokens/{id}/", operation_id = "delete_token",
     tag = "tokens",
     params(("id" = String, Path, description = "Identifier of the token")),
     responses((status = 204), (status = 403, description = "Not logged in"), (status = 404)),

@@ -33,7 +33,7 @@ struct Name {
 /// Up to ten names that contain a text: the exact one first, then those that begin with it.
 #[utoipa::path(
     get,
-    path = "/users/autocomplete/",
+    path = "/users/autocomplete/", operation_id = "account_names",
     tag = "users",
     params(NameQuery),
     responses((status = 200, body = Vec<Name>), (status = 403, description = "Not logged in")),
@@ -104,7 +104,7 @@ struct StatusAtModel {
 }
 
 /// Who the caller is.
-#[utoipa::path(get, path = "/users/status/", tag = "users", responses((status = 200, body = Status)))]
+#[utoipa::path(get, path = "/users/status/", operation_id = "status", tag = "users", responses((status = 200, body = Status)))]
 async fn status(who: Identity) -> Json<Status> {
     Json(Status::new(&who, "/users/status/".to_owned()))
 }
@@ -112,7 +112,7 @@ async fn status(who: Identity) -> Json<Status> {
 /// Who the caller is, whether they may run this model, and what a run is expected to take.
 #[utoipa::path(
     get,
-    path = "/users/status/{owner}/{title}/",
+    path = "/users/status/{owner}/{title}/", operation_id = "status_at_model",
     tag = "users",
     params(ModelPath),
     responses((status = 200, body = StatusAtModel), (status = 404)),

@@ -54,7 +54,7 @@ pub(super) struct BuildRequest {
 /// same model that is at work is cancelled.
 #[utoipa::path(
     post,
-    path = "/publish/api/{owner}/{title}/builds/",
+    path = "/publish/api/{owner}/{title}/builds/", operation_id = "start_build",
     tag = "builds",
     params(ModelPath),
     request_body(content(
@@ -221,7 +221,7 @@ async fn remove(file: &std::path::Path) {
 /// The builds of a model, newest first; for its writers.
 #[utoipa::path(
     get,
-    path = "/publish/api/{owner}/{title}/builds/",
+    path = "/publish/api/{owner}/{title}/builds/", operation_id = "builds",
     tag = "builds",
     params(ModelPath, ("page" = Option<u32>, Query, description = "From 1")),
     responses((status = 200, body = Envelope<BuildBody>), (status = 401), (status = 403), (status = 404)),
@@ -240,7 +240,7 @@ type BuildPath = (String, String, String);
 /// A build; for writers of the model.
 #[utoipa::path(
     get,
-    path = "/publish/api/{owner}/{title}/builds/{build}/",
+    path = "/publish/api/{owner}/{title}/builds/{build}/", operation_id = "build",
     tag = "builds",
     params(ModelPath, ("build" = String, Path, description = "Identifier of the build")),
     responses((status = 200, body = BuildBody), (status = 404)),
@@ -257,7 +257,7 @@ pub(super) async fn one(
 /// Stop a build. The live version stays.
 #[utoipa::path(
     post,
-    path = "/publish/api/{owner}/{title}/builds/{build}/cancel/",
+    path = "/publish/api/{owner}/{title}/builds/{build}/cancel/", operation_id = "cancel_build",
     tag = "builds",
     params(ModelPath, ("build" = String, Path, description = "Identifier of the build")),
     responses(
@@ -284,7 +284,7 @@ pub(super) async fn cancel(
 /// The log of a build as plain text.
 #[utoipa::path(
     get,
-    path = "/publish/api/{owner}/{title}/builds/{build}/log/",
+    path = "/publish/api/{owner}/{title}/builds/{build}/log/", operation_id = "build_log",
     tag = "builds",
     params(ModelPath, ("build" = String, Path, description = "Identifier of the build"), LogQuery),
     responses(
@@ -313,7 +313,7 @@ pub(super) async fn read_log(
 /// with `{"offset", "text"}`, and `end`.
 #[utoipa::path(
     get,
-    path = "/publish/api/{owner}/{title}/builds/{build}/events/",
+    path = "/publish/api/{owner}/{title}/builds/{build}/events/", operation_id = "build_events",
     tag = "builds",
     params(ModelPath, ("build" = String, Path, description = "Identifier of the build"), LogQuery),
     responses((status = 200, body = String, content_type = "text/event-stream"), (status = 404)),

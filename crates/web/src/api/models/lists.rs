@@ -33,7 +33,7 @@ pub(super) struct ModelsQuery {
 /// The caller's models, newest first.
 #[utoipa::path(
     get,
-    path = "/api/v1/models/",
+    path = "/api/v1/models/", operation_id = "models",
     tag = "lists",
     params(ModelsQuery),
     responses((status = 200, body = Envelope<Project>), (status = 403, description = "Not logged in")),
@@ -57,7 +57,7 @@ pub(super) async fn own(
 /// The listed models of an account.
 #[utoipa::path(
     get,
-    path = "/api/v1/models/{username}/",
+    path = "/api/v1/models/{username}/", operation_id = "models_of_account",
     tag = "lists",
     params(("username" = String, Path, description = "Whose, in any letter case"), ModelsQuery),
     responses((status = 200, body = Envelope<Project>), (status = 404)),
@@ -83,7 +83,7 @@ pub(super) async fn of_account(
 /// The models the caller last made simulations of, at most seven.
 #[utoipa::path(
     get,
-    path = "/api/v1/models/recent/",
+    path = "/api/v1/models/recent/", operation_id = "recent_models",
     tag = "lists",
     responses((status = 200, body = Envelope<Project>), (status = 403, description = "Not logged in")),
 )]

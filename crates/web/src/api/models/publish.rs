@@ -33,7 +33,7 @@ use crate::{
 /// `Link` header; `X-Total-Count` is its length.
 #[utoipa::path(
     get,
-    path = "/publish/api/",
+    path = "/publish/api/", operation_id = "listed_models",
     tag = "models",
     params(
         ("page" = Option<u32>, Query, description = "From 1"),
@@ -68,7 +68,7 @@ pub(super) async fn list(State(state): State<WebState>, who: Identity, query: Li
 /// Publish a model. It is `pending` until a build makes its first version.
 #[utoipa::path(
     post,
-    path = "/publish/api/",
+    path = "/publish/api/", operation_id = "create_model",
     tag = "models",
     request_body = ProjectChanges,
     responses(
@@ -107,7 +107,7 @@ async fn body(state: &WebState, view: &ModelView) -> ApiResult<Project> {
 /// A model.
 #[utoipa::path(
     get,
-    path = "/publish/api/{owner}/{title}/detail/",
+    path = "/publish/api/{owner}/{title}/detail/", operation_id = "model",
     tag = "models",
     params(ModelPath),
     responses((status = 200, body = Project), (status = 404)),
@@ -119,7 +119,7 @@ pub(super) async fn detail(State(state): State<WebState>, at: AtModel) -> ApiRes
 /// Change a model's details. That makes nothing live: a build does.
 #[utoipa::path(
     put,
-    path = "/publish/api/{owner}/{title}/detail/",
+    path = "/publish/api/{owner}/{title}/detail/", operation_id = "change_model",
     tag = "models",
     params(ModelPath),
     request_body = ProjectChanges,
@@ -157,7 +157,7 @@ pub(super) struct TagChanges {
 /// Tags that clients of 1.6 keep.
 #[utoipa::path(
     get,
-    path = "/publish/api/{owner}/{title}/deployments/",
+    path = "/publish/api/{owner}/{title}/deployments/", operation_id = "model_tags",
     tag = "models",
     params(ModelPath),
     responses((status = 200, body = TagsBody), (status = 404)),
@@ -170,7 +170,7 @@ pub(super) async fn tags(at: AtModel) -> Json<TagsBody> {
 /// Set those tags. They are notes: what runs is decided by promotion.
 #[utoipa::path(
     post,
-    path = "/publish/api/{owner}/{title}/deployments/",
+    path = "/publish/api/{owner}/{title}/deployments/", operation_id = "set_model_tags",
     tag = "models",
     params(ModelPath),
     request_body = TagChanges,
@@ -211,7 +211,7 @@ pub(super) struct MemberChange {
 /// Everybody with a role on a model, but its owner; for its admins.
 #[utoipa::path(
     get,
-    path = "/publish/api/{owner}/{title}/access/",
+    path = "/publish/api/{owner}/{title}/access/", operation_id = "model_roles",
     tag = "models",
     params(ModelPath),
     responses((status = 200, body = Vec<Member>), (status = 401), (status = 403), (status = 404)),
@@ -224,7 +224,7 @@ pub(super) async fn members(State(state): State<WebState>, at: AtModel) -> ApiRe
 /// Give, change or take a role on a model.
 #[utoipa::path(
     put,
-    path = "/publish/api/{owner}/{title}/access/",
+    path = "/publish/api/{owner}/{title}/access/", operation_id = "set_model_role",
     tag = "models",
     params(ModelPath),
     request_body = MemberChange,

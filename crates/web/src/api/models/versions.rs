@@ -22,7 +22,7 @@ use crate::{
 /// The versions of a model that the caller may use, newest first; staged ones for its writers.
 #[utoipa::path(
     get,
-    path = "/publish/api/{owner}/{title}/versions/",
+    path = "/publish/api/{owner}/{title}/versions/", operation_id = "versions",
     tag = "versions",
     params(ModelPath),
     responses((status = 200, body = Vec<VersionBody>), (status = 404)),
@@ -43,7 +43,7 @@ pub(super) struct Promotion {
 /// Make a version live, a former one too. A pointer moves; simulations keep their versions.
 #[utoipa::path(
     post,
-    path = "/publish/api/{owner}/{title}/promote/",
+    path = "/publish/api/{owner}/{title}/promote/", operation_id = "promote",
     tag = "versions",
     params(ModelPath),
     request_body = Promotion,
@@ -69,7 +69,7 @@ pub(super) async fn promote(
 /// The same, with the version in the path.
 #[utoipa::path(
     post,
-    path = "/publish/api/{owner}/{title}/versions/{version}/promote/",
+    path = "/publish/api/{owner}/{title}/versions/{version}/promote/", operation_id = "promote_version",
     tag = "versions",
     params(ModelPath, ("version" = String, Path, description = "Identifier of the version")),
     responses((status = 200, body = Project), (status = 401), (status = 403), (status = 404)),

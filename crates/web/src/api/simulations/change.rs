@@ -36,7 +36,7 @@ pub(crate) struct SimulationChanges {
 /// Change title, readme, visibility, notification, or hide it from lists. Nothing else of a simulation can be changed.
 #[utoipa::path(
     put,
-    path = "/{owner}/{title}/api/v1/{model_pk}/",
+    path = "/{owner}/{title}/api/v1/{model_pk}/", operation_id = "change_simulation",
     tag = "simulations",
     params(SimulationPath),
     request_body = SimulationChanges,
@@ -63,7 +63,7 @@ pub(super) async fn update(
 /// Copy a simulation, outputs included. The copy is private and the caller's.
 #[utoipa::path(
     post,
-    path = "/{owner}/{title}/api/v1/{model_pk}/fork/",
+    path = "/{owner}/{title}/api/v1/{model_pk}/fork/", operation_id = "fork_simulation",
     tag = "simulations",
     params(SimulationPath),
     responses(
@@ -85,7 +85,7 @@ pub(super) async fn fork(
 /// Stop the validation or run of a simulation. It ends as `WORKER_FAILURE` with the reason `CANCELLED`.
 #[utoipa::path(
     post,
-    path = "/{owner}/{title}/api/v1/{model_pk}/cancel/",
+    path = "/{owner}/{title}/api/v1/{model_pk}/cancel/", operation_id = "cancel_simulation",
     tag = "simulations",
     params(SimulationPath),
     responses(
@@ -112,7 +112,7 @@ pub(super) async fn cancel(
 /// Remove a simulation that neither waits nor runs, for good.
 #[utoipa::path(
     delete,
-    path = "/{owner}/{title}/api/v1/{model_pk}/",
+    path = "/{owner}/{title}/api/v1/{model_pk}/", operation_id = "delete_simulation",
     tag = "simulations",
     params(SimulationPath),
     responses((status = 204), (status = 403), (status = 404), (status = 409, description = "It waits or runs")),

@@ -22,7 +22,7 @@ use crate::{
 /// `PENDING`, then the simulation until the answer is no longer 202, or follow `events/`.
 #[utoipa::path(
     post,
-    path = "/{owner}/{title}/api/v1/",
+    path = "/{owner}/{title}/api/v1/", operation_id = "create_simulation",
     tag = "simulations",
     params(
         ModelPath,
@@ -58,7 +58,7 @@ pub(super) async fn create(
 /// Make an empty simulation, to be filled in and submitted later.
 #[utoipa::path(
     post,
-    path = "/{owner}/{title}/api/v1/new/",
+    path = "/{owner}/{title}/api/v1/new/", operation_id = "create_blank_simulation",
     tag = "simulations",
     params(ModelPath),
     responses((status = 201, body = NewBody), (status = 403, description = "Not logged in"), (status = 404)),
@@ -76,7 +76,7 @@ pub(super) async fn create_blank(State(state): State<WebState>, at: AtModel) -> 
 /// Submit the inputs of a simulation that has not run yet.
 #[utoipa::path(
     post,
-    path = "/{owner}/{title}/api/v1/{model_pk}/",
+    path = "/{owner}/{title}/api/v1/{model_pk}/", operation_id = "submit_inputs",
     tag = "simulations",
     params(SimulationPath),
     request_body = SubmissionBody,

@@ -41,7 +41,7 @@ const PAUSE_OF_CS_KIT: Duration = Duration::from_millis(80);
 /// while it waits or runs. With `Prefer: wait=SECONDS` the answer waits for the end, at most 30 seconds.
 #[utoipa::path(
     get,
-    path = "/{owner}/{title}/api/v1/{model_pk}/",
+    path = "/{owner}/{title}/api/v1/{model_pk}/", operation_id = "simulation",
     tag = "simulations",
     params(SimulationPath),
     responses(
@@ -67,7 +67,7 @@ pub(super) async fn detail(State(state): State<WebState>, at: AtSimulation, head
 /// A simulation with references to its outputs.
 #[utoipa::path(
     get,
-    path = "/{owner}/{title}/api/v1/{model_pk}/remote/",
+    path = "/{owner}/{title}/api/v1/{model_pk}/remote/", operation_id = "simulation_references",
     tag = "simulations",
     params(SimulationPath),
     responses(
@@ -89,7 +89,7 @@ pub(super) async fn remote(State(state): State<WebState>, at: AtSimulation, head
 /// The inputs of a simulation, and what the model's validator said of them.
 #[utoipa::path(
     get,
-    path = "/{owner}/{title}/api/v1/{model_pk}/edit/",
+    path = "/{owner}/{title}/api/v1/{model_pk}/edit/", operation_id = "simulation_inputs",
     tag = "simulations",
     params(SimulationPath),
     responses((status = 200, body = InputsBody), (status = 403, description = "It is private"), (status = 404)),

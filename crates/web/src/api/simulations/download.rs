@@ -50,7 +50,7 @@ pub(super) struct DownloadQuery {
 /// All files of a simulation as a zip archive.
 #[utoipa::path(
     get,
-    path = "/{owner}/{title}/{model_pk}/download/",
+    path = "/{owner}/{title}/{model_pk}/download/", operation_id = "download_outputs",
     tag = "outputs",
     params(SimulationPath, DownloadQuery),
     responses(

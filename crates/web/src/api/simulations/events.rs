@@ -32,7 +32,7 @@ use crate::{
 /// After a lost connection `Last-Event-ID` goes on with the log where it stopped.
 #[utoipa::path(
     get,
-    path = "/{owner}/{title}/api/v1/{model_pk}/events/",
+    path = "/{owner}/{title}/api/v1/{model_pk}/events/", operation_id = "simulation_events",
     tag = "simulations",
     params(SimulationPath, LogQuery),
     responses(

@@ -50,7 +50,7 @@ pub(super) struct SimulationsQuery {
 /// The caller's simulations.
 #[utoipa::path(
     get,
-    path = "/api/v1/sims/",
+    path = "/api/v1/sims/", operation_id = "simulations",
     tag = "lists",
     params(SimulationsQuery),
     responses(
@@ -73,7 +73,7 @@ pub(super) async fn own(
 /// The public simulations of an account.
 #[utoipa::path(
     get,
-    path = "/api/v1/sims/{username}/",
+    path = "/api/v1/sims/{username}/", operation_id = "simulations_of_account",
     tag = "lists",
     params(("username" = String, Path, description = "Whose, in any letter case"), SimulationsQuery),
     responses(

@@ -35,7 +35,7 @@ pub(in crate::api) struct LogQuery {
 /// whole, which is the `offset` to go on from.
 #[utoipa::path(
     get,
-    path = "/{owner}/{title}/api/v1/{model_pk}/log/",
+    path = "/{owner}/{title}/api/v1/{model_pk}/log/", operation_id = "simulation_log",
     tag = "simulations",
     params(SimulationPath, LogQuery),
     responses(

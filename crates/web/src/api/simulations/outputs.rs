@@ -40,7 +40,7 @@ pub(super) struct OutputQuery {
 /// The bytes of an output. They never change: the tag is their SHA-256. Ranges are served.
 #[utoipa::path(
     get,
-    path = "/{owner}/{title}/api/v1/{model_pk}/outputs/{id}/",
+    path = "/{owner}/{title}/api/v1/{model_pk}/outputs/{id}/", operation_id = "output",
     tag = "outputs",
     params(SimulationPath, ("id" = String, Path, description = "Identifier of the output"), OutputQuery),
     responses(

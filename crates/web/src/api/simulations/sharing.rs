@@ -53,7 +53,7 @@ pub(crate) struct AuthorBody {
 /// Give, change or take roles: all that are listed, or none where one is refused.
 #[utoipa::path(
     put,
-    path = "/{owner}/{title}/api/v1/{model_pk}/access/",
+    path = "/{owner}/{title}/api/v1/{model_pk}/access/", operation_id = "set_simulation_roles",
     tag = "sharing",
     params(SimulationPath),
     request_body = Vec<RoleChange>,
@@ -123,7 +123,7 @@ fn entry(item: &Value, wants_role: bool) -> Result<Entry, Map<String, Value>> {
 /// Invite coauthors; each can read the simulation from now on. Answers all open invitations.
 #[utoipa::path(
     put,
-    path = "/{owner}/{title}/api/v1/{model_pk}/authors/",
+    path = "/{owner}/{title}/api/v1/{model_pk}/authors/", operation_id = "invite_authors",
     tag = "sharing",
     params(SimulationPath),
     request_body = AuthorsBody,
@@ -160,7 +160,7 @@ pub(super) async fn invite(
 /// Take an author or an invitation away: admins anyone's but the owner's, others their own.
 #[utoipa::path(
     delete,
-    path = "/{owner}/{title}/api/v1/{model_pk}/authors/{author}/",
+    path = "/{owner}/{title}/api/v1/{model_pk}/authors/{author}/", operation_id = "remove_author",
     tag = "sharing",
     params(SimulationPath, ("author" = String, Path, description = "Name of the author")),
     responses(

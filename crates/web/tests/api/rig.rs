@@ -1,0 +1,280 @@
+//! A site with one live model and four accounts.
+
+use std::{collections::HashMap, sync::Arc};
+
+use async_trait::async_trait;
+use axum::{
+    Router,
+    body::Body,
+    http::{HeaderMap, Request, StatusCode, header},
+};
+use bytes::Bytes;
+use csw_app::{App, Background, Config, Ports};
+use csw_core::{
+    access::AccountRole,
+    ids::{AccountId, BuildId, ModelId, VersionId},
+    model::{Artifact, Build, BuildState, Model, ModelSettings, ModelStatus, Stage, Strategy, Version, VersionState},
+    names::ModelTitle,
+    ports::{
+        BuildError, BuildLog, BuildOptions, Built, Checkout, Clock, Mail, MailError, Mailer, ModelStore, Publisher,
+        Randomness, Source, TestReport,
+    },
+};
+use csw_store::{FolderObjects, SqlStore};
+use csw_web::{WebOptions, WebState};
+use http_body_util::BodyExt;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use tower::ServiceExt;
+
+use crate::executor;
+
+pub(crate) const OWNER: &str = "owner";
+pub(crate) const READER: &str = "reader";
+pub(crate) const STRANGER: &str = "stranger";
+pub(crate) const ADMIN: &str = "chief";
+pub(crate) const PASSWORD: &str = "correct horse";
+
+struct RealClock;
+
+impl Clock for RealClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::now()
+    }
+}
+
+struct RealRandomness;
+
+impl Randomness for RealRandomness {
+    fn fill(&self, bytes: &mut [u8]) {
+        for part in bytes.chunks_mut(16) {
+            let random = uuid::Uuid::new_v4();
+            part.copy_from_slice(&random.as_bytes()[..part.len()]);
+        }
+    }
+}
+
+struct NoMail;
+
+#[async_trait]
+impl Mailer for NoMail {
+    async fn send(&self, _: &Mail) -> Result<(), MailError> {
+        Ok(())
+    }
+}
+
+/// A publisher that fails at once, and takes uploads away.
+struct NoPublisher;
+
+#[async_trait]
+impl Publisher for NoPublisher {
+    async fn fetch(&self, source: &Source, log: &dyn BuildLog) -> Result<Checkout, BuildError> {
+        if let Source::Archive { file, commit } = source {
+            let bytes = std::fs::read(file).unwrap();
+            log.write(&format!("{} bytes of commit {commit}\n", bytes.len()));
+            std::fs::remove_file(file).unwrap();
+        }
+        Err(BuildError { stage: Stage::Fetch, sentence: "There is no network here.".to_owned() })
+    }
+
+    async fn build(
+        &self,
+        _: &csw_core::names::ModelName,
+        _: &Checkout,
+        _: &BuildOptions,
+        _: &dyn BuildLog,
+    ) -> Result<Built, BuildError> {
+        unreachable!("nothing is fetched")
+    }
+
+    async fn test(
+        &self,
+        _: &csw_core::names::ModelName,
+        _: &Checkout,
+        _: &Built,
+        _: &dyn BuildLog,
+    ) -> Result<TestReport, BuildError> {
+        unreachable!("nothing is fetched")
+    }
+
+    async fn assets(&self, _: &Built) -> Result<Vec<(String, Bytes)>, BuildError> {
+        Ok(Vec::new())
+    }
+
+    async fn discard(&self, _: Checkout) {}
+}
+
+/// The site.
+pub(crate) struct Rig {
+    pub(crate) app: App,
+    pub(crate) router: Router,
+    pub(crate) version: VersionId,
+    pub(crate) build: BuildId,
+    tokens: HashMap<&'static str, String>,
+    store: Arc<SqlStore>,
+    _background: Background,
+    _folder: tempfile::TempDir,
+}
+
+/// An answer.
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) bytes: Bytes,
+}
+
+impl Answer {
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.bytes).unwrap_or_else(|_| panic!("no JSON: {}", self.text()))
+    }
+
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.bytes).into_owned()
+    }
+}
+
+impl Rig {
+    pub(crate) async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Arc::new(SqlStore::open_sqlite(&folder.path().join("csw.db")).await.unwrap());
+        let objects = FolderObjects::open(&folder.path().join("objects")).unwrap();
+        let ports = Ports {
+            store: Arc::<SqlStore>::clone(&store),
+            objects: Arc::new(objects),
+            executor: Arc::new(executor::Model::default()),
+            publisher: Arc::new(NoPublisher),
+            mailer: Arc::new(NoMail),
+            clock: Arc::new(RealClock),
+            randomness: Arc::new(RealRandomness),
+        };
+        let app = App::new(ports, Config { submissions_per_minute: 100_000, ..Config::default() });
+        let background = app.start().await;
+        let options = WebOptions { uploads: folder.path().join("uploads"), ..WebOptions::default() };
+        let router = csw_web::router(WebState::new(app.clone(), options));
+        let mut tokens = HashMap::new();
+        for (name, role) in [
+            (OWNER, AccountRole::Member),
+            (READER, AccountRole::Member),
+            (STRANGER, AccountRole::Member),
+            (ADMIN, AccountRole::Admin),
+        ] {
+            let password = (name == OWNER).then_some(PASSWORD);
+            let made = app.operator_create_account(name, "", role, password, "test").await.unwrap();
+            tokens.insert(name, made.2);
+        }
+        let owner = app.account_by_name(OWNER).await.unwrap().id;
+        let (version, build) = live_model(&store, owner, "Model", true).await;
+        Self { app, router, version, build, tokens, store, _background: background, _folder: folder }
+    }
+
+    /// Publishes another live model of the owner.
+    pub(crate) async fn model(&self, title: &str, is_public: bool) {
+        let owner = self.app.account_by_name(OWNER).await.unwrap().id;
+        live_model(&self.store, owner, title, is_public).await;
+    }
+
+    pub(crate) fn token(&self, who: &str) -> &str {
+        &self.tokens[who]
+    }
+
+    pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let bytes = body.collect().await.unwrap().to_bytes();
+        Answer { status: parts.status, headers: parts.headers, bytes }
+    }
+
+    /// A JSON request of somebody, or of nobody where the name is empty.
+    pub(crate) async fn call(&self, method: &str, path: &str, who: &str, body: Value) -> Answer {
+        let mut request = Request::builder().method(method).uri(path);
+        if !who.is_empty() {
+            request = request.header(header::AUTHORIZATION, format!("Token {}", self.token(who)));
+        }
+        let body = if body.is_null() {
+            Body::empty()
+        } else {
+            request = request.header(header::CONTENT_TYPE, "application/json");
+            Body::from(body.to_string())
+        };
+        self.send(request.body(body).unwrap()).await
+    }
+
+    pub(crate) async fn get(&self, path: &str, who: &str) -> Answer {
+        self.call("GET", path, who, Value::Null).await
+    }
+
+    /// A private simulation of the owner that has run; its number.
+    pub(crate) async fn simulation(&self, body: Value) -> u64 {
+        let made = self.call("POST", "/owner/Model/api/v1/", OWNER, body).await;
+        assert_eq!(made.status, 201, "{}", made.text());
+        let number = made.json()["sim"]["model_pk"].as_u64().unwrap();
+        self.until(number, |simulation| simulation["status"] == "SUCCESS").await;
+        number
+    }
+
+    /// Asks until a simulation is as wanted.
+    pub(crate) async fn until(&self, number: u64, wanted: impl Fn(&Value) -> bool) -> Value {
+        for _ in 0..2_000 {
+            let simulation = self.get(&format!("/owner/Model/api/v1/{number}/remote/"), OWNER).await.json();
+            if wanted(&simulation) {
+                return simulation;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+        panic!("simulation {number} does not become as wanted");
+    }
+}
+
+async fn live_model(store: &SqlStore, owner: AccountId, title: &str, is_public: bool) -> (VersionId, BuildId) {
+    let now = Timestamp::now();
+    let random = || uuid::Uuid::new_v4();
+    let settings = ModelSettings {
+        oneliner: "One line".to_owned(),
+        description: "# Model".to_owned(),
+        is_public,
+        ..ModelSettings::default()
+    };
+    let model = Model {
+        id: ModelId::from_uuid(random()),
+        owner,
+        owner_name: OWNER.parse().unwrap(),
+        title: title.parse::<ModelTitle>().unwrap(),
+        settings,
+        status: ModelStatus::Pending,
+        live_version: None,
+        latest_tag: None,
+        staging_tag: None,
+        sponsor: None,
+        sponsor_message: None,
+        created_at: now,
+    };
+    store.insert_model(&model).await.unwrap();
+    let version = Version {
+        id: VersionId::from_uuid(random()),
+        model: model.id,
+        digest: hex::encode(random().as_bytes()),
+        commit: "abc".to_owned(),
+        reported: "1.0".to_owned(),
+        artifact: Artifact::Environment { environment: "e".to_owned(), code: "c".to_owned() },
+        strategy: Strategy::Fresh,
+        state: VersionState::Staged,
+        facts: json!({}),
+        created_at: now,
+    };
+    let version = store.insert_version(&version).await.unwrap();
+    store.promote(model.id, version.id).await.unwrap();
+    let build = Build {
+        id: BuildId::from_uuid(random()),
+        model: model.id,
+        requested_by: owner,
+        source: "uploaded files".to_owned(),
+        stage: Stage::Promote,
+        state: BuildState::Succeeded,
+        message: Some("Version 1.0 is live.".to_owned()),
+        version: Some(version.id),
+        created_at: now,
+        finished_at: Some(now),
+    };
+    store.insert_build(&build).await.unwrap();
+    (version.id, build.id)
+}
