@@ -8,6 +8,8 @@ import base64
 import binascii
 import collections.abc
 import json
+import os
+import sys
 
 CHUNK = 1 << 20
 TEXT_TYPES = ("table", "CSV", "Markdown", "Text")
@@ -86,24 +88,18 @@ _UNKNOWN = object()
 
 def _well_known(value):
     """The JSON of scalars beyond JSON's own, of arrays and frames; or _UNKNOWN."""
-    import datetime
-    import decimal
-    import enum
-    import fractions
-    import uuid
-
-    if isinstance(value, enum.Enum):
+    if _is_a(value, "enum", "Enum"):
         return value.value
-    if isinstance(value, (datetime.datetime, datetime.date, datetime.time)):
+    if _is_a(value, "datetime", "date", "time"):
         text = value.isoformat()
         return None if text == "NaT" else text
-    if isinstance(value, datetime.timedelta):
-        seconds = value.total_seconds()
-        return seconds if seconds - seconds == 0 else None
-    if isinstance(value, (decimal.Decimal, fractions.Fraction)):
+    if _is_a(value, "datetime", "timedelta"):
+        value = value.total_seconds()
+        return value if value - value == 0 else None
+    if _is_a(value, "decimal", "Decimal") or _is_a(value, "fractions", "Fraction"):
         number = float(value)
         return number if number - number == 0 else None
-    if isinstance(value, (uuid.UUID, os.PathLike)):
+    if _is_a(value, "uuid", "UUID") or isinstance(value, os.PathLike):
         return str(value)
     if isinstance(value, (bytes, bytearray, memoryview)):
         return base64.b64encode(value).decode("ascii")
@@ -125,6 +121,13 @@ def _well_known(value):
     if hasattr(type(value), "__int__") and hasattr(type(value), "__index__"):
         return int(value)
     return _UNKNOWN
+
+
+def _is_a(value, module, *names):
+    """Whether it is an instance of classes that whoever made it must have imported: importing them here costs more
+    than most runs."""
+    found = sys.modules.get(module)
+    return found is not None and isinstance(value, tuple(getattr(found, name) for name in names))
 
 
 def _key(key, place, keep_nul):

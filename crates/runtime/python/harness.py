@@ -5,8 +5,8 @@ starts it inside a sandbox with a socket at descriptor 3, as a fresh interpreter
 imports the model and forks a child per run.
 
     fresh   descriptor 3 is the run's socket
-    zygote  descriptor 3 takes lines of JSON: first what to import, then {"fork": n} with a run's socket and its log
-            pipe attached; it answers with lines
+    zygote  descriptor 3 takes lines of JSON: first what to import, then {"fork": n} with a run's socket, its log
+            pipe and the doors of its cgroup attached; it answers with lines
 
 A frame on a run's socket is one byte of kind, four bytes of length (little endian), and the content. To the run: C
 (confinement, JSON), A (what to do, JSON). From it: H (sign of life), I (imported), per output O (head, JSON), D (bytes,
@@ -15,7 +15,6 @@ repeated) and E (end), and at last R (the end, JSON). Standard output and error 
 
 import gc
 import importlib
-import inspect
 import json
 import os
 import random
@@ -45,6 +44,9 @@ HEADER = struct.Struct("<BI")
 TRACEBACK_BYTES = 64 * 1024
 NO_REPORT = 70
 """The exit code of a run that could not report: the model took its socket away."""
+
+TAKES_ANY_NUMBER = 0x04
+"""The flag of code objects for `*args`."""
 
 THREADS_THAT_SURVIVE_A_FORK = ("jemalloc_bg_thd",)
 THREAD_VARIABLES = (
@@ -184,12 +186,9 @@ class Run:
 
 
 def _uuid(given):
-    import uuid
-
-    try:
-        return str(uuid.UUID(str(given))) if given else None
-    except ValueError:
-        return None
+    # By hand: the module `uuid` takes longer to import than a small model to run.
+    digits = str(given).replace("-", "") if given else ""
+    return digits if re.fullmatch("[0-9a-fA-F]{32}", digits) else None
 
 
 def _shown(code):
@@ -201,6 +200,11 @@ def _shown(code):
 
 def _capacity(function, given):
     """How many positional arguments the function takes: real ones leave out what they do not need."""
+    code = getattr(function, "__code__", None)
+    if code is not None and not hasattr(function, "__wrapped__"):
+        return given if code.co_flags & TAKES_ANY_NUMBER else min(given, code.co_argcount)
+    import inspect
+
     try:
         parameters = inspect.signature(function).parameters.values()
     except (TypeError, ValueError):
@@ -441,11 +445,12 @@ class Zygote:
 
     def request(self):
         # The kernel ends a message where descriptors are attached to the next, so this is one line.
-        message, ancillary, _, _ = self.control.recvmsg(65536, socket.CMSG_SPACE(8))
+        message, ancillary, _, _ = self.control.recvmsg(65536, socket.CMSG_SPACE(4 * 16))
         if not message:
             os._exit(0)
         run = json.loads(message.decode("ascii"))["fork"]
-        descriptors = struct.unpack("2i", ancillary[0][2][:8])
+        attached = ancillary[0][2]
+        descriptors = struct.unpack("%di" % (len(attached) // 4), attached[: len(attached) // 4 * 4])
         reason = unfit()
         if reason is not None:
             for descriptor in descriptors:
@@ -464,8 +469,12 @@ class Zygote:
         self.runs[process] = run
         self.tell({"forked": run, "process": process})
 
-    def child(self, run_socket, log):
+    def child(self, run_socket, log, *doors):
         try:
+            # Into the run's cgroup: for a process that moves itself the kernel need not stop everybody.
+            for door in doors:
+                os.write(door, b"0")
+                os.close(door)
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             self.control.close()

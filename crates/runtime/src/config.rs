@@ -3,7 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use csw_core::ports::Capacity;
-use csw_sandbox::LayerSet;
+use csw_sandbox::{LayerSet, cgroup::Manager};
 
 use crate::machine;
 
@@ -38,6 +38,8 @@ pub struct LocalConfig {
     pub layers: LayerSet,
     /// The first of the user ids that runs are given, where the server is root.
     pub first_user: u32,
+    /// Makes the groups that limit runs; [`Manager::none`] where the machine has none to use.
+    pub cgroups: Manager,
 }
 
 impl LocalConfig {
@@ -59,6 +61,7 @@ impl LocalConfig {
             processes: 512,
             layers: LayerSet::ALL,
             first_user: 200_000,
+            cgroups: Manager::none(),
         }
     }
 }

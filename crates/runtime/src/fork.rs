@@ -2,7 +2,7 @@
 
 use std::io;
 
-use crate::stops::Stop;
+use crate::{stops::Stop, zygote::Unfit};
 
 /// What kept a run's process from starting.
 #[derive(Debug)]
@@ -18,6 +18,14 @@ pub(crate) enum StartError {
 }
 
 impl StartError {
+    /// The same, where it was a zygote that did not start.
+    pub(crate) fn of_zygote(self) -> Unfit {
+        match self {
+            Self::Failed(sentence) | Self::CannotFork(sentence) => Unfit::Start(sentence),
+            Self::Stopped(_) | Self::UsedUp => Unfit::Start("a zygote was stopped before it started".to_owned()),
+        }
+    }
+
     pub(crate) fn io(doing: &str, error: &io::Error) -> Self {
         Self::Failed(format!("{doing}: {error}"))
     }

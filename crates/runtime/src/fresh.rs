@@ -4,6 +4,7 @@ use std::{
     os::{fd::OwnedFd, unix::process::ExitStatusExt},
     path::Path,
     process::Stdio,
+    sync::Arc,
 };
 
 use csw_core::run::{RunOrder, Usage};
@@ -39,11 +40,13 @@ pub(crate) async fn start(
         ..site.confinement(layout, order, folder.path(), folder.path())
     };
     confinement.users = users;
+    let group = site.group(&format!("run-{}", order.run), order)?.map(Arc::new);
+    confinement.cgroups = group.iter().flat_map(|group| group.folders()).collect();
     let wires = Wires::new().map_err(|error| StartError::io("connecting a run's process", &error))?;
     let child = spawn(site, &confinement, layout, wires.their_socket, wires.their_log, Mode::Fresh)?;
     let (kill, killed) = oneshot::channel();
     let (tell, mut exit) = oneshot::channel();
-    let keeps = (slot, folder);
+    let keeps = (slot, folder, group.clone());
     tokio::spawn(async move {
         // Nobody may be listening any more.
         let _ = tell.send(await_end(child, killed).await);
@@ -63,7 +66,7 @@ pub(crate) async fn start(
         let said = if said.is_empty() { error.to_string() } else { said };
         return Err(StartError::Failed(format!("a new interpreter did not start: {said}")));
     }
-    Ok(Process { socket: wires.socket, log: wires.log, exit, killer, keeps: Box::new(()) })
+    Ok(Process { socket: wires.socket, log: wires.log, exit, killer, group, keeps: Box::new(()) })
 }
 
 /// Starts the interpreter of a version in the sandbox, with a socket at descriptor 3.

@@ -13,6 +13,7 @@ mod config;
 mod fork;
 mod frame;
 mod fresh;
+mod group;
 mod harness;
 mod layout;
 pub mod local;

@@ -16,7 +16,7 @@ use csw_core::{
     ports::{Capacity, Executor, ExecutorError, RunEvents, Zygotes},
     run::{Outcome, Phases, RunEnd, RunOrder, Usage},
 };
-use csw_sandbox::{Confinement, Limits, NetworkAccess, UserRange};
+use csw_sandbox::{Confinement, Limits, NetworkAccess, UserRange, cgroup};
 use futures::FutureExt;
 use serde_json::json;
 use tokio::sync::{Notify, Semaphore};
@@ -26,6 +26,7 @@ use crate::{
     config::LocalConfig,
     fork::StartError,
     frame, fresh,
+    group::RunGroup,
     harness::Harness,
     layout::Layout,
     pool::Pool,
@@ -215,7 +216,7 @@ impl Job {
             stops: &self.stops,
             folder: self.site.outputs(),
             log_bytes: self.site.config.log_bytes,
-            memory_by_address_space: true,
+            memory_by_address_space: self.site.limits_address_space(),
         };
         let Supervised { outcome, model_version, import: imported, run, usage } =
             supervisor.supervise(process, arguments).await;
@@ -318,16 +319,38 @@ impl Site {
         nix::unistd::geteuid().is_root() && self.config.layers.user_namespace
     }
 
-    /// The limits of one run.
-    pub(crate) fn limits(&self, order: &RunOrder) -> Limits {
-        Limits {
+    /// What the processes of a run may use together.
+    fn together(&self, order: &RunOrder) -> cgroup::Limits {
+        cgroup::Limits {
             memory_bytes: Some(order.limits.memory_bytes),
+            cpus: Some(order.limits.cpus).filter(|cpus| *cpus < self.config.capacity.cpus),
+            max_processes: Some(self.config.processes),
+        }
+    }
+
+    /// The group of a run; `None` on a machine that has none.
+    pub(crate) fn group(&self, name: &str, order: &RunOrder) -> Result<Option<RunGroup>, StartError> {
+        RunGroup::create(&self.config.cgroups, name, self.together(order)).map_err(StartError::Failed)
+    }
+
+    /// Whether address space stands in for memory: then a model's error of memory is its limit.
+    fn limits_address_space(&self) -> bool {
+        !self.config.cgroups.limits(cgroup::Controller::Memory)
+    }
+
+    /// The limits of each process of a run.
+    pub(crate) fn limits(&self, order: &RunOrder) -> Limits {
+        let mut limits = Limits {
+            memory_bytes: None,
             cpu_seconds: None,
             // Without users of their own all runs of a zygote would be counted together.
             max_processes: self.has_users().then_some(self.config.processes),
             max_file_bytes: Some(self.config.file_bytes),
             max_open_files: Some(4096),
-        }
+        };
+        let stand_ins = cgroup::Limits { max_processes: None, ..self.together(order) };
+        self.config.cgroups.fallback(stand_ins, &mut limits);
+        limits
     }
 
     /// What an interpreter of this version may see, with `writable` its folder and `home` its user's.

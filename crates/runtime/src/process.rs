@@ -3,6 +3,7 @@
 use std::{
     io,
     os::fd::{AsRawFd, OwnedFd},
+    sync::Arc,
 };
 
 use nix::{
@@ -18,7 +19,7 @@ use tokio::{
 
 use csw_core::run::Usage;
 
-use crate::frame::HELLO;
+use crate::{frame::HELLO, group::RunGroup};
 
 /// The exit code by which the harness says that it could not report.
 pub(crate) const NO_REPORT: i32 = 70;
@@ -47,6 +48,8 @@ pub(crate) struct Process {
     pub(crate) log: pipe::Receiver,
     pub(crate) exit: oneshot::Receiver<Exit>,
     pub(crate) killer: Killer,
+    /// What limits it, where the machine can.
+    pub(crate) group: Option<Arc<RunGroup>>,
     /// What must outlive the process: its folder, its user, its zygote.
     pub(crate) keeps: Box<dyn Send>,
 }

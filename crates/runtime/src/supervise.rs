@@ -15,6 +15,7 @@ use tokio::{
 
 use crate::{
     frame::{Frame, FrameError, Frames, Report},
+    group::RunGroup,
     outgoing::Outgoing,
     process::{Exit, Process},
     report::{self, Undelivered},
@@ -71,7 +72,7 @@ struct State {
 impl Supervisor<'_> {
     /// Sends the arguments and stays until the process is over, or has to be.
     pub(crate) async fn supervise(&self, process: Process, arguments: Vec<u8>) -> Supervised {
-        let Process { socket, log, mut exit, mut killer, keeps } = process;
+        let Process { socket, log, mut exit, mut killer, group, keeps } = process;
         let (reader, mut writer) = socket.into_split();
         let mut log = Log { pipe: Some(log), left: self.log_bytes, cut: false };
         let mut frames = Frames::new(reader);
@@ -97,7 +98,7 @@ impl Supervisor<'_> {
             self.events.log(self.order, chunk).await;
         }
         drop(keeps);
-        self.conclude(end, &state)
+        self.conclude(end, &state, group.as_deref())
     }
 
     async fn live(
@@ -165,7 +166,7 @@ impl Supervisor<'_> {
         Ok(true)
     }
 
-    fn conclude(&self, end: End, state: &State) -> Supervised {
+    fn conclude(&self, end: End, state: &State, group: Option<&RunGroup>) -> Supervised {
         let mut found =
             Supervised { outcome: None, model_version: None, import: state.import, run: 0, usage: Usage::default() };
         found.outcome = match end {
@@ -196,6 +197,14 @@ impl Supervisor<'_> {
             ))),
             End::Lost(sentence) => Some(verdict::lost(&sentence)),
         };
+        if let Some(group) = group {
+            found.usage = group.usage(found.usage);
+            // Also where the model went on without the process that was killed: what it returned can't be trusted.
+            let by_somebody = matches!(found.outcome, None | Some(Outcome::Cancelled | Outcome::TimedOut { .. }));
+            if group.ran_out_of_memory() && !by_somebody {
+                found.outcome = Some(self.out_of_memory());
+            }
+        }
         if found.run == 0 && !matches!(found.outcome, Some(Outcome::Returned(_))) {
             let lived = state.begun.elapsed().saturating_sub(state.import);
             found.run = u64::try_from(lived.as_millis()).unwrap_or(u64::MAX);

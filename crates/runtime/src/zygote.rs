@@ -29,6 +29,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     fork::StartError,
     frame, fresh,
+    group::RunGroup,
     harness::Mode,
     layout::Layout,
     local::Site,
@@ -71,6 +72,7 @@ struct Control {
 struct Waiting {
     answer: Option<oneshot::Sender<Result<(), String>>>,
     exit: oneshot::Sender<Exit>,
+    group: Option<Arc<RunGroup>>,
     folder: Folder,
 }
 
@@ -108,11 +110,12 @@ impl Zygote {
         let mut confinement = site.confinement(layout, order, folder.path(), &home);
         confinement.stage = Stage::Zygote;
         confinement.users = users;
+        let group = site.group(&format!("zygote-{}", slot.number()), order).map_err(|error| error.of_zygote())?;
+        confinement.cgroups = group.iter().flat_map(RunGroup::folders).collect();
         let wires = Wires::new().map_err(failed("connecting a zygote"))?;
         let child = match fresh::spawn(site, &confinement, layout, wires.their_socket, wires.their_log, Mode::Zygote) {
             Ok(child) => child,
-            Err(StartError::Failed(error)) => return Err(Unfit::Start(error)),
-            Err(error) => return Err(Unfit::Start(format!("{error:?}"))),
+            Err(error) => return Err(error.of_zygote()),
         };
         let guardian = child.id().unwrap_or_default().cast_signed();
         let (end, ended) = oneshot::channel();
@@ -122,7 +125,7 @@ impl Zygote {
         tokio::spawn(async move {
             fresh::await_end(child, ended).await;
             death.cancel();
-            drop(tokio::task::spawn_blocking(move || drop((slot, folder))));
+            drop(tokio::task::spawn_blocking(move || drop((slot, folder, group))));
         });
         let control = Arc::new(Control { socket: wires.socket, runs: Mutex::default(), dead });
         let said = Tail::follow(wires.log);
@@ -160,7 +163,8 @@ impl Zygote {
         let path = self.folder.join(number.to_string());
         let folder = Folder::create(path, 0o700, user.map(|(_, host)| host))
             .map_err(|error| StartError::io("making a run's folder", &error))?;
-        let child = self.confinement.child(user.map(|(inside, _)| inside), folder.path(), site.limits(order));
+        let mut child = self.confinement.child(user.map(|(inside, _)| inside), folder.path(), site.limits(order));
+        leave_out_inner(&mut child.read_only);
         let confine = frame::encode(frame::CONFINE, &child).map_err(|error| StartError::Failed(error.to_string()))?;
         let wires = Wires::new().map_err(|error| StartError::io("connecting a run's process", &error))?;
         // It is smaller than any socket's buffer.
@@ -168,13 +172,18 @@ impl Zygote {
             .map_err(|error| StartError::io("confining a run's process", &error.into()))?;
         let (answer, answered) = oneshot::channel();
         let (tell, exit) = oneshot::channel();
-        let waiting = Waiting { answer: Some(answer), exit: tell, folder };
+        let name = format!("fork-{}-{number}", self.folder.file_name().unwrap_or_default().display());
+        let group = site.group(&name, order)?.map(Arc::new);
+        let doors = group.as_ref().map_or(Ok(vec![]), |group| group.own_doors());
+        let doors = doors.map_err(|error| StartError::io("opening a run's group", &error))?;
+        let waiting = Waiting { answer: Some(answer), exit: tell, group: group.clone(), folder };
         self.control.runs.lock().unwrap_or_else(PoisonError::into_inner).insert(number, waiting);
         let permit = site.forks.acquire().await;
-        let descriptors = [wires.their_socket.as_raw_fd(), wires.their_log.as_raw_fd()];
+        let mut descriptors = vec![wires.their_socket.as_raw_fd(), wires.their_log.as_raw_fd()];
+        descriptors.extend(doors.iter().map(AsRawFd::as_raw_fd));
         let asked = self.control.send(&json!({ "fork": number }), &descriptors).await;
         asked.map_err(|_| StartError::UsedUp)?;
-        drop((wires.their_socket, wires.their_log));
+        drop((wires.their_socket, wires.their_log, doors));
         let signs = async {
             match answered.await {
                 Ok(Ok(())) => first_sign(&wires.socket).await.map_err(|error| self.no_sign(&wires.log, &error)),
@@ -192,8 +201,13 @@ impl Zygote {
             let seconds = site.config.first_sign.as_secs();
             return Err(StartError::CannotFork(format!("a forked process gave no sign of life for {seconds} s")));
         };
-        let killer = Killer::Tree(sign?);
-        Ok(Process { socket: wires.socket, log: wires.log, exit, killer, keeps: Box::new(Arc::clone(self)) })
+        let pid = sign?;
+        if let Some(group) = &group {
+            let admitted = group.admit(pid).await;
+            admitted.map_err(|error| StartError::io("moving a run into its group", &error))?;
+        }
+        let killer = Killer::Tree(pid);
+        Ok(Process { socket: wires.socket, log: wires.log, exit, killer, group, keeps: Box::new(Arc::clone(self)) })
     }
 
     fn no_sign(&self, log: &pipe::Receiver, error: &io::Error) -> StartError {
@@ -283,7 +297,7 @@ impl Control {
         }
         let usage = Usage { cpu_milliseconds: word.cpu_milliseconds, peak_memory_bytes: word.peak_memory_bytes };
         let _ = waiting.exit.send(Exit::Status(word.status.unwrap_or(0), usage));
-        drop(tokio::task::spawn_blocking(move || drop(waiting.folder)));
+        drop(tokio::task::spawn_blocking(move || drop((waiting.group, waiting.folder))));
     }
 
     /// One line; descriptors arrive with its first byte.
@@ -299,6 +313,12 @@ impl Control {
         let sent = self.socket.async_io(Interest::WRITABLE, send).await?;
         if sent == line.len() { Ok(()) } else { Err(io::ErrorKind::WriteZero.into()) }
     }
+}
+
+/// Leaves out paths inside others: each costs a rule of the sandbox in every child.
+fn leave_out_inner(paths: &mut Vec<PathBuf>) {
+    let all = paths.clone();
+    paths.retain(|path| !all.iter().any(|outer| path != outer && path.starts_with(outer)));
 }
 
 /// Reads what a zygote says, line by line.

@@ -49,7 +49,7 @@ pub struct Receiver {
     pub refusals: AtomicU32,
     pub stale: bool,
     pub keep_bytes: bool,
-    changed: Notify,
+    pub changed: Notify,
 }
 
 impl Receiver {
@@ -136,6 +136,7 @@ impl Place {
             copy(&models.join(from), &data.join("code").join(to));
         }
         let mut config = LocalConfig::new(data, PathBuf::from(env!("CARGO_BIN_EXE_csw-runtime-helper")));
+        config.cgroups = csw_sandbox::cgroup::Manager::detect(&format!("test-{}", Uuid::now_v7()));
         change(&mut config);
         Self { executor: LocalExecutor::new(config).unwrap(), folder }
     }
