@@ -107,16 +107,25 @@ impl AccountStore for SqlStore {
     async fn delete_account(&self, id: AccountId) -> StoreResult<()> {
         let mut unit = self.begin().await?;
         let key = id.to_string();
-        // Pending ones stay until they end; they are private, and nobody is left who could see them.
+        let private = sql!(
+            self,
+            "SELECT id, modified_at FROM simulations WHERE owner_id = $1 AND is_public = 0 ORDER BY id",
+            key.clone()
+        );
+        for row in all(private, unit.on()).await? {
+            let simulation = row.id("id")?;
+            self.cancel_in(&mut unit, simulation, row.time("modified_at")?).await?;
+            self.remove_simulation(simulation, unit.on()).await?;
+        }
         let statements = [
-            "DELETE FROM simulations WHERE owner_id = $1 AND is_public = 0 AND status <> 'PENDING' AND \
-             inputs_status <> 'PENDING'",
             "DELETE FROM tokens WHERE account_id = $1",
             "DELETE FROM sessions WHERE account_id = $1",
             "DELETE FROM password_resets WHERE account_id = $1",
             "DELETE FROM invites WHERE account_id = $1",
             "DELETE FROM simulation_roles WHERE account_id = $1",
             "DELETE FROM model_roles WHERE account_id = $1",
+            "DELETE FROM idempotency WHERE account_id = $1",
+            "UPDATE models SET sponsor_id = NULL, sponsor_message = NULL WHERE sponsor_id = $1",
         ];
         for statement in statements {
             run(sql!(self, statement, key.clone()), unit.on()).await?;

@@ -45,6 +45,7 @@ pub(crate) struct Inner {
     read: AnyPool,
     changes: broadcast::Sender<Change>,
     pub(crate) statements: AtomicU64,
+    pub(crate) claiming: tokio::sync::Mutex<()>,
 }
 
 /// A database. Cheap to clone.
@@ -71,8 +72,51 @@ impl Unit {
         }
     }
 
-    /// Commits, then tells.
-    pub(crate) async fn commit(mut self) -> StoreResult<()> {
+    /// Holds others off a run until the end. Where one connection writes they are off anyway.
+    pub(crate) async fn lock_run(&mut self, id: RunId) -> StoreResult<()> {
+        if self.store.is_postgres() {
+            let statement = sql!(self.store, "SELECT id FROM runs WHERE id = $1 FOR UPDATE", id.to_string());
+            statement.execute(&mut *self.tx).await.map_err(failed)?;
+        }
+        Ok(())
+    }
+
+    /// Holds others off a simulation until the end. Runs are locked before simulations, so that nobody waits in a circle.
+    pub(crate) async fn lock_simulation(&mut self, id: SimulationId) -> StoreResult<()> {
+        if self.store.is_postgres() {
+            let statement = sql!(self.store, "SELECT id FROM simulations WHERE id = $1 FOR UPDATE", id.to_string());
+            statement.execute(&mut *self.tx).await.map_err(failed)?;
+        }
+        Ok(())
+    }
+
+    /// Holds others off a memo key until the end, whether or not a run has it. Taken before any run is locked.
+    pub(crate) async fn lock_memo(&mut self, key: &str) -> StoreResult<()> {
+        if self.store.is_postgres() {
+            let text = "SELECT 1 AS one FROM (SELECT pg_advisory_xact_lock(hashtextextended($1, 0))) l";
+            sql!(self.store, text, key.to_owned()).execute(&mut *self.tx).await.map_err(failed)?;
+        }
+        Ok(())
+    }
+
+    /// Like [`Unit::lock_memo`], for the key of a run, if it has one.
+    pub(crate) async fn lock_memo_of(&mut self, run: RunId) -> StoreResult<()> {
+        if self.store.is_postgres() {
+            let text = "SELECT 1 AS one FROM (SELECT pg_advisory_xact_lock(hashtextextended(memo_key, 0)) FROM runs \
+                        WHERE id = $1 AND memo_key IS NOT NULL) l";
+            sql!(self.store, text, run.to_string()).execute(&mut *self.tx).await.map_err(failed)?;
+        }
+        Ok(())
+    }
+
+    /// Commits, then tells. Once begun this happens whether or not the caller still waits: a request that is dropped
+    /// half-way must not leave work in the queue that nobody was told of.
+    pub(crate) async fn commit(self) -> StoreResult<()> {
+        let committed = tokio::spawn(self.commit_now()).await;
+        committed.map_err(|cause| StoreError::Unavailable { cause: cause.to_string() })?
+    }
+
+    async fn commit_now(mut self) -> StoreResult<()> {
         if self.store.inner.kind == Kind::Postgres {
             for change in &self.changes {
                 sql!(self.store, "SELECT pg_notify($1, $2)", CHANNEL, encode(*change))
@@ -81,6 +125,7 @@ impl Unit {
                     .map_err(failed)?;
             }
         }
+        self.store.count();
         self.tx.commit().await.map_err(failed)?;
         if self.store.inner.kind == Kind::Sqlite {
             for change in self.changes {
@@ -96,7 +141,8 @@ impl SqlStore {
     /// Opens (or makes) a SQLite database: write-ahead log, every commit on disk.
     pub async fn open_sqlite(path: &Path) -> StoreResult<Self> {
         install_default_drivers();
-        let url = format!("sqlite://{}?mode=rwc", path.display());
+        let name = path.display().to_string().replace('%', "%25").replace('?', "%3F").replace('#', "%23");
+        let url = format!("sqlite://{name}?mode=rwc");
         let write = sqlite_pool(&url, 1).await?;
         let read = sqlite_pool(&url, 4).await?;
         let store = Self::new(Kind::Sqlite, write, read);
@@ -121,7 +167,7 @@ impl SqlStore {
 
     fn new(kind: Kind, write: AnyPool, read: AnyPool) -> Self {
         let (changes, _) = broadcast::channel(4096);
-        Self { inner: Arc::new(Inner { kind, write, read, changes, statements: AtomicU64::new(0) }) }
+        Self { inner: Arc::new(Inner { kind, write, read, changes, statements: AtomicU64::new(0), claiming: tokio::sync::Mutex::default() }) }
     }
 
     /// Hears what this and other processes tell through PostgreSQL.
@@ -131,12 +177,14 @@ impl SqlStore {
         let changes = self.inner.changes.clone();
         tokio::spawn(async move {
             loop {
-                match listener.recv().await {
-                    Ok(note) => {
+                match listener.try_recv().await {
+                    Ok(Some(note)) => {
                         if let Some(change) = decode(note.payload()) {
                             let _ = changes.send(change);
                         }
                     }
+                    // The connection was lost; what was told until it is made again is unknown.
+                    Ok(None) => drop(changes.send(Change::Queue)),
                     Err(error) => {
                         tracing::warn!(%error, "notifications of the database are interrupted");
                         tokio::time::sleep(Duration::from_secs(1)).await;
@@ -220,6 +268,10 @@ async fn sqlite_pool(url: &str, connections: u32) -> StoreResult<AnyPool> {
     AnyPoolOptions::new()
         .max_connections(connections)
         .acquire_timeout(Duration::from_secs(30))
+        // A file does not hang up: no statement is spent on asking, and connections stay.
+        .test_before_acquire(false)
+        .idle_timeout(None)
+        .max_lifetime(None)
         .after_connect(|connection, _| {
             Box::pin(async move {
                 for pragma in [

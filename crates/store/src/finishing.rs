@@ -3,19 +3,31 @@
 use csw_core::{
     ids::{Lease, RunId, SimulationId},
     output::Output,
-    ports::{Cancelled, Change, ParseApplied, ParseEnd, SimEnd, StoreResult},
-    run::{NewRun, Reason, Run},
+    ports::{Cancelled, Change, ParseApplied, ParseEnd, SimEnd, StoreError, StoreResult},
+    run::{NewRun, Phases, Reason, Run},
     simulation::{InputsStatus, Simulation, SimulationStatus},
 };
 use jiff::Timestamp;
-use sqlx::{AnyConnection, any::AnyRow};
+use sqlx::{AnyConnection, AssertSqlSafe, any::AnyRow};
 
 use crate::{
     SqlStore,
     connect::Unit,
-    rows::{self, phases_text},
-    sql::{Columns, all, micros, number, optional, optional_micros, run, sql, text_of, whole},
+    rows::{self, SIMULATIONS, phases_text},
+    sql::{Columns, Statement, all, micros, optional, optional_micros, run, sql, text_of, whole},
 };
+
+/// What the row of a run keeps of its end.
+struct Ending<'a> {
+    reason: Reason,
+    sentence: Option<&'a str>,
+    model_version: Option<&'a str>,
+    phases: Phases,
+    now: Timestamp,
+}
+
+/// What users read of a run that was stopped on request.
+const CANCELLED: &str = "This run was cancelled.";
 
 impl SqlStore {
     /// Closes a run that is still this lease's; the run as it was, or none.
@@ -23,28 +35,40 @@ impl SqlStore {
         &self,
         id: RunId,
         lease: Lease,
-        reason: Reason,
-        phases: String,
-        now: Timestamp,
+        end: Ending<'_>,
         on: &mut AnyConnection,
     ) -> StoreResult<Option<Run>> {
+        // A traceback belongs to the model and its simulation; a sentence on any other end to the run as well.
+        let message = end.sentence.filter(|_| end.reason != Reason::Fail).map(str::to_owned);
         let statement = sql!(
             self,
-            "UPDATE runs SET state = 'finished', reason = $1, phases = $2, finished_at = $3, lease = NULL \
+            "UPDATE runs SET state = 'finished', reason = $1, phases = $2, finished_at = $3, lease = NULL, \
+             message = COALESCE($6, message), model_version = $7 \
              WHERE id = $4 AND lease = $5 AND state = 'running' RETURNING *",
-            reason.as_str(),
-            phases,
-            micros(now),
+            end.reason.as_str(),
+            phases_text(end.phases),
+            micros(end.now),
             id.to_string(),
-            lease.to_string()
+            lease.to_string(),
+            message,
+            end.model_version.map(str::to_owned)
         );
         optional(statement, on).await?.as_ref().map(rows::run).transpose()
     }
 
     pub(crate) async fn finish_parse_now(&self, end: &ParseEnd) -> StoreResult<ParseApplied> {
         let mut unit = self.begin().await?;
-        let phases = phases_text(end.phases);
-        let closed = self.close_run(end.run, end.lease, end.reason, phases, end.now, unit.on()).await?;
+        if let (true, Some(key)) = (end.share, end.sim.as_ref().and_then(|sim| sim.memo_key.as_ref())) {
+            unit.lock_memo(key.as_str()).await?;
+        }
+        let ending = Ending {
+            reason: end.reason,
+            sentence: end.traceback.as_deref(),
+            model_version: None,
+            phases: end.phases,
+            now: end.now,
+        };
+        let closed = self.close_run(end.run, end.lease, ending, unit.on()).await?;
         let Some(parse) = closed else { return Ok(ParseApplied::Stale) };
         let id = parse.simulation;
         let cancelled = parse.cancel_requested;
@@ -56,7 +80,7 @@ impl SqlStore {
             status.as_str(),
             text_of(end.errors_warnings.as_ref()),
             text_of(end.custom_adjustment.as_ref()),
-            if cancelled { Some("This run was cancelled.".to_owned()) } else { end.traceback.clone() },
+            if cancelled { Some(CANCELLED.to_owned()) } else { end.traceback.clone() },
             micros(end.now),
             id.to_string(),
             end.run.to_string()
@@ -64,6 +88,10 @@ impl SqlStore {
         let current = run(statement, unit.on()).await? > 0;
         unit.tell(Change::Simulation(id));
         unit.tell(Change::Queue);
+        if !current {
+            // The simulation was removed with its owner.
+            self.forget_run(end.run, unit.on()).await?;
+        }
         let applied = match &end.sim {
             Some(sim) if current && !cancelled => self.follow(&mut unit, id, sim, end).await?,
             _ => ParseApplied::Stored(id),
@@ -92,8 +120,7 @@ impl SqlStore {
                  cancel_requested = 0 ORDER BY enqueued_at LIMIT 1",
                 key.as_str().to_owned()
             );
-            if let Some(row) = optional(statement, unit.on()).await? {
-                let shared: RunId = row.id("id")?;
+            if let Some(shared) = self.still_open(unit, statement).await? {
                 self.make_pending(unit, id, shared, end).await?;
                 return Ok(ParseApplied::Joined(id, shared));
             }
@@ -103,11 +130,24 @@ impl SqlStore {
         Ok(ParseApplied::Enqueued(id))
     }
 
+    /// The run that `statement` finds, held, unless it ended or was stopped before it could be held.
+    async fn still_open(&self, unit: &mut Unit, statement: Statement<'_>) -> StoreResult<Option<RunId>> {
+        let Some(row) = optional(statement, unit.on()).await? else { return Ok(None) };
+        let id: RunId = row.id("id")?;
+        unit.lock_run(id).await?;
+        let statement = sql!(
+            self,
+            "SELECT id FROM runs WHERE id = $1 AND state <> 'finished' AND cancel_requested = 0",
+            id.to_string()
+        );
+        Ok(optional(statement, unit.on()).await?.map(|_| id))
+    }
+
     async fn make_pending(&self, unit: &mut Unit, id: SimulationId, sim: RunId, end: &ParseEnd) -> StoreResult<()> {
         let statement = sql!(
             self,
             "UPDATE simulations SET status = 'PENDING', run_id = $1, version_id = inputs_version_id, created_at = $2, \
-             expected_at = $3 WHERE id = $4",
+             modified_at = $2, expected_at = $3 WHERE id = $4",
             sim.to_string(),
             micros(end.now),
             optional_micros(end.expected_at),
@@ -152,15 +192,19 @@ impl SqlStore {
 
     pub(crate) async fn finish_sim_now(&self, end: &SimEnd) -> StoreResult<Vec<Simulation>> {
         let mut unit = self.begin().await?;
+        unit.lock_memo_of(end.run).await?;
         let phases = phases_text(end.phases);
-        let closed = self.close_run(end.run, end.lease, end.reason, phases.clone(), end.now, unit.on()).await?;
-        if closed.is_none() {
+        let ending = Ending {
+            reason: end.reason,
+            sentence: end.traceback.as_deref(),
+            model_version: end.model_version.as_deref(),
+            phases: end.phases,
+            now: end.now,
+        };
+        if self.close_run(end.run, end.lease, ending, unit.on()).await?.is_none() {
             return Ok(Vec::new());
         }
         let id = end.run.to_string();
-        let statement =
-            sql!(self, "UPDATE runs SET model_version = $1 WHERE id = $2", end.model_version.clone(), id.clone());
-        run(statement, unit.on()).await?;
         for output in &end.outputs {
             self.insert_output(&id, output, unit.on()).await?;
         }
@@ -168,7 +212,7 @@ impl SqlStore {
             self,
             "UPDATE simulations SET status = $1, reason = $2, traceback = $3, model_version = $4, \
              run_milliseconds = $5, cost = CASE WHEN id = (SELECT simulation_id FROM runs WHERE id = $6) THEN $7 ELSE 0.0 \
-             END, phases = $8, finished_at = $9 WHERE run_id = $6 AND status = 'PENDING' RETURNING id",
+             END, phases = $8, finished_at = $9, modified_at = $9 WHERE run_id = $6 AND status = 'PENDING'",
             SimulationStatus::of(end.reason).as_str(),
             end.reason.as_str(),
             end.traceback.clone(),
@@ -179,12 +223,18 @@ impl SqlStore {
             phases,
             micros(end.now)
         );
-        let rows = all(statement, unit.on()).await?;
-        let mut finished = Vec::with_capacity(rows.len());
-        for row in rows {
-            let id: SimulationId = row.id("id")?;
-            finished.push(self.simulation_in(id, unit.on()).await?);
-            unit.tell(Change::Simulation(id));
+        let mut finished = Vec::new();
+        if run(statement, unit.on()).await? == 0 {
+            // All who wanted it were removed with their owners.
+            self.forget_run(end.run, unit.on()).await?;
+        } else {
+            let text = format!("{SIMULATIONS} WHERE s.run_id = $1 ORDER BY s.created_at, s.id");
+            let statement = sql!(self, AssertSqlSafe(text), end.run.to_string());
+            for row in all(statement, unit.on()).await? {
+                let simulation = rows::simulation(&row)?;
+                unit.tell(Change::Simulation(simulation.id));
+                finished.push(simulation);
+            }
         }
         unit.tell(Change::Queue);
         unit.commit().await?;
@@ -211,90 +261,114 @@ impl SqlStore {
 
     pub(crate) async fn cancel_now(&self, id: SimulationId, now: Timestamp) -> StoreResult<Cancelled> {
         let mut unit = self.begin().await?;
-        let simulation = self.simulation_in(id, unit.on()).await?;
-        let row = optional(sql!(self, "SELECT * FROM simulations WHERE id = $1", id.to_string()), unit.on()).await?;
-        let inputs = row.as_ref().map(rows::inputs).transpose()?;
-        let validating = inputs.filter(|inputs| inputs.status == InputsStatus::Pending).and_then(|inputs| inputs.run);
-        let cancelled = match (validating, simulation.run) {
-            (Some(parse), _) => self.cancel_parse(&mut unit, id, parse, now).await?,
-            (None, Some(sim)) if simulation.status == SimulationStatus::Pending => {
-                self.cancel_sim(&mut unit, id, sim, now).await?
-            }
-            _ => return Ok(Cancelled::NotPending),
-        };
-        unit.tell(Change::Simulation(id));
-        unit.tell(Change::Queue);
-        if let Cancelled::Running(run) = cancelled {
-            unit.tell(Change::Cancel(run));
+        let cancelled = self.cancel_in(&mut unit, id, now).await?;
+        if cancelled != Cancelled::NotPending {
+            unit.commit().await?;
         }
-        unit.commit().await?;
         Ok(cancelled)
     }
 
-    async fn cancel_parse(
-        &self,
-        unit: &mut Unit,
-        id: SimulationId,
-        parse: RunId,
-        now: Timestamp,
-    ) -> StoreResult<Cancelled> {
-        if !self.drop_queued(parse, now, unit.on()).await? {
-            return self.mark(parse, unit.on()).await;
+    /// The run that a simulation waits for, and whether it validates.
+    async fn awaited(&self, id: SimulationId, on: &mut AnyConnection) -> StoreResult<Option<(RunId, bool)>> {
+        let statement = sql!(
+            self,
+            "SELECT status, run_id, inputs_status, inputs_run_id FROM simulations WHERE id = $1",
+            id.to_string()
+        );
+        let row = optional(statement, on).await?;
+        let row = row.ok_or_else(|| StoreError::NotFound { what: format!("the simulation {id}") })?;
+        if row.word("inputs_status", InputsStatus::parse)? == InputsStatus::Pending {
+            return Ok(row.maybe_id("inputs_run_id")?.map(|run| (run, true)));
+        }
+        if row.word("status", SimulationStatus::parse)? == SimulationStatus::Pending {
+            return Ok(row.maybe_id("run_id")?.map(|run| (run, false)));
+        }
+        Ok(None)
+    }
+
+    pub(crate) async fn cancel_in(&self, unit: &mut Unit, id: SimulationId, now: Timestamp) -> StoreResult<Cancelled> {
+        let Some((awaited, validates)) = self.awaited(id, unit.on()).await? else { return Ok(Cancelled::NotPending) };
+        unit.lock_run(awaited).await?;
+        // Until the run was held it may have ended, and another one begun.
+        if self.awaited(id, unit.on()).await? != Some((awaited, validates)) {
+            return Ok(Cancelled::NotPending);
+        }
+        if !validates && self.leave(unit, id, awaited, now).await? {
+            return Ok(Cancelled::Done);
+        }
+        if self.end_unclaimed(unit, awaited, now).await? {
+            return Ok(Cancelled::Done);
         }
         let statement = sql!(
             self,
-            "UPDATE simulations SET inputs_status = 'WORKER_FAILURE', inputs_traceback = 'This run was cancelled.' \
-             WHERE id = $1",
-            id.to_string()
+            "UPDATE runs SET cancel_requested = 1 WHERE id = $1 AND state = 'running'",
+            awaited.to_string()
         );
-        run(statement, unit.on()).await?;
-        Ok(Cancelled::Done)
-    }
-
-    async fn cancel_sim(
-        &self,
-        unit: &mut Unit,
-        id: SimulationId,
-        sim: RunId,
-        now: Timestamp,
-    ) -> StoreResult<Cancelled> {
-        let statement = sql!(
-            self,
-            "SELECT COUNT(*) FROM simulations WHERE run_id = $1 AND status = 'PENDING' AND id <> $2",
-            sim.to_string(),
-            id.to_string()
-        );
-        let shared = number(statement, unit.on()).await? > 0;
-        if !shared && !self.drop_queued(sim, now, unit.on()).await? {
-            return self.mark(sim, unit.on()).await;
+        if run(statement, unit.on()).await? == 0 {
+            return Ok(Cancelled::NotPending);
         }
+        unit.tell(Change::Cancel(awaited));
+        Ok(Cancelled::Running(awaited))
+    }
+
+    /// Lets a simulation go from a run that others follow too; says whether there are others. One of them leads from now
+    /// on.
+    async fn leave(&self, unit: &mut Unit, id: SimulationId, shared: RunId, now: Timestamp) -> StoreResult<bool> {
         let statement = sql!(
             self,
-            "UPDATE simulations SET status = 'WORKER_FAILURE', reason = 'CANCELLED', finished_at = $1, \
-             run_id = CASE WHEN $2 = 1 THEN NULL ELSE run_id END, traceback = 'This run was cancelled.' WHERE id = $3",
-            micros(now),
-            i64::from(shared),
+            "SELECT id, owner_id FROM simulations WHERE run_id = $1 AND status = 'PENDING' AND id <> $2 \
+             ORDER BY created_at, id LIMIT 1",
+            shared.to_string(),
+            id.to_string()
+        );
+        let Some(heir) = optional(statement, unit.on()).await? else { return Ok(false) };
+        let statement = sql!(
+            self,
+            "UPDATE runs SET simulation_id = $1, owner_id = $2 WHERE id = $3 AND simulation_id = $4",
+            heir.text("id")?,
+            heir.text("owner_id")?,
+            shared.to_string(),
             id.to_string()
         );
         run(statement, unit.on()).await?;
-        Ok(Cancelled::Done)
-    }
-
-    /// Ends a run that nobody has claimed yet; false if somebody has.
-    async fn drop_queued(&self, id: RunId, now: Timestamp, on: &mut AnyConnection) -> StoreResult<bool> {
         let statement = sql!(
             self,
-            "UPDATE runs SET state = 'finished', reason = 'CANCELLED', finished_at = $1 \
-             WHERE id = $2 AND state = 'queued'",
+            "UPDATE simulations SET status = 'WORKER_FAILURE', reason = 'CANCELLED', traceback = $1, finished_at = $2, \
+             modified_at = $2, run_id = NULL WHERE id = $3",
+            CANCELLED,
             micros(now),
             id.to_string()
         );
-        Ok(run(statement, on).await? > 0)
+        run(statement, unit.on()).await?;
+        unit.tell(Change::Simulation(id));
+        Ok(true)
     }
 
-    async fn mark(&self, id: RunId, on: &mut AnyConnection) -> StoreResult<Cancelled> {
-        let statement = sql!(self, "UPDATE runs SET cancel_requested = 1 WHERE id = $1", id.to_string());
-        run(statement, on).await?;
-        Ok(Cancelled::Running(id))
+    /// Ends a run that nobody has claimed, and what waits for it; false if somebody has.
+    pub(crate) async fn end_unclaimed(&self, unit: &mut Unit, id: RunId, now: Timestamp) -> StoreResult<bool> {
+        let statement = sql!(
+            self,
+            "UPDATE runs SET state = 'finished', reason = 'CANCELLED', message = $1, finished_at = $2 \
+             WHERE id = $3 AND state = 'queued'",
+            CANCELLED,
+            micros(now),
+            id.to_string()
+        );
+        if run(statement, unit.on()).await? == 0 {
+            return Ok(false);
+        }
+        for text in [
+            "UPDATE simulations SET inputs_status = 'WORKER_FAILURE', inputs_traceback = $1, modified_at = $2 \
+             WHERE inputs_run_id = $3 AND inputs_status = 'PENDING' RETURNING id",
+            "UPDATE simulations SET status = 'WORKER_FAILURE', reason = 'CANCELLED', traceback = $1, finished_at = $2, \
+             modified_at = $2 WHERE run_id = $3 AND status = 'PENDING' RETURNING id",
+        ] {
+            for row in all(sql!(self, text, CANCELLED, micros(now), id.to_string()), unit.on()).await? {
+                unit.tell(Change::Simulation(row.id("id")?));
+            }
+        }
+        // What waits behind it moves up.
+        unit.tell(Change::Queue);
+        Ok(true)
     }
 }

@@ -9,6 +9,7 @@ use csw_core::{
     ports::{Change, ModelFilter, ModelStore, StoreError, StoreResult},
     simulation::Collaborator,
 };
+use sha2::{Digest, Sha256};
 use sqlx::{AnyConnection, AssertSqlSafe};
 
 use crate::{
@@ -26,6 +27,11 @@ impl SqlStore {
     }
 }
 
+/// The values may be longer than an index allows; their hash is not.
+fn schema_key(meta_key: &str) -> String {
+    hex::encode(Sha256::digest(meta_key))
+}
+
 fn expected(settings: &ModelSettings) -> Option<i64> {
     settings.expected_seconds.map(i64::from)
 }
@@ -38,9 +44,9 @@ impl ModelStore for SqlStore {
         let statement = sql!(
             self,
             "INSERT INTO models (id, owner_id, title, title_key, oneliner, description, repo_url, repo_tag, cpus, \
-             memory_gigabytes, expected_seconds, deadline_seconds, listed, is_public, network, deterministic, warm_up, \
+             oneliner_key, memory_gigabytes, expected_seconds, deadline_seconds, listed, is_public, network, deterministic, warm_up, \
              status, live_version_id, latest_tag, staging_tag, sponsor_id, sponsor_message, last_number, created_at) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $25, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, \
              $22, $23, 0, $24)",
             model.id.to_string(),
             model.owner.to_string(),
@@ -66,6 +72,7 @@ impl ModelStore for SqlStore {
             model.sponsor.map(|id| id.to_string()),
             model.sponsor_message.clone(),
             micros(model.created_at),
+            settings.oneliner.to_lowercase(),
         );
         run(statement, unit.on()).await?;
         unit.commit().await
@@ -109,7 +116,7 @@ impl ModelStore for SqlStore {
             conditions.add("m.is_public = 1", []);
         }
         if let Some(search) = &filter.search {
-            conditions.search(search, &["m.title_key", "LOWER(m.oneliner)", "o.name_key"]);
+            conditions.search(search, &["m.title_key", "m.oneliner_key", "o.name_key"]);
         }
         let from = format!("FROM models m JOIN accounts o ON o.id = m.owner_id {}", conditions.text());
         let order = if filter.newest_first { "m.created_at DESC, m.id DESC" } else { "o.name_key, m.title_key" };
@@ -131,7 +138,7 @@ impl ModelStore for SqlStore {
         let mut unit = self.begin().await?;
         let statement = sql!(
             self,
-            "UPDATE models SET oneliner = $1, description = $2, repo_url = $3, repo_tag = $4, cpus = $5, \
+            "UPDATE models SET oneliner = $1, oneliner_key = $15, description = $2, repo_url = $3, repo_tag = $4, cpus = $5, \
              memory_gigabytes = $6, expected_seconds = $7, deadline_seconds = $8, listed = $9, is_public = $10, \
              network = $11, deterministic = $12, warm_up = $13 WHERE id = $14",
             settings.oneliner.clone(),
@@ -148,6 +155,7 @@ impl ModelStore for SqlStore {
             flag(settings.deterministic),
             flag(settings.warm_up),
             id.to_string(),
+            settings.oneliner.to_lowercase(),
         );
         run(statement, unit.on()).await?;
         let model = self.model_in(id, unit.on()).await?;
@@ -354,7 +362,7 @@ impl ModelStore for SqlStore {
             self,
             "SELECT * FROM schemas WHERE version_id = $1 AND meta_key = $2",
             version.to_string(),
-            meta_key.to_owned()
+            schema_key(meta_key)
         );
         let row = optional(statement, &mut reader).await?;
         row.map(|row| {
@@ -376,7 +384,7 @@ impl ModelStore for SqlStore {
             "INSERT INTO schemas (version_id, meta_key, meta_values, meta_parameters, model_parameters, created_at) \
              VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (version_id, meta_key) DO NOTHING",
             schema.version.to_string(),
-            meta_key.to_owned(),
+            schema_key(meta_key),
             schema.meta_values.to_string(),
             schema.meta_parameters.clone(),
             schema.model_parameters.clone(),

@@ -17,24 +17,56 @@ use crate::{
     sql::{Columns, all, micros, number, optional, run, sql, whole},
 };
 
-/// Owners looked at in one claim.
-const OWNERS: i64 = 50;
+/// Bytes of a row of a log, so that reading a little of a long one reads little.
+const ROW: usize = 64 * 1024;
 
-/// Jumps from owner to owner through the index, so that a long queue of one costs the others nothing.
-const WAITING_OWNERS: &str = "WITH RECURSIVE o (owner_id) AS (SELECT MIN(owner_id) FROM runs WHERE state = 'queued' \
-    UNION ALL SELECT (SELECT MIN(r.owner_id) FROM runs r WHERE r.state = 'queued' AND r.owner_id > o.owner_id) FROM o \
-    WHERE o.owner_id IS NOT NULL) SELECT owner_id, (SELECT COUNT(*) FROM runs b WHERE b.state = 'running' AND \
-    b.owner_id = o.owner_id) AS busy, (SELECT MIN(q.enqueued_at) FROM runs q WHERE q.state = 'queued' AND \
-    q.owner_id = o.owner_id) AS since FROM o WHERE owner_id IS NOT NULL ORDER BY busy, since LIMIT $1";
+/// Owners that are asked for a run before the turns are looked up anew.
+const OWNERS: i64 = 16;
 
-const FITTING: &str = "SELECT id FROM runs WHERE state = 'queued' AND owner_id = $1 AND \
-    (CASE WHEN cpus > $2 THEN $2 ELSE cpus END) <= $3 AND \
-    (CASE WHEN memory_bytes > $4 THEN $4 ELSE memory_bytes END) <= $5 ORDER BY task_rank, enqueued_at, id LIMIT 1";
+/// How often the turns are looked up before the queue is left to the other claimers.
+const ROUNDS: u32 = 8;
 
-const FITTING_LOCKED: &str = "SELECT id FROM runs WHERE state = 'queued' AND owner_id = $1 AND \
-    (CASE WHEN cpus > $2 THEN $2 ELSE cpus END) <= $3 AND \
-    (CASE WHEN memory_bytes > $4 THEN $4 ELSE memory_bytes END) <= $5 ORDER BY task_rank, enqueued_at, id LIMIT 1 \
-    FOR UPDATE SKIP LOCKED";
+/// The first run of an owner that fits; `$1` to `$4` are CPUs and memory in all, then CPUs and memory free.
+macro_rules! fitting {
+    ($owner:literal) => {
+        concat!(
+            "SELECT q.id FROM runs q WHERE q.state = 'queued' AND q.owner_id = ",
+            $owner,
+            " AND (q.cpus <= $3 OR $1 <= $3) AND (q.memory_bytes <= $4 OR $2 <= $4) \
+             ORDER BY q.task_rank, q.enqueued_at, q.id LIMIT 1"
+        )
+    };
+}
+
+/// Owners with a run that fits, by turn. They are found by jumping from owner to owner through the index, so that a long
+/// queue of one costs the others nothing.
+const TURNS: &str = concat!(
+    "WITH RECURSIVE o (owner_id) AS (SELECT MIN(owner_id) FROM runs WHERE state = 'queued' UNION ALL \
+     SELECT (SELECT MIN(r.owner_id) FROM runs r WHERE r.state = 'queued' AND r.owner_id > o.owner_id) FROM o \
+     WHERE o.owner_id IS NOT NULL), \
+     heads (owner_id, run_id, busy) AS (SELECT o.owner_id, (",
+    fitting!("o.owner_id"),
+    "), (SELECT COUNT(*) FROM runs b WHERE b.state = 'running' AND b.owner_id = o.owner_id) \
+     FROM o WHERE o.owner_id IS NOT NULL) \
+     SELECT heads.owner_id FROM heads JOIN runs h ON h.id = heads.run_id \
+     ORDER BY heads.busy, h.task_rank, h.enqueued_at, h.id LIMIT $5"
+);
+
+macro_rules! take {
+    ($lock:literal) => {
+        concat!(
+            "UPDATE runs SET state = 'running', lease = $6, started_at = $7, attempt = attempt + 1 WHERE id = (",
+            fitting!("$5"),
+            $lock,
+            ") AND state = 'queued' RETURNING *"
+        )
+    };
+}
+
+const TAKE: &str = take!("");
+
+/// What another process is claiming or cancelling is not waited for: the next one will do.
+const TAKE_UNLOCKED: &str = take!(" FOR UPDATE SKIP LOCKED");
 
 fn owner_of(log: LogOf) -> String {
     match log {
@@ -44,52 +76,96 @@ fn owner_of(log: LogOf) -> String {
 }
 
 impl SqlStore {
-    async fn fitting(
-        &self,
-        owner: &str,
-        room: Room,
-        total: Room,
-        on: &mut AnyConnection,
-    ) -> StoreResult<Option<String>> {
-        let text = if self.is_postgres() { FITTING_LOCKED } else { FITTING };
+    async fn turns(&self, room: Room, total: Room) -> StoreResult<Vec<String>> {
+        let mut reader = self.reader().await?;
         let statement = sql!(
             self,
-            text,
-            owner.to_owned(),
+            TURNS,
             total.cpus,
-            room.cpus,
             whole(total.memory_bytes),
-            whole(room.memory_bytes)
+            room.cpus,
+            whole(room.memory_bytes),
+            OWNERS
         );
-        optional(statement, on).await?.map(|row| row.text("id")).transpose()
+        all(statement, &mut reader).await?.iter().map(|row| row.text("owner_id")).collect()
+    }
+
+    async fn take(
+        &self,
+        owner: String,
+        lease: Lease,
+        room: Room,
+        total: Room,
+        now: Timestamp,
+    ) -> StoreResult<Option<ClaimedRun>> {
+        let mut unit = self.begin().await?;
+        let statement = sql!(
+            self,
+            if self.is_postgres() { TAKE_UNLOCKED } else { TAKE },
+            total.cpus,
+            whole(total.memory_bytes),
+            room.cpus,
+            whole(room.memory_bytes),
+            owner,
+            lease.to_string(),
+            micros(now)
+        );
+        let Some(row) = optional(statement, unit.on()).await? else { return Ok(None) };
+        let run = rows::run(&row)?;
+        unit.commit().await?;
+        Ok(Some(ClaimedRun { run, lease }))
+    }
+
+    async fn append(&self, log: LogOf, offset: u64, text: &[u8], now: Timestamp) -> StoreResult<()> {
+        let mut unit = self.begin().await?;
+        let owner = owner_of(log);
+        let length = self.length(&owner, unit.on()).await?;
+        let known = usize::try_from(length.saturating_sub(offset)).unwrap_or(usize::MAX);
+        let new = text.get(known..).unwrap_or_default();
+        if new.is_empty() {
+            return Ok(());
+        }
+        let mut start = offset.max(length.min(offset + text.len() as u64));
+        for part in new.chunks(ROW) {
+            let statement = sql!(
+                self,
+                "INSERT INTO logs (owner, start, body, at) VALUES ($1, $2, $3, $4)",
+                owner.clone(),
+                whole(start),
+                part.to_vec(),
+                micros(now)
+            );
+            run(statement, unit.on()).await?;
+            start += part.len() as u64;
+        }
+        unit.tell(Change::Log(log));
+        unit.commit().await
+    }
+
+    async fn length(&self, owner: &str, on: &mut AnyConnection) -> StoreResult<u64> {
+        let statement = sql!(
+            self,
+            "SELECT start + LENGTH(body) AS size FROM logs WHERE owner = $1 ORDER BY start DESC LIMIT 1",
+            owner.to_owned()
+        );
+        optional(statement, on).await?.map_or(Ok(0), |row| row.unsigned("size"))
     }
 }
 
 #[async_trait]
 impl RunStore for SqlStore {
     async fn claim(&self, lease: Lease, room: Room, total: Room, now: Timestamp) -> StoreResult<Option<ClaimedRun>> {
-        let mut reader = self.reader().await?;
-        let any = optional(sql!(self, "SELECT 1 AS one FROM runs WHERE state = 'queued' LIMIT 1"), &mut reader).await?;
-        drop(reader);
-        if any.is_none() {
-            return Ok(None);
-        }
-        let mut unit = self.begin().await?;
-        let owners = all(sql!(self, WAITING_OWNERS, OWNERS), unit.on()).await?;
-        for row in owners {
-            let Some(id) = self.fitting(&row.text("owner_id")?, room, total, unit.on()).await? else { continue };
-            let statement = sql!(
-                self,
-                "UPDATE runs SET state = 'running', lease = $1, started_at = $2, attempt = attempt + 1 \
-                 WHERE id = $3 AND state = 'queued' RETURNING *",
-                lease.to_string(),
-                micros(now),
-                id
-            );
-            if let Some(row) = optional(statement, unit.on()).await? {
-                let run = rows::run(&row)?;
-                unit.commit().await?;
-                return Ok(Some(ClaimedRun { run, lease }));
+        // Claims of this process see each other's, so that the turns are right to the last run.
+        let _alone = self.inner.claiming.lock().await;
+        for _ in 0..ROUNDS {
+            let owners = self.turns(room, total).await?;
+            if owners.is_empty() {
+                return Ok(None);
+            }
+            for owner in owners {
+                if let Some(claimed) = self.take(owner, lease, room, total, now).await? {
+                    return Ok(Some(claimed));
+                }
             }
         }
         Ok(None)
@@ -134,17 +210,25 @@ impl RunStore for SqlStore {
         let mut unit = self.begin().await?;
         let statement = sql!(
             self,
-            "UPDATE runs SET state = 'queued', lease = NULL, started_at = NULL, message = $1, attempt = attempt - $2 \
-             WHERE id = $3 AND lease = $4 AND state = 'running'",
+            "UPDATE runs SET state = 'queued', lease = NULL, message = $1, attempt = attempt - $2 \
+             WHERE id = $3 AND lease = $4 AND state = 'running' RETURNING *",
             sentence.to_owned(),
             i64::from(handed_back),
             id.to_string(),
             lease.to_string()
         );
-        let changed = run(statement, unit.on()).await? > 0;
+        let Some(row) = optional(statement, unit.on()).await? else { return Ok(false) };
+        let given = rows::run(&row)?;
+        if given.cancel_requested {
+            // Nobody wants another attempt. The latest time that this transaction knows is the attempt's beginning.
+            let now = given.started_at.unwrap_or(given.enqueued_at);
+            self.end_unclaimed(&mut unit, id, now).await?;
+        } else {
+            run(sql!(self, "UPDATE runs SET started_at = NULL WHERE id = $1", id.to_string()), unit.on()).await?;
+        }
         unit.tell(Change::Queue);
         unit.commit().await?;
-        Ok(changed)
+        Ok(true)
     }
 
     async fn finish_parse(&self, end: &ParseEnd) -> StoreResult<ParseApplied> {
@@ -165,25 +249,15 @@ impl RunStore for SqlStore {
     }
 
     async fn append_log(&self, log: LogOf, offset: u64, text: Bytes, now: Timestamp) -> StoreResult<()> {
-        let mut unit = self.begin().await?;
-        let statement = sql!(
-            self,
-            "INSERT INTO logs (owner, start, body, at) VALUES ($1, $2, $3, $4) ON CONFLICT (owner, start) DO NOTHING",
-            owner_of(log),
-            whole(offset),
-            text.to_vec(),
-            micros(now)
-        );
-        run(statement, unit.on()).await?;
-        unit.tell(Change::Log(log));
-        unit.commit().await
+        self.append(log, offset, &text, now).await
     }
 
     async fn read_log(&self, log: LogOf, offset: u64, limit: u64) -> StoreResult<Bytes> {
         let mut reader = self.reader().await?;
         let statement = sql!(
             self,
-            "SELECT start, body FROM logs WHERE owner = $1 AND start + LENGTH(body) > $2 AND start < $3 ORDER BY start",
+            "SELECT start, body FROM logs WHERE owner = $1 AND start < $3 AND start >= COALESCE((SELECT MAX(l.start) \
+             FROM logs l WHERE l.owner = $1 AND l.start <= $2), 0) ORDER BY start",
             owner_of(log),
             whole(offset),
             whole(offset.saturating_add(limit))
@@ -191,7 +265,10 @@ impl RunStore for SqlStore {
         let mut text = BytesMut::new();
         for row in all(statement, &mut reader).await? {
             let body = row.bytes("body")?;
-            let skip = usize::try_from(offset.saturating_sub(row.unsigned("start")?)).unwrap_or(usize::MAX);
+            let (start, at) = (row.unsigned("start")?, offset + text.len() as u64);
+            // Bytes that never arrived read as spaces, so that all others keep their offsets.
+            text.resize(text.len() + usize::try_from(start.saturating_sub(at)).unwrap_or(0), b' ');
+            let skip = usize::try_from(at.saturating_sub(start)).unwrap_or(usize::MAX);
             text.extend_from_slice(body.get(skip..).unwrap_or_default());
         }
         text.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
@@ -200,14 +277,6 @@ impl RunStore for SqlStore {
 
     async fn log_length(&self, log: LogOf) -> StoreResult<u64> {
         let mut reader = self.reader().await?;
-        let statement = sql!(
-            self,
-            "SELECT start, LENGTH(body) AS size FROM logs WHERE owner = $1 ORDER BY start DESC LIMIT 1",
-            owner_of(log)
-        );
-        match optional(statement, &mut reader).await? {
-            Some(row) => Ok(row.unsigned("start")? + u64::try_from(row.int("size")?).unwrap_or(0)),
-            None => Ok(0),
-        }
+        self.length(&owner_of(log), &mut reader).await
     }
 }

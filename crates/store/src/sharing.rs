@@ -25,7 +25,8 @@ impl SqlStore {
         let statement = sql!(
             self,
             "INSERT INTO simulation_roles (simulation_id, account_id, role) VALUES ($1, $2, $3) \
-             ON CONFLICT (simulation_id, account_id) DO UPDATE SET role = excluded.role",
+             ON CONFLICT (simulation_id, account_id) DO UPDATE SET role = excluded.role, \
+             by_invite = 0",
             simulation.to_owned(),
             account.to_owned(),
             role.as_str()
@@ -209,7 +210,7 @@ impl SimulationStore for SqlStore {
         let places = (1..=simulations.len()).map(|place| format!("${place}")).collect::<Vec<_>>().join(", ");
         let text = format!(
             "SELECT u.simulation_id, a.name FROM authors u JOIN accounts a ON a.id = u.account_id \
-             WHERE u.simulation_id IN ({places}) ORDER BY a.name"
+             WHERE u.simulation_id IN ({places}) ORDER BY a.name_key"
         );
         let mut statement = sql!(self, AssertSqlSafe(text));
         for simulation in simulations {
@@ -249,7 +250,7 @@ impl SimulationStore for SqlStore {
             run(statement, unit.on()).await?;
             let statement = sql!(
                 self,
-                "INSERT INTO simulation_roles (simulation_id, account_id, role) VALUES ($1, $2, 'read') \
+                "INSERT INTO simulation_roles (simulation_id, account_id, role, by_invite) VALUES ($1, $2, 'read', 1) \
                  ON CONFLICT (simulation_id, account_id) DO NOTHING",
                 id.clone(),
                 account
@@ -305,7 +306,7 @@ impl SimulationStore for SqlStore {
         if gone > 0 {
             let statement = sql!(
                 self,
-                "DELETE FROM simulation_roles WHERE simulation_id = $1 AND account_id = $2 AND role = 'read'",
+                "DELETE FROM simulation_roles WHERE simulation_id = $1 AND account_id = $2 AND by_invite = 1",
                 simulation.to_string(),
                 account.to_string()
             );

@@ -133,11 +133,11 @@ impl SqlStore {
         let inputs = &new.inputs;
         let statement = sql!(
             self,
-            "INSERT INTO simulations (id, model_id, number, owner_id, title, readme, is_public, notify, status, \
+            "INSERT INTO simulations (id, model_id, number, owner_id, title, title_key, readme, is_public, notify, status, \
              run_milliseconds, cost, phases, created_at, modified_at, parent_id, archived, inputs_status, \
              meta_parameters, adjustment, errors_warnings, custom_adjustment, inputs_traceback, client, inputs_run_id, \
-             inputs_version_id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'STARTED', 0, 0.0, $9, $10, $10, $11, 0, $12, \
-             $13, $14, $15, $16, $17, $18, $19, $20)",
+             inputs_version_id) VALUES ($1, $2, $3, $4, $5, $21, $6, $7, $8, 'STARTED', 0, 0.0, $9, $10, $10, $11, 0, \
+             $12, $13, $14, $15, $16, $17, $18, $19, $20)",
             new.id.to_string(),
             new.model.to_string(),
             number,
@@ -156,8 +156,9 @@ impl SqlStore {
             text_of(inputs.custom_adjustment.as_ref()),
             inputs.traceback.clone(),
             inputs.client.clone(),
-            inputs.run.map(|id| id.to_string()),
+            new.parse.as_ref().map(|parse| parse.id).or(inputs.run).map(|id| id.to_string()),
             inputs.version.map(|id| id.to_string()),
+            new.title.to_lowercase(),
         );
         run(statement, on).await.map(|_| ())
     }
@@ -206,7 +207,8 @@ impl SqlStore {
             let statement = sql!(
                 self,
                 "UPDATE simulations SET parent_id = $1, title = CASE WHEN title = $2 THEN (SELECT p.title FROM \
-                 simulations p WHERE p.id = $1) ELSE title END, readme = CASE WHEN readme = 'null' THEN (SELECT p.readme \
+                 simulations p WHERE p.id = $1) ELSE title END, title_key = CASE WHEN title = $2 THEN (SELECT \
+                 p.title_key FROM simulations p WHERE p.id = $1) ELSE title_key END, readme = CASE WHEN readme = 'null' THEN (SELECT p.readme \
                  FROM simulations p WHERE p.id = $1) ELSE readme END WHERE id = $3 AND parent_id IS NULL",
                 parent.to_string(),
                 UNTITLED,
@@ -259,7 +261,7 @@ impl SqlStore {
                 SimulationOrder::CreatedAt => "s.created_at",
                 SimulationOrder::ModelTitle => "m.title_key",
                 SimulationOrder::ModelOwner => "mo.name_key",
-                SimulationOrder::Title => "s.title",
+                SimulationOrder::Title => "s.title_key",
                 SimulationOrder::Status => "s.status",
             };
             format!("{column} {}, ", if *descending { "DESC" } else { "ASC" })
@@ -277,7 +279,7 @@ impl SqlStore {
         let mut unit = self.begin().await?;
         let statement = sql!(
             self,
-            "UPDATE simulations SET title = COALESCE($1, title), readme = COALESCE($2, readme), \
+            "UPDATE simulations SET title = COALESCE($1, title), title_key = COALESCE($8, title_key), readme = COALESCE($2, readme), \
              is_public = COALESCE($3, is_public), notify = COALESCE($4, notify), archived = COALESCE($5, archived), \
              modified_at = $6 WHERE id = $7",
             patch.title.clone(),
@@ -286,7 +288,8 @@ impl SqlStore {
             patch.notify_on_completion.map(flag),
             patch.archived.map(flag),
             micros(now),
-            id.to_string()
+            id.to_string(),
+            patch.title.as_ref().map(|title| title.to_lowercase())
         );
         run(statement, unit.on()).await?;
         let simulation = self.simulation_in(id, unit.on()).await?;
@@ -303,6 +306,7 @@ impl SqlStore {
         now: Timestamp,
     ) -> StoreResult<Simulation> {
         let mut unit = self.begin().await?;
+        unit.lock_simulation(source).await?;
         let original = self.simulation_in(source, unit.on()).await?;
         let statement = sql!(
             self,
@@ -316,11 +320,11 @@ impl SqlStore {
         let number = self.next_number(original.model, unit.on()).await?;
         let statement = sql!(
             self,
-            "INSERT INTO simulations (id, model_id, number, owner_id, title, readme, is_public, notify, status, reason, \
-             traceback, model_version, version_id, run_milliseconds, cost, phases, created_at, modified_at, expected_at, \
+            "INSERT INTO simulations (id, model_id, number, owner_id, title, title_key, readme, is_public, notify, status, \
+             reason, traceback, model_version, version_id, run_milliseconds, cost, phases, created_at, modified_at, expected_at, \
              finished_at, parent_id, run_id, answered_by, archived, inputs_status, meta_parameters, adjustment, \
              errors_warnings, custom_adjustment, inputs_traceback, client, inputs_run_id, inputs_version_id) \
-             SELECT $1, model_id, $2, $3, title, readme, 0, 0, status, reason, traceback, model_version, version_id, \
+             SELECT $1, model_id, $2, $3, title, title_key, readme, 0, 0, status, reason, traceback, model_version, version_id, \
              run_milliseconds, 0.0, phases, $4, modified_at, expected_at, finished_at, id, run_id, answered_by, 0, \
              inputs_status, meta_parameters, adjustment, errors_warnings, custom_adjustment, inputs_traceback, client, \
              NULL, inputs_version_id FROM simulations WHERE id = $5",
@@ -339,32 +343,51 @@ impl SqlStore {
 
     pub(crate) async fn delete_simulation_now(&self, id: SimulationId) -> StoreResult<Vec<String>> {
         let mut unit = self.begin().await?;
+        unit.lock_simulation(id).await?;
         let statement = sql!(
             self,
-            "DELETE FROM simulations WHERE id = $1 AND status <> 'PENDING' AND inputs_status <> 'PENDING' \
-             RETURNING run_id, answered_by, inputs_run_id",
+            "SELECT COUNT(*) FROM simulations WHERE id = $1 AND (status = 'PENDING' OR inputs_status = 'PENDING')",
             id.to_string()
         );
-        let Some(row) = optional(statement, unit.on()).await? else {
-            self.simulation_in(id, unit.on()).await?;
+        if number(statement, unit.on()).await? > 0 {
             return Err(state("This simulation is still at work; cancel it first."));
-        };
-        let mut keys = Vec::new();
-        for column in ["run_id", "answered_by", "inputs_run_id"] {
-            if let Some(run) = row.maybe_id::<RunId>(column)? {
-                keys.extend(self.forget_run(run, unit.on()).await?);
-            }
         }
+        let keys = self.remove_simulation(id, unit.on()).await?;
         unit.commit().await?;
         Ok(keys)
     }
 
-    /// Removes a run that no simulation refers to; the keys of objects that nothing else refers to.
-    async fn forget_run(&self, id: RunId, on: &mut AnyConnection) -> StoreResult<Vec<String>> {
+    /// Removes a simulation, and the runs that nothing else needs.
+    pub(crate) async fn remove_simulation(&self, id: SimulationId, on: &mut AnyConnection) -> StoreResult<Vec<String>> {
+        let statement = sql!(
+            self,
+            "DELETE FROM simulations WHERE id = $1 RETURNING run_id, answered_by, inputs_run_id",
+            id.to_string()
+        );
+        let row = optional(statement, on).await?.ok_or_else(|| missing(id))?;
+        let mut runs = Vec::<RunId>::new();
+        for column in ["run_id", "answered_by", "inputs_run_id"] {
+            runs.extend(row.maybe_id::<RunId>(column)?);
+        }
+        // Validations of inputs that were replaced since.
+        for row in all(sql!(self, "SELECT id FROM runs WHERE simulation_id = $1", id.to_string()), on).await? {
+            runs.push(row.id("id")?);
+        }
+        let mut keys = Vec::new();
+        for run in runs {
+            keys.extend(self.forget_run(run, on).await?);
+        }
+        Ok(keys)
+    }
+
+    /// Removes a run that is over and that no simulation refers to; the keys of objects that nothing else refers to.
+    pub(crate) async fn forget_run(&self, id: RunId, on: &mut AnyConnection) -> StoreResult<Vec<String>> {
         let id = id.to_string();
         let statement = sql!(
             self,
-            "SELECT COUNT(*) FROM simulations WHERE run_id = $1 OR answered_by = $1 OR inputs_run_id = $1",
+            "SELECT (SELECT COUNT(*) FROM simulations WHERE run_id = $1) + (SELECT COUNT(*) FROM simulations \
+             WHERE answered_by = $1) + (SELECT COUNT(*) FROM simulations WHERE inputs_run_id = $1) + \
+             (SELECT COUNT(*) FROM runs WHERE id = $1 AND state <> 'finished')",
             id.clone()
         );
         if number(statement, on).await? > 0 {
@@ -415,8 +438,8 @@ impl SqlStore {
         let mut reader = self.reader().await?;
         let statement = sql!(
             self,
-            "SELECT (SELECT COUNT(*) FROM runs WHERE owner_id = $1 AND state = 'queued') + \
-             (SELECT COUNT(*) FROM runs WHERE owner_id = $1 AND state = 'running')",
+            "SELECT (SELECT COUNT(*) FROM runs WHERE owner_id = $1 AND state = 'queued' AND task_rank = 1) + \
+             (SELECT COUNT(*) FROM runs WHERE owner_id = $1 AND state = 'running' AND task_rank = 1)",
             account.to_string()
         );
         u64::try_from(number(statement, &mut reader).await?).map_err(|error| corrupt("count", error))
@@ -449,7 +472,7 @@ fn conditions(filter: &SimulationFilter) -> Conditions {
         None => {}
     }
     if let Some(search) = &filter.search {
-        conditions.search(search, &["LOWER(s.title)", "m.title_key", "mo.name_key", "o.name_key"]);
+        conditions.search(search, &["s.title_key", "m.title_key", "mo.name_key", "o.name_key"]);
     }
     conditions
 }

@@ -13,10 +13,42 @@ use crate::SqlStore;
 macro_rules! sql {
     ($store:expr, $text:expr $(, $value:expr)* $(,)?) => {{
         $store.count();
-        sqlx::query($text)$(.bind($value))*
+        sqlx::query($text)$(.bind($crate::sql::Storable::storable($value)))*
     }};
 }
 pub(crate) use sql;
+
+/// A value on its way into a statement.
+pub(crate) trait Storable {
+    /// As both databases take it.
+    fn storable(self) -> Self;
+}
+
+/// PostgreSQL takes no NUL in texts; a model's title or traceback may have one, and must not block its result.
+impl Storable for String {
+    fn storable(self) -> Self {
+        if self.contains('\0') { self.replace('\0', "\u{fffd}") } else { self }
+    }
+}
+
+impl Storable for Option<String> {
+    fn storable(self) -> Self {
+        self.map(Storable::storable)
+    }
+}
+
+macro_rules! storable_as_they_are {
+    ($($type:ty),*) => {$(
+        impl Storable for $type {
+            fn storable(self) -> Self {
+                self
+            }
+        }
+    )*};
+}
+
+// Literals and words of our own have no NUL.
+storable_as_they_are!(&'static str, i64, Option<i64>, f64, Vec<u8>);
 
 pub(crate) type Statement<'q> = Query<'q, Any, sqlx::any::AnyArguments>;
 
@@ -62,6 +94,11 @@ pub(crate) fn failed(error: sqlx::Error) -> StoreError {
             "row"
         };
         return StoreError::Conflict { what };
+    }
+    if let sqlx::Error::Database(database) = &error
+        && database.is_foreign_key_violation()
+    {
+        return StoreError::NotFound { what: "something that this refers to".to_owned() };
     }
     match error {
         sqlx::Error::RowNotFound => StoreError::NotFound { what: "the row".to_owned() },
@@ -196,5 +233,21 @@ impl Columns for AnyRow {
 
     fn bytes(&self, column: &str) -> StoreResult<Vec<u8>> {
         self.try_get(column).map_err(failed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wildcards_of_the_user_are_plain_characters() {
+        assert_eq!(pattern("50%_A!"), "%50!%!_a!!%");
+    }
+
+    #[test]
+    fn no_text_carries_a_nul() {
+        assert_eq!("a\0b".to_owned().storable(), "a\u{fffd}b");
+        assert_eq!(Some("\0".to_owned()).storable().as_deref(), Some("\u{fffd}"));
     }
 }
