@@ -11,11 +11,12 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     asked::{Own, Plan, plan::canonical_name, standard},
-    background, bytecode, environment,
+    background, bytecode,
+    environment::{self, Environment},
     failure::Failure,
     process::Output,
     tree,
-    uv::Uv,
+    uv::{Uv, Wanted},
 };
 
 /// Entries of `sys.path` relative to the folder, one a line.
@@ -158,9 +159,10 @@ async fn install(uv: &Uv<'_>, plan: &Plan, staging: &Path, own: &mut OwnPackages
             "Installing the model's own packages: {}",
             packages.iter().map(|own| shown(own)).collect::<Vec<_>>().join(", ")
         ));
-        let together = install_some(uv, &packages, &site).await?;
+        let tools = tools(uv, &packages, staging).await;
+        let together = install_some(uv, &packages, &site, tools.as_ref()).await?;
         for package in if together.is_ok() { vec![] } else { packages.clone() } {
-            if let Err(reason) = install_some(uv, &[package], &site).await? {
+            if let Err(reason) = install_some(uv, &[package], &site, None).await? {
                 own.warnings.push(format!(
                     "`{}` could not be built ({reason}); its folder is on the path instead",
                     shown(package)
@@ -195,14 +197,32 @@ fn shown(own: &Own) -> String {
     if own.path.as_os_str().is_empty() { ".".to_owned() } else { own.path.display().to_string() }
 }
 
-async fn install_some(uv: &Uv<'_>, packages: &[&Own], site: &Path) -> Result<Result<(), String>, Failure> {
+async fn install_some(
+    uv: &Uv<'_>,
+    packages: &[&Own],
+    site: &Path,
+    tools: Option<&Environment>,
+) -> Result<Result<(), String>, Failure> {
     let source = uv.jail.room.join("source");
+    let python = tools.map_or_else(|| uv.interpreter.executable.clone(), Environment::python);
     let mut args: Vec<String> = ["pip", "install", "--no-deps", "--no-progress", "--target"].map(str::to_owned).into();
-    args.extend([site.display().to_string(), "--python".to_owned(), uv.interpreter.executable.display().to_string()]);
+    args.extend([site.display().to_string(), "--python".to_owned(), python.display().to_string()]);
+    args.extend(tools.map(|_| "--no-build-isolation".to_owned()));
     args.extend(packages.iter().map(|own| source.join(&own.path).display().to_string()));
-    let ended =
-        uv.confined("Installing the model's own packages", args, uv.config.build_seconds, Output::Logged).await?;
+    let shown = tools.map(|tools| tools.folder.as_path());
+    let ended = uv.confined("Installing the model's own packages", args, shown, Output::Logged).await?;
     Ok(if ended.status.success() { Ok(()) } else { Err(ended.last_line()) })
+}
+
+/// An environment with setuptools, where that is all the packages are built with: nothing is then downloaded again for
+/// each change of code.
+async fn tools(uv: &Uv<'_>, packages: &[&Own], staging: &Path) -> Option<Environment> {
+    if !packages.iter().all(|own| standard::is_built_by_any_setuptools(&staging.join(&own.path))) {
+        return None;
+    }
+    let requirements = ["setuptools", "wheel"].map(str::to_owned).into();
+    let lock = uv.resolve(&Wanted { requirements, ..Wanted::default() }).await.ok()?;
+    environment::build(uv, &lock).await.ok()
 }
 
 /// Names and requirements from the metadata of what was installed.

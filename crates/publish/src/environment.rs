@@ -140,8 +140,7 @@ async fn fill(uv: &Uv<'_>, lock: &Lock, staging: &Path, place: &Path) -> Result<
 async fn install_confined(uv: &Uv<'_>, lock: &Path, packages: &Path) -> Result<(), Failure> {
     let made = uv.jail.room.join(format!("packages-{}", uuid::Uuid::new_v4()));
     let args = target_args(lock, &made, &uv.interpreter.executable);
-    let seconds = uv.config.build_seconds;
-    let ended = uv.confined("Installing the packages", args, seconds, Output::Logged).await?;
+    let ended = uv.confined("Installing the packages", args, None, Output::Logged).await?;
     ended.success("Installing the packages")?;
     let to = packages.to_path_buf();
     background(move || take(&made, &to)).await.map_err(Failure::io("Moving the packages"))

@@ -2,6 +2,7 @@
 
 use std::{
     collections::VecDeque,
+    io,
     process::{Command, ExitStatus, Stdio},
     sync::Mutex,
     time::Duration,
@@ -11,7 +12,10 @@ use nix::{
     sys::signal::{Signal, killpg},
     unistd::Pid,
 };
-use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt},
+    net::unix::pipe::Receiver,
+};
 
 use crate::{failure::Failure, mask::Log};
 
@@ -71,29 +75,28 @@ pub(crate) async fn run(
 ) -> Result<Ended, Failure> {
     use std::os::unix::process::CommandExt;
     let tool = command.get_program().to_string_lossy().into_owned();
-    command.stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
+    // One pipe where both are logged: by two, a last word could overtake the one before.
+    let (errors, writer) = pipe().map_err(Failure::io("Making a pipe"))?;
+    match output {
+        Output::Logged => command.stdout(writer.try_clone().map_err(Failure::io("Making a pipe"))?),
+        Output::Captured | Output::Quiet => command.stdout(Stdio::piped()),
+    };
+    command.stderr(writer).process_group(0);
     let mut command = tokio::process::Command::from(command);
     let mut child = command.kill_on_drop(true).spawn().map_err(|source| Failure::Tool { tool, source })?;
     // The command holds a copy of what it passes on; the child must have the only one.
     drop(command);
     let group = child.id().and_then(|id| i32::try_from(id).ok()).map(Pid::from_raw);
-    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+    let stdout = child.stdout.take();
     let lines = Lines { log: (output != Output::Quiet).then_some(log), tail: Mutex::default() };
     let mut captured = vec![];
     let all = async {
         let out = async {
-            match (stdout, output) {
-                (Some(stream), Output::Logged) => lines.pump(stream).await,
-                (Some(stream), _) => captured = capture(stream).await,
-                (None, _) => {}
+            if let Some(stream) = stdout {
+                captured = capture(stream).await;
             }
         };
-        let errors = async {
-            if let Some(stream) = stderr {
-                lines.pump(stream).await;
-            }
-        };
-        tokio::join!(out, errors);
+        tokio::join!(out, lines.pump(errors));
         child.wait().await
     };
     let ended = tokio::time::timeout(Duration::from_secs(seconds), all).await;
@@ -109,6 +112,11 @@ pub(crate) async fn run(
     let _ = child.wait().await;
     let last = lines.into_tail().pop().unwrap_or_default();
     Err(Failure::TimedOut { what: what.to_owned(), seconds, last })
+}
+
+fn pipe() -> io::Result<(Receiver, io::PipeWriter)> {
+    let (reader, writer) = io::pipe()?;
+    Ok((Receiver::from_owned_fd(reader.into())?, writer))
 }
 
 async fn capture(mut stream: impl AsyncRead + Unpin) -> Vec<u8> {

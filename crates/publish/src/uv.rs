@@ -107,7 +107,7 @@ impl Uv<'_> {
             self.log
                 .line("A package has no wheel for this machine: resolving again in the sandbox, where it can be built");
         }
-        let ended = self.confined("Resolving the packages", args, self.config.build_seconds, Output::Captured).await?;
+        let ended = self.confined("Resolving the packages", args, None, Output::Captured).await?;
         if ended.status.success() {
             return Ok(Lock { text: text_of(&ended), confined: true });
         }
@@ -158,16 +158,17 @@ impl Uv<'_> {
         run(what, command, self.config.build_seconds, output, self.log).await
     }
 
-    /// Runs uv in the sandbox, with the network.
+    /// Runs uv in the sandbox, with the network; it may also read what is shown.
     pub(crate) async fn confined(
         &self,
         what: &str,
         args: Vec<String>,
-        seconds: u64,
+        shown: Option<&Path>,
         output: Output,
     ) -> Result<Ended, Failure> {
         let program = program(self.config)?;
         let mut read_only = self.interpreter.shown();
+        read_only.extend(shown.map(Path::to_path_buf));
         read_only.push(program.clone());
         let cache = self.jail.room.join("cache").display().to_string();
         self.jail
@@ -180,7 +181,7 @@ impl Uv<'_> {
                 env: vec![("SETUPTOOLS_SCM_PRETEND_VERSION".to_owned(), "0.0.0".to_owned())],
                 read_only,
                 network: true,
-                seconds,
+                seconds: self.config.build_seconds,
                 output,
             })
             .await

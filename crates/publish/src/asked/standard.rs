@@ -56,6 +56,28 @@ fn is_project(file: &Path) -> bool {
         || table.get("tool").is_some_and(|tool| tool.get("poetry").is_some())
 }
 
+/// Whether a package is built by setuptools alone, in no particular version.
+pub(crate) fn is_built_by_any_setuptools(folder: &Path) -> bool {
+    if !folder.is_dir() {
+        return false;
+    }
+    let text = std::fs::read_to_string(folder.join("pyproject.toml")).unwrap_or_default();
+    let Ok(table) = text.parse::<toml::Table>() else { return false };
+    let Some(system) = table.get("build-system") else { return true };
+    let backend = system.get("build-backend").and_then(toml::Value::as_str).unwrap_or("setuptools.build_meta");
+    let requires = system.get("requires").and_then(toml::Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let is_usual = |item: &toml::Value| {
+        let text = item.as_str().unwrap_or_default();
+        let name = super::plan::package_name(text).unwrap_or_default();
+        ["setuptools", "wheel"].contains(&name.as_str())
+            && !text.contains(['<', '~', '[', '@', '!'])
+            && !text.contains("==")
+    };
+    backend.starts_with("setuptools.build_meta")
+        && system.get("backend-path").is_none()
+        && requires.iter().all(is_usual)
+}
+
 /// Versions of Python that a package declares in `pyproject.toml`.
 pub(crate) fn requires_python(folder: &Path) -> Option<String> {
     project_value(folder, "requires-python").and_then(|value| value.as_str().map(str::to_owned))
@@ -79,6 +101,22 @@ mod tests {
     use std::fs;
 
     use super::*;
+
+    #[test]
+    fn only_plain_setuptools_needs_no_isolation() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(is_built_by_any_setuptools(folder.path()));
+        for (text, expected) in [
+            ("[build-system]\nrequires=['setuptools>=61','wheel']\n", true),
+            ("[build-system]\nrequires=['setuptools<60']\n", false),
+            ("[build-system]\nrequires=['setuptools','numpy']\n", false),
+            ("[build-system]\nrequires=['hatchling']\nbuild-backend='hatchling.build'\n", false),
+            ("broken", false),
+        ] {
+            fs::write(folder.path().join("pyproject.toml"), text).unwrap();
+            assert_eq!(is_built_by_any_setuptools(folder.path()), expected, "{text}");
+        }
+    }
 
     #[test]
     fn other_files_stand_in() {
