@@ -15,7 +15,8 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-CSW = ROOT / "target/release/csw"
+# The program that scripts/demo built, unless another is named.
+CSW = Path(os.environ.get("CSW") or ROOT / "target/release/csw")
 MODELS = ROOT / "examples/models"
 # Models that serve tests, not people.
 NOT_SHOWN = {"contract"}
