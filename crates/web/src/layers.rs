@@ -6,7 +6,7 @@ use axum::{
     Json, Router,
     body::Body,
     extract::{DefaultBodyLimit, MatchedPath, Request},
-    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},
+    http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
 };
@@ -41,7 +41,11 @@ pub(crate) fn around(router: Router) -> Router {
         .and(NotForContentType::const_new("application/zip"))
         .and(NotForContentType::const_new("audio/"))
         .and(NotForContentType::const_new("video/"))
-        .and(NotForContentType::const_new("application/pdf"));
+        .and(NotForContentType::const_new("application/pdf"))
+        // A part of what was sent compressed would be a part of something else.
+        .and(|_: StatusCode, _: Version, headers: &HeaderMap, _: &Extensions| {
+            !headers.contains_key(header::ACCEPT_RANGES)
+        });
     router
         .layer(middleware::from_fn(same_origin))
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
@@ -86,9 +90,23 @@ async fn observe(request: Request, next: Next) -> Response {
     } else {
         tracing::debug!(%id, %method, %path, status, milliseconds, "request");
     }
-    let labels = [("method", method.as_str().to_owned()), ("route", route), ("status", status.to_string())];
+    let labels = [("method", known(&method).to_owned()), ("route", route), ("status", status.to_string())];
     metrics::histogram!("csw_http_request_seconds", &labels).record(elapsed.as_secs_f64());
     response
+}
+
+/// A method as a label: clients may invent others, and each would be a series of its own.
+fn known(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::PATCH => "PATCH",
+        Method::DELETE => "DELETE",
+        Method::OPTIONS => "OPTIONS",
+        _ => "other",
+    }
 }
 
 /// Headers of every answer; a handler that sets one of them itself is right.

@@ -45,7 +45,7 @@ pub(crate) fn schema() -> (Value, Value) {
         "policy": {
             "schema": section,
             "rate": {
-                "title": "Rate", "description": "Of tax.", "type": "float", "value": [{ "value": 0.1 }],
+                "title": "Rate", "description": "Of tax, and of nothing else. ".repeat(50), "type": "float", "value": [{ "value": 0.1 }],
                 "validators": { "range": { "min": 0, "max": 1 } },
             },
             "hold": {

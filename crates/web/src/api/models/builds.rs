@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use axum::{
     Json,
+    body::{Body, to_bytes},
     extract::{FromRequest, Multipart, Path, Query, Request, State, multipart::Field},
     http::{HeaderMap, StatusCode, header},
     response::Response,
@@ -26,6 +27,7 @@ use crate::{
         simulations::{LogQuery, build_events, log_answer},
     },
     error::{ApiError, ApiResult},
+    layers::BODY_LIMIT,
     state::WebState,
 };
 
@@ -82,6 +84,9 @@ pub(super) async fn start(
         let form = Multipart::from_request(request, &state).await.map_err(|error| broken(&error.body_text()))?;
         read_form(&state, form).await?
     } else {
+        let (parts, body) = request.into_parts();
+        let bytes = to_bytes(body, BODY_LIMIT).await.map_err(|_| too_large(BODY_LIMIT))?;
+        let request = Request::from_parts(parts, Body::from(bytes));
         let mut fields = Fields::from_request(request, &state).await?;
         let mut wanted =
             Wanted { url: fields.text("repo_url"), reference: fields.text("repo_tag"), ..Wanted::default() };
@@ -169,13 +174,7 @@ async fn fill(state: &WebState, form: &mut Multipart, wanted: &mut Wanted) -> Ap
             }
             name => {
                 let name = name.to_owned();
-                let text = field.text().await.map_err(failed)?;
-                if text.len() > TEXT {
-                    return Err(ApiError::field(
-                        &name,
-                        format!("Ensure this field has no more than {TEXT} characters."),
-                    ));
-                }
+                let text = short_text(field, &name).await?;
                 match name.as_str() {
                     "repo_url" => wanted.url = Some(text),
                     "repo_tag" => wanted.reference = Some(text),
@@ -187,6 +186,18 @@ async fn fill(state: &WebState, form: &mut Multipart, wanted: &mut Wanted) -> Ap
         }
     }
     Ok(())
+}
+
+/// A text field, which is never held where it is long: the limit of this route is made for archives.
+async fn short_text(mut field: Field<'_>, name: &str) -> ApiResult<String> {
+    let mut bytes = Vec::new();
+    while let Some(part) = field.chunk().await.map_err(|error| broken(&error.body_text()))? {
+        bytes.extend_from_slice(&part);
+        if bytes.len() > TEXT {
+            return Err(ApiError::field(name, format!("Ensure this field has no more than {TEXT} characters.")));
+        }
+    }
+    String::from_utf8(bytes).map_err(|_| ApiError::field(name, "Not a valid string."))
 }
 
 /// Stores a part of a form as a file, never holding more than a part of it in memory.
