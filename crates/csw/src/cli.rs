@@ -204,7 +204,9 @@ pub(crate) enum Models {
     Versions,
     /// Make a version live, an older one too; takes no time
     Promote {
-        /// Its identifier, digest or commit, or the beginning of one
+        /// Its identifier, digest or commit, or the beginning of one; or what its `get_version` says
+        // `version` is clap's own name of `--version`.
+        #[arg(id = "wanted", value_name = "VERSION")]
         version: String,
     },
     /// Show the log of a build
