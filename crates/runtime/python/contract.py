@@ -12,9 +12,8 @@ import os
 import sys
 
 CHUNK = 1 << 20
-TEXT_TYPES = ("table", "CSV", "Markdown", "Text")
 BINARY_TYPES = ("PNG", "JPEG", "MP3", "MP4", "HDF5", "PDF")
-MEDIA_TYPES = ("bokeh",) + TEXT_TYPES + BINARY_TYPES
+MEDIA_TYPES = ("bokeh", "table", "CSV", "PNG", "JPEG", "MP3", "MP4", "HDF5", "PDF", "Markdown", "Text")
 
 
 class ContractError(Exception):

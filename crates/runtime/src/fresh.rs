@@ -16,7 +16,7 @@ use crate::{
     harness::Mode,
     layout::Layout,
     local::Site,
-    process::{Exit, Killer, Process, Wires, first_sign},
+    process::{Exit, Killer, Process, Wires, first_sign, last_words},
     scratch::{self, Folder},
     stops::Stops,
 };
@@ -45,8 +45,8 @@ pub(crate) async fn start(
     let wires = Wires::new().map_err(|error| StartError::io("connecting a run's process", &error))?;
     let child = spawn(site, &confinement, layout, wires.their_socket, wires.their_log, Mode::Fresh)?;
     let (kill, killed) = oneshot::channel();
-    let (tell, mut exit) = oneshot::channel();
-    let keeps = (slot, folder, group.clone());
+    let (tell, exit) = oneshot::channel();
+    let keeps = (folder, group.clone(), slot);
     tokio::spawn(async move {
         // Nobody may be listening any more.
         let _ = tell.send(await_end(child, killed).await);
@@ -54,17 +54,14 @@ pub(crate) async fn start(
     });
     let mut killer = Killer::Guardian(Some(kill));
     let sign = tokio::select! {
-        sign = first_sign(&wires.socket) => sign.map(drop),
-        _ = &mut exit => Err(std::io::ErrorKind::UnexpectedEof.into()),
+        sign = first_sign(&wires.socket) => sign,
         stop = stops.requested() => return Err(StartError::Stopped(stop)),
     };
     if let Err(error) = sign {
         killer.kill();
-        let mut said = vec![0; 4096];
-        let length = wires.log.try_read(&mut said).unwrap_or(0);
-        let said = String::from_utf8_lossy(&said[..length]).trim().to_owned();
-        let said = if said.is_empty() { error.to_string() } else { said };
-        return Err(StartError::Failed(format!("a new interpreter did not start: {said}")));
+        let end = exit.await.map_or_else(|_| error.to_string(), |exit| exit.to_string());
+        let said = last_words(wires.log).await;
+        return Err(StartError::Failed(format!("a new interpreter did not start ({end}): {said}")));
     }
     Ok(Process { socket: wires.socket, log: wires.log, exit, killer, group, keeps: Box::new(()) })
 }

@@ -1,9 +1,12 @@
 //! One live process of a run, wherever it came from, and the descriptors it is given.
 
 use std::{
-    io,
+    fmt, io,
     os::fd::{AsRawFd, OwnedFd},
+    os::unix::process::ExitStatusExt,
+    process::ExitStatus,
     sync::Arc,
+    time::Duration,
 };
 
 use nix::{
@@ -12,7 +15,7 @@ use nix::{
     unistd::pipe2,
 };
 use tokio::{
-    io::Interest,
+    io::{AsyncReadExt, Interest},
     net::{UnixStream, unix::pipe},
     sync::oneshot,
 };
@@ -58,6 +61,15 @@ impl Exit {
     /// The end of a process that could not report because the model took its socket away.
     pub(crate) fn unreported() -> Self {
         Self::Status(NO_REPORT << 8, Usage::default())
+    }
+}
+
+impl fmt::Display for Exit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Status(status, _) => write!(f, "{}", ExitStatus::from_raw(*status)),
+            Self::Unknown => f.write_str("its end is not known"),
+        }
     }
 }
 
@@ -116,6 +128,14 @@ pub(crate) async fn first_sign(socket: &UnixStream) -> io::Result<i32> {
         return Err(io::Error::new(io::ErrorKind::InvalidData, "the first frame is not the sign of life"));
     }
     process.ok_or_else(|| io::Error::other("the kernel does not tell who has sent the sign of life"))
+}
+
+/// What a process that did not start has printed.
+pub(crate) async fn last_words(log: pipe::Receiver) -> String {
+    let mut said = vec![];
+    // Whatever holds the other end without having started has nothing to say.
+    let _ = tokio::time::timeout(Duration::from_millis(500), log.take(4096).read_to_end(&mut said)).await;
+    String::from_utf8_lossy(&said).trim().to_owned()
 }
 
 /// Bytes, and who sent them where the kernel says so.

@@ -34,7 +34,7 @@ use crate::{
     layout::Layout,
     local::Site,
     machine,
-    process::{Exit, Killer, Process, Wires, first_sign},
+    process::{Exit, Killer, Process, Wires, first_sign, last_words},
     scratch::{self, Folder},
     stops::Stops,
 };
@@ -125,7 +125,7 @@ impl Zygote {
         tokio::spawn(async move {
             fresh::await_end(child, ended).await;
             death.cancel();
-            drop(tokio::task::spawn_blocking(move || drop((slot, folder, group))));
+            drop(tokio::task::spawn_blocking(move || drop((folder, group, slot))));
         });
         let control = Arc::new(Control { socket: wires.socket, runs: Mutex::default(), dead });
         let said = Tail::follow(wires.log);
@@ -186,7 +186,7 @@ impl Zygote {
         drop((wires.their_socket, wires.their_log, doors));
         let signs = async {
             match answered.await {
-                Ok(Ok(())) => first_sign(&wires.socket).await.map_err(|error| self.no_sign(&wires.log, &error)),
+                Ok(Ok(())) => Ok(first_sign(&wires.socket).await),
                 Ok(Err(reason)) => Err(StartError::CannotFork(reason)),
                 Err(_) => Err(StartError::UsedUp),
             }
@@ -198,26 +198,23 @@ impl Zygote {
         };
         drop(permit);
         let Ok(sign) = sign else {
-            let seconds = site.config.first_sign.as_secs();
+            let seconds = site.config.first_sign.as_secs_f32();
             return Err(StartError::CannotFork(format!("a forked process gave no sign of life for {seconds} s")));
         };
-        let pid = sign?;
+        let pid = match sign? {
+            Ok(pid) => pid,
+            Err(_) if self.is_dead() => return Err(StartError::UsedUp),
+            Err(error) => {
+                let said = last_words(wires.log).await;
+                return Err(StartError::CannotFork(format!("a forked process did not start ({error}): {said}")));
+            }
+        };
         if let Some(group) = &group {
             let admitted = group.admit(pid).await;
             admitted.map_err(|error| StartError::io("moving a run into its group", &error))?;
         }
         let killer = Killer::Tree(pid);
         Ok(Process { socket: wires.socket, log: wires.log, exit, killer, group, keeps: Box::new(Arc::clone(self)) })
-    }
-
-    fn no_sign(&self, log: &pipe::Receiver, error: &io::Error) -> StartError {
-        if self.is_dead() {
-            return StartError::UsedUp;
-        }
-        let mut said = vec![0; 4096];
-        let length = log.try_read(&mut said).unwrap_or(0);
-        let said = String::from_utf8_lossy(&said[..length]).trim().to_owned();
-        StartError::CannotFork(format!("a forked process did not start: {error} {said}"))
     }
 
     /// Whether it has ended.

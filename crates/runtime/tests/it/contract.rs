@@ -2,7 +2,7 @@
 //! new interpreter, where that could make a difference.
 
 use csw_core::{
-    model::Strategy,
+    model::{Artifact, Strategy},
     output::{MediaType, OutputKind},
     run::{Outcome, RunEnd, Task, TaskResult},
 };
@@ -173,8 +173,24 @@ async fn what_json_does_not_know_becomes_what_a_person_would_write() {
     let (_, outputs, _) = run(&place, Strategy::Zygote, "nan", json!({})).await;
     assert_eq!(outputs[0].json()["numbers"], json!([null, null, null]));
     assert_eq!(outputs[1].text(), "number\nnan\ninf\n-inf\n");
-    let (_, outputs, _) = run(&place, Strategy::Zygote, "dates", json!({})).await;
-    let data = outputs[0].json();
+    place.model(
+        "dates",
+        "import datetime, decimal, enum, pathlib\n\
+         class Colour(enum.Enum):\n    RED = 'red'\n\
+         ODD = {'root_id': None, 'doc': {}, 'date': datetime.date(2026, 11, 24),\n\
+                'time': datetime.datetime(2026, 11, 24, 12, 30), 'decimal': decimal.Decimal('1.50'), 'tuple': (1, 2),\n\
+                'set': {1}, 1: 'a key that is a number', 'enum': Colour.RED, 'path': pathlib.Path('/a/b')}\n\
+         def get_version():\n    return '1'\n\n\
+         def run_model(meta, adjustment):\n\
+         \u{20}   plot = {'media_type': 'bokeh', 'title': 'Plot', 'data': ODD}\n\
+         \u{20}   return {'renderable': [plot], 'downloadable': []}\n",
+    );
+    let mut dates = case(Strategy::Zygote, "dates", json!({}));
+    dates.artifact = Artifact::Environment { environment: "test".to_owned(), code: "dates".to_owned() };
+    let (end, seen) = place.run(&dates).await;
+    assert!(matches!(end.outcome, Outcome::Returned(_)), "{end:?}");
+    let data = seen.outputs.lock().unwrap()[0].json();
+    assert_eq!((&data["enum"], &data["path"]), (&json!("red"), &json!("/a/b")));
     assert_eq!(data["date"], "2026-11-24");
     assert_eq!(data["time"], "2026-11-24T12:30:00");
     assert_eq!(data["decimal"], 1.5);

@@ -48,7 +48,7 @@ async fn deadlines_cancels_and_limits_end_a_run() {
         }
         let order = case(strategy, "sleeps", json!({"seconds": 600}));
         let seen = place.start(&order).await;
-        assert_eq!(place.executor.live().await, [order.run]);
+        assert!(place.executor.live().await.contains(&order.run));
         place.executor.start(order.clone(), Receiver::new()).await.expect("the same order again is no error");
         tokio::time::sleep(Duration::from_millis(300)).await;
         place.executor.cancel(order.run).await;

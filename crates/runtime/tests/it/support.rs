@@ -137,6 +137,9 @@ impl Place {
         }
         let mut config = LocalConfig::new(data, PathBuf::from(env!("CARGO_BIN_EXE_csw-runtime-helper")));
         config.cgroups = csw_sandbox::cgroup::Manager::detect(&format!("test-{}", Uuid::now_v7()));
+        // Executors that live at the same time share no user.
+        static PLACES: AtomicU32 = AtomicU32::new(0);
+        config.first_user = 200_000 + PLACES.fetch_add(1, Ordering::Relaxed) * 1_000_000;
         change(&mut config);
         Self { executor: LocalExecutor::new(config).unwrap(), folder }
     }
