@@ -167,7 +167,16 @@ impl SqlStore {
 
     fn new(kind: Kind, write: AnyPool, read: AnyPool) -> Self {
         let (changes, _) = broadcast::channel(4096);
-        Self { inner: Arc::new(Inner { kind, write, read, changes, statements: AtomicU64::new(0), claiming: tokio::sync::Mutex::default() }) }
+        Self {
+            inner: Arc::new(Inner {
+                kind,
+                write,
+                read,
+                changes,
+                statements: AtomicU64::new(0),
+                claiming: tokio::sync::Mutex::default(),
+            }),
+        }
     }
 
     /// Hears what this and other processes tell through PostgreSQL.

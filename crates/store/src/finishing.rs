@@ -299,11 +299,8 @@ impl SqlStore {
         if self.end_unclaimed(unit, awaited, now).await? {
             return Ok(Cancelled::Done);
         }
-        let statement = sql!(
-            self,
-            "UPDATE runs SET cancel_requested = 1 WHERE id = $1 AND state = 'running'",
-            awaited.to_string()
-        );
+        let statement =
+            sql!(self, "UPDATE runs SET cancel_requested = 1 WHERE id = $1 AND state = 'running'", awaited.to_string());
         if run(statement, unit.on()).await? == 0 {
             return Ok(Cancelled::NotPending);
         }

@@ -33,26 +33,53 @@ impl FolderObjects {
         if safe { Ok(self.root.join(key)) } else { Err(ObjectError::NotFound { key: key.to_owned() }) }
     }
 
+    /// The folder of a place, made durably: the folders themselves are entries of the ones above.
+    async fn folder_of(&self, place: &Path) -> std::io::Result<PathBuf> {
+        let folder = place.parent().unwrap_or(&self.root).to_owned();
+        if !tokio::fs::try_exists(&folder).await? {
+            tokio::fs::create_dir_all(&folder).await?;
+            for above in folder.ancestors().skip(1).take_while(|above| above.starts_with(&self.root)) {
+                sync(above).await?;
+            }
+        }
+        Ok(folder)
+    }
+
     async fn receive(&self, key: &str, source: Source<'_>) -> std::io::Result<()> {
         let place = self.place(key).map_err(|_| std::io::Error::from(std::io::ErrorKind::InvalidInput))?;
         if tokio::fs::try_exists(&place).await? {
             return Ok(());
         }
-        let folder = place.parent().unwrap_or(&self.root).to_owned();
-        tokio::fs::create_dir_all(&folder).await?;
+        let folder = self.folder_of(&place).await?;
+        if let Source::File(file) = source {
+            sync(file).await?;
+            match tokio::fs::rename(file, &place).await {
+                Ok(()) => return sync(&folder).await,
+                Err(error) if error.kind() == std::io::ErrorKind::CrossesDevices => {}
+                Err(error) => return Err(error),
+            }
+        }
         let beside =
             folder.join(format!(".{}.{}", place.file_name().unwrap_or_default().display(), uuid::Uuid::new_v4()));
-        let written = write(&beside, source).await;
-        if let Err(error) = written {
+        let moved = match write(&beside, source).await {
+            Ok(()) => tokio::fs::rename(&beside, &place).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = moved {
             // The half-written file is of no use; that it can't be removed either changes nothing.
             let _ = tokio::fs::remove_file(&beside).await;
             return Err(error);
         }
-        tokio::fs::rename(&beside, &place).await?;
-        tokio::fs::File::open(&folder).await?.sync_all().await
+        sync(&folder).await
     }
 }
 
+/// Brings a file, or the entries of a folder, to disk.
+async fn sync(path: &Path) -> std::io::Result<()> {
+    tokio::fs::File::open(path).await?.sync_all().await
+}
+
+#[derive(Clone, Copy)]
 enum Source<'a> {
     Bytes(&'a Bytes),
     File(&'a Path),

@@ -78,15 +78,8 @@ fn owner_of(log: LogOf) -> String {
 impl SqlStore {
     async fn turns(&self, room: Room, total: Room) -> StoreResult<Vec<String>> {
         let mut reader = self.reader().await?;
-        let statement = sql!(
-            self,
-            TURNS,
-            total.cpus,
-            whole(total.memory_bytes),
-            room.cpus,
-            whole(room.memory_bytes),
-            OWNERS
-        );
+        let statement =
+            sql!(self, TURNS, total.cpus, whole(total.memory_bytes), room.cpus, whole(room.memory_bytes), OWNERS);
         all(statement, &mut reader).await?.iter().map(|row| row.text("owner_id")).collect()
     }
 

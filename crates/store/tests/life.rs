@@ -1,6 +1,12 @@
 //! The life of a simulation in the database: made, validated, run, answered, shared, cancelled, copied, removed.
 
-#![allow(clippy::unwrap_used, clippy::float_cmp, clippy::wildcard_imports, missing_docs, reason = "a test fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::float_cmp,
+    clippy::wildcard_imports,
+    missing_docs,
+    reason = "a test fails by panicking"
+)]
 
 use csw_core::{
     access::{AccountRole, Role},

@@ -9,7 +9,7 @@ use csw_core::{
     simulation::{Invite, SimulationPatch},
 };
 
-use crate::world::{World, account, id, later, now, person};
+use crate::world::{World, account, id, later, now, person, sim_end};
 
 pub async fn round_trips(store: &dyn Store) {
     let ada = account("Ada");
@@ -35,10 +35,10 @@ pub async fn names_and_addresses_ignore_case(store: &dyn Store) {
     assert_eq!(store.account_by_email("ADA@example.ORG").await.unwrap().unwrap().id, ada.id);
     assert_eq!(store.account_by_email("").await.unwrap(), None);
     let mut twin = account("ADA");
-    twin.email = "other@example.org".to_owned();
+    twin.email = "other@example.org".into();
     assert!(matches!(store.insert_account(&twin).await, Err(StoreError::Conflict { what: "account name" })));
     let mut twin = account("other");
-    twin.email = "ada@EXAMPLE.org".to_owned();
+    twin.email = "ada@EXAMPLE.org".into();
     assert!(matches!(store.insert_account(&twin).await, Err(StoreError::Conflict { what: "account email" })));
 }
 
@@ -49,7 +49,11 @@ pub async fn patches(store: &dyn Store) {
     let patch = AccountPatch { last_name: Some("King".to_owned()), is_active: Some(false), ..AccountPatch::default() };
     let patched = store.update_account(ada.id, &patch).await.unwrap();
     assert_eq!((patched.last_name.as_str(), patched.is_active, &patched.email), ("King", false, &ada.email));
-    let patch = AccountPatch { email: Some("new@x.org".to_owned()), role: Some(AccountRole::Maintainer), ..AccountPatch::default() };
+    let patch = AccountPatch {
+        email: Some("new@x.org".to_owned()),
+        role: Some(AccountRole::Maintainer),
+        ..AccountPatch::default()
+    };
     let patched = store.update_account(ada.id, &patch).await.unwrap();
     assert_eq!(store.account_by_email("NEW@x.org").await.unwrap(), Some(patched));
     assert_eq!(store.account_by_email(&ada.email).await.unwrap(), None);
@@ -207,9 +211,9 @@ pub async fn removal_ends_private_simulations(store: &dyn Store) {
     assert!(store.run(running.run.id).await.unwrap().is_none_or(|run| run.cancel_requested));
     let next = world.claim().await.expect("the shared run is still wanted");
     assert_eq!((next.run.task, next.run.owner), (Task::Sim, world.owner));
-    let ended = store.finish_sim(&world.sim_end(&next, csw_core::run::Reason::Success)).await.unwrap();
+    let ended = store.finish_sim(&sim_end(&next, csw_core::run::Reason::Success)).await.unwrap();
     assert_eq!(ended.iter().map(|simulation| simulation.id).collect::<Vec<_>>(), [others]);
     assert!(world.claim().await.is_none(), "nobody waits for a validation of a removed simulation");
-    let late = store.finish_sim(&world.sim_end(&running, csw_core::run::Reason::Success)).await.unwrap();
+    let late = store.finish_sim(&sim_end(&running, csw_core::run::Reason::Success)).await.unwrap();
     assert!(late.is_empty());
 }

@@ -1,12 +1,12 @@
 //! The queue.
 
 use csw_core::{
-    ids::{AccountId, Lease},
+    ids::AccountId,
     ports::{ParseApplied, Room, Store},
     run::{Reason, RunState, Task},
 };
 
-use crate::world::{ROOM, World, id, now, person};
+use crate::world::{ROOM, World, id, now, parse_end, person, sim_end};
 
 pub async fn order(store: &dyn Store) {
     let world = World::new(store).await;
@@ -79,21 +79,21 @@ pub async fn leases_fence(store: &dyn Store) {
     let id = world.submitted(world.owner).await;
     let old = world.claim().await.unwrap();
     assert!(store.requeue(old.run.id, old.lease, "lost", false).await.unwrap());
-    assert_eq!(store.finish_parse(&world.parse_end(&old, None, false)).await.unwrap(), ParseApplied::Stale);
+    assert_eq!(store.finish_parse(&parse_end(&old, None, false)).await.unwrap(), ParseApplied::Stale);
     let new = world.claim().await.unwrap();
     assert_eq!(new.run.id, old.run.id);
     assert!(!store.requeue(old.run.id, old.lease, "again", false).await.unwrap());
-    assert_eq!(store.finish_parse(&world.parse_end(&old, None, false)).await.unwrap(), ParseApplied::Stale);
-    assert_eq!(store.running().await.unwrap(), [new.clone()]);
+    assert_eq!(store.finish_parse(&parse_end(&old, None, false)).await.unwrap(), ParseApplied::Stale);
+    assert_eq!(store.running().await.unwrap(), std::slice::from_ref(&new));
     let sim = world.run(Task::Sim, world.owner, None);
-    let end = world.parse_end(&new, Some(sim), false);
+    let end = parse_end(&new, Some(sim), false);
     assert_eq!(store.finish_parse(&end).await.unwrap(), ParseApplied::Enqueued(id));
     assert_eq!(store.finish_parse(&end).await.unwrap(), ParseApplied::Stale, "it counts once");
     let old = world.claim().await.unwrap();
     store.requeue(old.run.id, old.lease, "lost", false).await.unwrap();
     let new = world.claim().await.unwrap();
-    assert!(store.finish_sim(&world.sim_end(&old, Reason::Fail)).await.unwrap().is_empty());
-    let end = world.sim_end(&new, Reason::Success);
+    assert!(store.finish_sim(&sim_end(&old, Reason::Fail)).await.unwrap().is_empty());
+    let end = sim_end(&new, Reason::Success);
     assert_eq!(store.finish_sim(&end).await.unwrap().len(), 1);
     assert!(store.finish_sim(&end).await.unwrap().is_empty(), "a second delivery changes nothing");
     assert!(!store.requeue(new.run.id, new.lease, "late", false).await.unwrap());

@@ -10,7 +10,7 @@ use csw_core::{
 };
 use futures::{StreamExt, future::join_all, stream};
 
-use crate::world::{World, now, person};
+use crate::world::{World, now, parse_end, person, sim_end};
 
 pub async fn claims_are_exclusive(store: &dyn Store) {
     let world = World::new(store).await;
@@ -63,7 +63,7 @@ async fn validate_at_once(world: World<'_>, count: usize) -> Vec<ParseApplied> {
         let claimed = world.claim().await.unwrap();
         assert_eq!(claimed.run.task, Task::Parse);
         let sim = world.run(Task::Sim, world.owner, Some("k"));
-        ends.push(world.parse_end(&claimed, Some(sim), true));
+        ends.push(parse_end(&claimed, Some(sim), true));
     }
     join_all(ends.iter().map(|end| world.store.finish_parse(end))).await.into_iter().map(Result::unwrap).collect()
 }
@@ -87,8 +87,8 @@ pub async fn joins_race_with_the_end(store: &dyn Store) {
         assert_eq!(parse.run.task, Task::Parse);
         let sim = world.claim().await.unwrap();
         let (parse_end, sim_end) = (
-            world.parse_end(&parse, Some(world.run(Task::Sim, world.owner, Some(&key))), true),
-            world.sim_end(&sim, Reason::Success),
+            parse_end(&parse, Some(world.run(Task::Sim, world.owner, Some(&key))), true),
+            sim_end(&sim, Reason::Success),
         );
         let (joined, ended) = tokio::join!(store.finish_parse(&parse_end), store.finish_sim(&sim_end));
         let (joined, ended) = (joined.unwrap(), ended.unwrap());
@@ -105,7 +105,7 @@ pub async fn cancel_races_with_the_end(store: &dyn Store) {
         let key = format!("k{round}");
         let (first, _) = world.validated(world.owner, Some(&key)).await;
         let (second, _) = world.validated(world.owner, Some(&key)).await;
-        let end = world.sim_end(&world.claim().await.unwrap(), Reason::Success);
+        let end = sim_end(&world.claim().await.unwrap(), Reason::Success);
         let (ended, one, two) =
             tokio::join!(store.finish_sim(&end), store.cancel(first, now()), store.cancel(second, now()));
         let ended: HashSet<_> = ended.unwrap().into_iter().map(|simulation| simulation.id).collect();

@@ -7,14 +7,14 @@ use csw_core::{
 };
 use serde_json::json;
 
-use crate::world::{World, now, person};
+use crate::world::{World, now, parse_end, person, sim_end};
 
 pub async fn validation(store: &dyn Store) {
     let world = World::new(store).await;
     let id = world.submitted(world.owner).await;
     let claimed = world.claim().await.unwrap();
     let sim = world.run(Task::Sim, world.owner, Some("k"));
-    let end = world.parse_end(&claimed, Some(sim.clone()), true);
+    let end = parse_end(&claimed, Some(sim.clone()), true);
     assert_eq!(store.finish_parse(&end).await.unwrap(), ParseApplied::Enqueued(id));
     let inputs = store.inputs(id).await.unwrap();
     assert_eq!((inputs.status, inputs.traceback), (InputsStatus::Success, None));
@@ -36,7 +36,7 @@ pub async fn failed_validation(store: &dyn Store) {
         (InputsStatus::WorkerFailure, Reason::TimedOut),
     ] {
         let id = world.submitted(world.owner).await;
-        let mut end = world.parse_end(&world.claim().await.unwrap(), None, false);
+        let mut end = parse_end(&world.claim().await.unwrap(), None, false);
         (end.status, end.reason, end.traceback) = (status, reason, Some("why".to_owned()));
         (end.errors_warnings, end.custom_adjustment) = (None, None);
         assert_eq!(store.finish_parse(&end).await.unwrap(), ParseApplied::Stored(id));
@@ -53,7 +53,7 @@ pub async fn success(store: &dyn Store) {
     let world = World::new(store).await;
     let (id, _) = world.validated(world.owner, None).await;
     let claimed = world.claim().await.unwrap();
-    let end = world.sim_end(&claimed, Reason::Success);
+    let end = sim_end(&claimed, Reason::Success);
     let ended = store.finish_sim(&end).await.unwrap();
     assert_eq!(ended, [world.get(id).await]);
     let simulation = &ended[0];
@@ -69,9 +69,7 @@ pub async fn success(store: &dyn Store) {
 
 pub async fn every_reason(store: &dyn Store) {
     let world = World::new(store).await;
-    for reason in
-        [Reason::Fail, Reason::Cancelled, Reason::TimedOut, Reason::OutOfMemory, Reason::WorkerFailure]
-    {
+    for reason in [Reason::Fail, Reason::Cancelled, Reason::TimedOut, Reason::OutOfMemory, Reason::WorkerFailure] {
         let (id, _) = world.validated(world.owner, Some("k")).await;
         let ended = world.simulate(reason).await;
         assert_eq!(ended.len(), 1);
@@ -94,7 +92,7 @@ pub async fn cancelled_while_validating(store: &dyn Store) {
     assert_eq!(store.cancel(id, now()).await.unwrap(), Cancelled::Running(claimed.run.id));
     assert!(store.run(claimed.run.id).await.unwrap().unwrap().cancel_requested);
     let sim = world.run(Task::Sim, world.owner, None);
-    let applied = store.finish_parse(&world.parse_end(&claimed, Some(sim), false)).await.unwrap();
+    let applied = store.finish_parse(&parse_end(&claimed, Some(sim), false)).await.unwrap();
     assert_eq!(applied, ParseApplied::Stored(id), "nobody wants the simulation any more");
     assert_eq!(world.get(id).await.status, SimulationStatus::Started);
     assert_eq!(store.inputs(id).await.unwrap().status, InputsStatus::WorkerFailure);
@@ -106,7 +104,7 @@ pub async fn statistics(store: &dyn Store) {
     let bob = person(store, "bob").await;
     for run in [100, 200, 300] {
         world.validated(bob, None).await;
-        let mut end = world.sim_end(&world.claim().await.unwrap(), Reason::Success);
+        let mut end = sim_end(&world.claim().await.unwrap(), Reason::Success);
         end.phases = Phases { run, ..Phases::default() };
         store.finish_sim(&end).await.unwrap();
     }

@@ -51,8 +51,6 @@ pub async fn orders(store: &dyn Store) {
     store.insert_account(&ada).await.unwrap();
     let other = model(&ada, "Zoo");
     store.insert_model(&other).await.unwrap();
-    let titled = |world: World<'static>, title: &'static str| (world, title);
-    let _ = titled;
     let mut ids = Vec::new();
     for (model, title) in [(world.model, "b"), (other.id, "C"), (world.model, "a")] {
         let mut new = World { model, ..world }.new_simulation(world.owner);

@@ -20,7 +20,9 @@ pub async fn offsets(store: &dyn Store) {
     store.append_log(log, 11, Bytes::new(), now()).await.unwrap();
     assert_eq!(text(store, log).await, "hello world");
     assert_eq!(store.log_length(log).await.unwrap(), 11);
-    for (offset, limit, expected) in [(0, 3, "hel"), (4, 4, "o wo"), (6, 99, "world"), (11, 9, ""), (99, 9, ""), (3, 0, "")] {
+    for (offset, limit, expected) in
+        [(0, 3, "hel"), (4, 4, "o wo"), (6, 99, "world"), (11, 9, ""), (99, 9, ""), (3, 0, "")]
+    {
         assert_eq!(store.read_log(log, offset, limit).await.unwrap(), expected, "{offset} {limit}");
     }
     assert!(store.read_log(LogOf::Run(id!(RunId)), 0, 9).await.unwrap().is_empty());
@@ -55,10 +57,8 @@ pub async fn long_logs(store: &dyn Store) {
 
 pub async fn of_builds(store: &dyn Store) {
     let same = uuid::Uuid::now_v7();
-    let (run, build) = (
-        LogOf::Run(csw_core::ids::RunId::from_uuid(same)),
-        LogOf::Build(csw_core::ids::BuildId::from_uuid(same)),
-    );
+    let (run, build) =
+        (LogOf::Run(csw_core::ids::RunId::from_uuid(same)), LogOf::Build(csw_core::ids::BuildId::from_uuid(same)));
     store.append_log(run, 0, Bytes::from_static(b"run \xff\x00"), now()).await.unwrap();
     store.append_log(build, 0, Bytes::from("build"), now()).await.unwrap();
     assert_eq!(store.read_log(run, 0, 99).await.unwrap(), &b"run \xff\x00"[..]);

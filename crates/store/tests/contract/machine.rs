@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use csw_core::{
-    ids::{Lease, RunId, SimulationId},
+    ids::{RunId, SimulationId},
     page::PageRequest,
     ports::{ParseApplied, SimulationFilter, Store},
     run::{ClaimedRun, Reason, RunState, Task},
@@ -15,7 +15,7 @@ use proptest::{
     test_runner::{Config, TestRunner},
 };
 
-use crate::world::{World, id, now, person};
+use crate::world::{World, id, now, parse_end, person, sim_end};
 
 #[derive(Debug, Clone)]
 enum Event {
@@ -30,11 +30,18 @@ enum Event {
 }
 
 fn event() -> impl Strategy<Value = Event> {
-    let finish = (any::<usize>(), prop::option::weighted(0.8, 0..2_u8), any::<bool>(), prop::bool::weighted(0.8), 0..6_u8)
-        .prop_flat_map(|(which, key, share, valid, reason)| {
-            prop::bool::weighted(0.15)
-                .prop_map(move |stale| Event::Finish { which, key, share, valid, reason, stale })
-        });
+    let finish =
+        (any::<usize>(), prop::option::weighted(0.8, 0..2_u8), any::<bool>(), prop::bool::weighted(0.8), 0..6_u8)
+            .prop_flat_map(|(which, key, share, valid, reason)| {
+                prop::bool::weighted(0.15).prop_map(move |stale| Event::Finish {
+                    which,
+                    key,
+                    share,
+                    valid,
+                    reason,
+                    stale,
+                })
+            });
     prop_oneof![
         3 => any::<bool>().prop_map(|owner| Event::Create { owner }),
         5 => Just(Event::Claim),
@@ -85,11 +92,11 @@ impl Books {
                 let applied = if claimed.run.task == Task::Parse {
                     let key = key.map(|key| key.to_string());
                     let sim = valid.then(|| world.run(Task::Sim, claimed.run.owner, key.as_deref()));
-                    let mut end = world.parse_end(&claimed, sim, *share);
+                    let mut end = parse_end(&claimed, sim, *share);
                     end.status = if *valid { InputsStatus::Success } else { InputsStatus::Invalid };
                     store.finish_parse(&end).await.unwrap() != ParseApplied::Stale
                 } else {
-                    let ended = store.finish_sim(&world.sim_end(&claimed, reason(*number))).await.unwrap();
+                    let ended = store.finish_sim(&sim_end(&claimed, reason(*number))).await.unwrap();
                     !ended.is_empty()
                 };
                 assert!(!(*stale && applied), "a wrong lease ends nothing");
@@ -172,13 +179,12 @@ pub async fn any_order_of_events_keeps_the_books(store: &dyn Store) {
         Config::default(),
         proptest::test_runner::TestRng::from_seed(proptest::test_runner::RngAlgorithm::ChaCha, &[7; 32]),
     );
-    for _ in 0..8 {
-        let events = prop::collection::vec(event(), 60).new_tree(&mut runner).unwrap().current();
+    for _ in 0..6 {
+        let events = prop::collection::vec(event(), 40).new_tree(&mut runner).unwrap().current();
         let mut books = Books::default();
-        for (number, event) in events.iter().enumerate() {
+        for event in &events {
             books.apply(world, bob, event).await;
             books.check(world).await;
-            let _ = number;
         }
         drain(world, &mut books).await;
     }
@@ -188,14 +194,14 @@ pub async fn any_order_of_events_keeps_the_books(store: &dyn Store) {
 async fn drain(world: World<'_>, books: &mut Books) {
     for claimed in world.store.running().await.unwrap() {
         match claimed.run.task {
-            Task::Parse => drop(world.store.finish_parse(&world.parse_end(&claimed, None, false)).await.unwrap()),
-            _ => drop(world.store.finish_sim(&world.sim_end(&claimed, Reason::Fail)).await.unwrap()),
+            Task::Parse => drop(world.store.finish_parse(&parse_end(&claimed, None, false)).await.unwrap()),
+            _ => drop(world.store.finish_sim(&sim_end(&claimed, Reason::Fail)).await.unwrap()),
         }
     }
     while let Some(claimed) = world.claim().await {
         match claimed.run.task {
-            Task::Parse => drop(world.store.finish_parse(&world.parse_end(&claimed, None, false)).await.unwrap()),
-            _ => drop(world.store.finish_sim(&world.sim_end(&claimed, Reason::Fail)).await.unwrap()),
+            Task::Parse => drop(world.store.finish_parse(&parse_end(&claimed, None, false)).await.unwrap()),
+            _ => drop(world.store.finish_sim(&sim_end(&claimed, Reason::Fail)).await.unwrap()),
         }
     }
     books.check(world).await;

@@ -61,7 +61,7 @@ pub async fn lists(store: &dyn Store) {
     };
     add(&bob, "Zeta", |_| {}).await;
     let private = add(&bob, "alpha", |s| s.is_public = false).await;
-    add(&ada, "Beta", |s| s.oneliner = "Ökonomie of 50%".to_owned()).await;
+    add(&ada, "Beta", |s| s.oneliner = "Ökonomie of 50%".into()).await;
     add(&ada, "Unlisted", |s| s.listed = false).await;
 
     assert_eq!(titles(store, ModelFilter::default()).await, ["Beta", "Unlisted", "alpha", "Zeta"]);
@@ -75,9 +75,13 @@ pub async fn lists(store: &dyn Store) {
     assert_eq!(titles(store, seen(ada.id)).await, ["Beta", "Unlisted", "Zeta"]);
     store.set_model_role(private, ada.id, Some(Role::Read)).await.unwrap();
     assert_eq!(titles(store, seen(ada.id)).await, ["Beta", "Unlisted", "alpha", "Zeta"]);
-    for (words, found) in
-        [("ökonomie", vec!["Beta"]), ("BOB zet", vec!["Zeta"]), ("50%", vec!["Beta"]), ("%", vec!["Beta"]), ("_", vec![])]
-    {
+    for (words, found) in [
+        ("ökonomie", vec!["Beta"]),
+        ("BOB zet", vec!["Zeta"]),
+        ("50%", vec!["Beta"]),
+        ("%", vec!["Beta"]),
+        ("_", vec![]),
+    ] {
         let search = ModelFilter { search: Some(words.to_owned()), ..ModelFilter::default() };
         assert_eq!(titles(store, search).await, found, "{words}");
     }
@@ -128,7 +132,8 @@ pub async fn versions(store: &dyn Store) {
     assert_eq!(again, second, "the same digest is the same version");
     let all = store.versions(world.model).await.unwrap();
     assert_eq!(all.iter().map(|version| version.digest.as_str()).collect::<Vec<_>>(), ["d2", "d1"]);
-    (second.strategy, second.reported, second.facts) = (Strategy::WarmedZygote, "2".to_owned(), json!({"b": 1, "a": 2}));
+    (second.strategy, second.reported, second.facts) =
+        (Strategy::WarmedZygote, "2".to_owned(), json!({"b": 1, "a": 2}));
     store.update_version(&second).await.unwrap();
     let stored = store.version(second.id).await.unwrap().unwrap();
     assert_eq!(stored, second);
@@ -197,7 +202,7 @@ pub async fn builds(store: &dyn Store) {
     (first.version, first.finished_at) = (Some(world.version), Some(now()));
     store.update_build(&first).await.unwrap();
     assert_eq!(store.build(first.id).await.unwrap(), Some(first.clone()));
-    assert_eq!(store.running_builds().await.unwrap(), [second.clone()]);
+    assert_eq!(store.running_builds().await.unwrap(), std::slice::from_ref(&second));
     let page = store.builds(world.model, PageRequest { number: 1, size: 1 }).await.unwrap();
     assert_eq!((page.total, page.items), (2, vec![second]));
     assert_eq!(store.builds(world.model, PageRequest { number: 2, size: 1 }).await.unwrap().items, [first]);

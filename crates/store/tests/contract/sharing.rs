@@ -7,7 +7,7 @@ use csw_core::{
     simulation::{InputsStatus, SimulationStatus},
 };
 
-use crate::world::{World, now, person};
+use crate::world::{World, now, person, sim_end};
 
 fn key(text: &str) -> MemoKey {
     MemoKey::from_stored(text.to_owned())
@@ -26,7 +26,7 @@ pub async fn join_and_distribute(store: &dyn Store) {
     let (other, applied) = world.validated(bob, Some("other")).await;
     assert_eq!(applied, ParseApplied::Enqueued(other));
     assert_eq!(world.get(third).await.status, SimulationStatus::Pending);
-    let end = world.sim_end(&claimed, Reason::Success);
+    let end = sim_end(&claimed, Reason::Success);
     let mut ended = store.finish_sim(&end).await.unwrap();
     ended.sort_by_key(|simulation| simulation.number);
     assert_eq!(ended.iter().map(|simulation| simulation.id).collect::<Vec<_>>(), [first, second, third]);
@@ -112,7 +112,7 @@ pub async fn cancel_of_running(store: &dyn Store) {
     assert!(store.running().await.unwrap()[0].run.cancel_requested);
     let (late, applied) = world.validated(world.owner, Some("k")).await;
     assert_eq!(applied, ParseApplied::Enqueued(late), "nobody joins a run that is being stopped");
-    let ended = store.finish_sim(&world.sim_end(&claimed, Reason::Cancelled)).await.unwrap();
+    let ended = store.finish_sim(&sim_end(&claimed, Reason::Cancelled)).await.unwrap();
     assert_eq!(ended.iter().map(|simulation| simulation.id).collect::<Vec<_>>(), [id]);
     assert_eq!(ended[0].reason, Some(Reason::Cancelled));
 }
@@ -132,7 +132,7 @@ pub async fn cancel_of_shared(store: &dyn Store) {
     assert_eq!((claimed.run.simulation, claimed.run.owner), (second, bob), "the next one leads");
     assert_eq!(store.cancel(third, now()).await.unwrap(), Cancelled::Done, "others still want the run");
     assert_eq!(store.cancel(second, now()).await.unwrap(), Cancelled::Running(run), "the last one stops it");
-    let ended = store.finish_sim(&world.sim_end(&claimed, Reason::Success)).await.unwrap();
+    let ended = store.finish_sim(&sim_end(&claimed, Reason::Success)).await.unwrap();
     assert_eq!(ended.iter().map(|simulation| simulation.id).collect::<Vec<_>>(), [second]);
     assert_eq!(ended[0].cost.to_bits(), 0.25_f64.to_bits(), "whoever leads pays");
     assert_eq!(world.get(third).await.status, SimulationStatus::WorkerFailure);

@@ -1,7 +1,7 @@
 //! Making, submitting, changing, copying and removing simulations.
 
 use csw_core::{
-    ids::{OutputId, SimulationId},
+    ids::SimulationId,
     output::OutputKind,
     ports::{Created, Store, StoreError},
     run::{Reason, RunState, Task},
@@ -9,7 +9,7 @@ use csw_core::{
 };
 use serde_json::json;
 
-use crate::world::{World, at, id, now, person};
+use crate::world::{World, at, id, now, parse_end, person, sim_end};
 
 pub async fn creation(store: &dyn Store) {
     let world = World::new(store).await;
@@ -17,8 +17,14 @@ pub async fn creation(store: &dyn Store) {
     (new.is_public, new.notify_on_completion) = (true, true);
     let made = world.add(&new).await;
     assert_eq!((made.id, made.number, made.status), (new.id, 1, SimulationStatus::Started));
-    assert_eq!((made.model_owner.as_str(), made.model_title.as_str(), made.owner_name.as_str()), ("Publisher", "Taxes", "Publisher"));
-    assert_eq!((made.created_at, &made.readme, made.is_public, made.notify_on_completion), (new.now, &new.readme, true, true));
+    assert_eq!(
+        (made.model_owner.as_str(), made.model_title.as_str(), made.owner_name.as_str()),
+        ("Publisher", "Taxes", "Publisher")
+    );
+    assert_eq!(
+        (made.created_at, &made.readme, made.is_public, made.notify_on_completion),
+        (new.now, &new.readme, true, true)
+    );
     assert_eq!(world.get(new.id).await, made);
     assert_eq!(store.simulation(world.model, 1).await.unwrap(), Some(made));
     assert_eq!(store.simulation(world.model, 2).await.unwrap(), None);
@@ -77,7 +83,7 @@ pub async fn submission(store: &dyn Store) {
     assert_eq!(store.inputs(id).await.unwrap(), world.pending(parse));
     assert!(matches!(submit(id, None).await, Err(StoreError::State { .. })), "it is being validated");
     let claimed = world.claim().await.unwrap();
-    let mut end = world.parse_end(&claimed, None, false);
+    let mut end = parse_end(&claimed, None, false);
     (end.status, end.errors_warnings) = (InputsStatus::Invalid, Some(json!({"s": {"errors": {"x": ["bad"]}}})));
     store.finish_parse(&end).await.unwrap();
     let (_, again) = submit(id, None).await.expect("invalid inputs may be replaced");
@@ -94,10 +100,14 @@ pub async fn patches(store: &dyn Store) {
     let id = world.blank(world.owner).await;
     let before = world.get(id).await;
     let time = now();
-    let patch = SimulationPatch { title: Some("Größe".to_owned()), archived: Some(true), ..SimulationPatch::default() };
+    let patch =
+        SimulationPatch { title: Some("Größe".to_owned()), archived: Some(true), ..SimulationPatch::default() };
     let after = store.update_simulation(id, &patch, time).await.unwrap();
     assert_eq!((after.title.as_str(), after.archived, after.modified_at), ("Größe", true, time));
-    assert_eq!((&after.readme, after.is_public, after.created_at), (&before.readme, before.is_public, before.created_at));
+    assert_eq!(
+        (&after.readme, after.is_public, after.created_at),
+        (&before.readme, before.is_public, before.created_at)
+    );
     let patch = SimulationPatch { readme: Some(json!(null)), is_public: Some(true), ..SimulationPatch::default() };
     let after = store.update_simulation(id, &patch, now()).await.unwrap();
     assert_eq!((after.readme, after.is_public, after.title.as_str()), (json!(null), true, "Größe"));
@@ -115,8 +125,14 @@ pub async fn forks(store: &dyn Store) {
     let copy = store.fork_simulation(source, id!(SimulationId), bob, time).await.unwrap();
     assert_eq!((copy.number, copy.owner, copy.owner_name.as_str(), copy.parent), (2, bob, "bob", Some(source)));
     assert!(!copy.is_public && !copy.notify_on_completion && copy.cost == 0.0);
-    assert_eq!((copy.created_at, copy.status, copy.run_milliseconds), (time, original.status, original.run_milliseconds));
-    assert_eq!((&copy.title, &copy.model_version, copy.version), (&original.title, &original.model_version, original.version));
+    assert_eq!(
+        (copy.created_at, copy.status, copy.run_milliseconds),
+        (time, original.status, original.run_milliseconds)
+    );
+    assert_eq!(
+        (&copy.title, &copy.model_version, copy.version),
+        (&original.title, &original.model_version, original.version)
+    );
     assert_eq!(store.outputs(copy.id).await.unwrap(), store.outputs(source).await.unwrap());
     let (from, to) = (store.inputs(source).await.unwrap(), store.inputs(copy.id).await.unwrap());
     assert_eq!((to.status, to.adjustment, to.errors_warnings), (from.status, from.adjustment, from.errors_warnings));
@@ -143,8 +159,7 @@ pub async fn objects_outlive_what_refers(store: &dyn Store) {
     assert_eq!(outputs.iter().map(|output| output.kind).collect::<Vec<_>>()[2], OutputKind::Downloadable);
     assert_eq!(store.output(copy, outputs[1].id).await.unwrap().as_ref(), Some(&outputs[1]));
     assert_eq!(store.output(same_bytes, outputs[1].id).await.unwrap(), None);
-    assert_eq!(store.output(copy, id!(OutputId)).await.unwrap(), None::<csw_core::output::Output>);
-    let _: OutputId = outputs[0].id;
+    assert_eq!(store.output(copy, id!(OutputId)).await.unwrap(), None);
     assert!(store.delete_simulation(source).await.unwrap().is_empty(), "the copy shows them");
     assert_eq!(store.outputs(copy).await.unwrap(), outputs);
     assert_eq!(world.get(copy).await.parent, None);
@@ -181,7 +196,7 @@ pub async fn parents(store: &dyn Store) {
 pub async fn strange_texts(store: &dyn Store) {
     let world = World::new(store).await;
     let mut new = world.new_simulation(world.owner);
-    new.title = "a\0b 'quoted' \u{1F600} %_".to_owned();
+    new.title = "a\0b 'quoted' \u{1F600} %_".into();
     new.readme = json!({"text": "nul \u{0} and \u{2028}", "big": 123_456_789_012_345_678_u64, "float": 0.1});
     new.now = at(1);
     let made = world.add(&new).await;
@@ -190,8 +205,8 @@ pub async fn strange_texts(store: &dyn Store) {
     assert!(stored.title.contains("'quoted' \u{1F600} %_"), "{}", stored.title);
     world.validate(None, false).await;
     let claimed = world.claim().await.unwrap();
-    let mut end = world.sim_end(&claimed, Reason::Success);
-    end.outputs[0].title = "nul \0".to_owned();
+    let mut end = sim_end(&claimed, Reason::Success);
+    end.outputs[0].title = "nul \0".into();
     (end.model_version, end.traceback) = (Some("1\0".to_owned()), Some("\0".to_owned()));
     assert_eq!(store.finish_sim(&end).await.expect("no text of a model blocks its result").len(), 1);
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use csw_core::{
     access::AccountRole,
     account::Account,
-    ids::{AccountId, Lease, ModelId, OutputId, RunId, SimulationId, VersionId},
+    ids::{AccountId, ModelId, OutputId, RunId, SimulationId, VersionId},
     memo::MemoKey,
     model::{Artifact, Model, ModelSettings, ModelStatus, Strategy, Version, VersionState},
     output::{MediaType, Output, OutputKind},
@@ -181,30 +181,12 @@ impl<'a> World<'a> {
         self.store.claim(id!(Lease), ROOM, ROOM, now()).await.unwrap()
     }
 
-    pub fn parse_end(&self, claimed: &ClaimedRun, sim: Option<NewRun>, share: bool) -> ParseEnd {
-        let now = now();
-        ParseEnd {
-            run: claimed.run.id,
-            lease: claimed.lease,
-            status: InputsStatus::Success,
-            reason: Reason::Success,
-            errors_warnings: Some(json!({"section": {"errors": {}, "warnings": {"rate": ["high"]}}})),
-            custom_adjustment: Some(json!({"shown": true})),
-            traceback: None,
-            sim,
-            share,
-            expected_at: Some(later(now, 1)),
-            phases: Phases { queue: 1, start: 2, import: 3, run: 4, store: 5 },
-            now,
-        }
-    }
-
     /// Claims the next run, which has to be a validation, and ends it well.
     pub async fn validate(&self, key: Option<&str>, share: bool) -> ParseApplied {
         let claimed = self.claim().await.expect("a validation is due");
         assert_eq!(claimed.run.task, Task::Parse);
         let sim = self.run(Task::Sim, claimed.run.owner, key);
-        self.store.finish_parse(&self.parse_end(&claimed, Some(sim), share)).await.unwrap()
+        self.store.finish_parse(&parse_end(&claimed, Some(sim), share)).await.unwrap()
     }
 
     /// A simulation whose `sim` run is in the queue, or was answered.
@@ -213,26 +195,11 @@ impl<'a> World<'a> {
         (id, self.validate(key, true).await)
     }
 
-    pub fn sim_end(&self, claimed: &ClaimedRun, reason: Reason) -> SimEnd {
-        let outputs = if reason == Reason::Success { outputs(&["aa11", "bb22", "aa11"]) } else { Vec::new() };
-        SimEnd {
-            run: claimed.run.id,
-            lease: claimed.lease,
-            reason,
-            traceback: (reason != Reason::Success).then(|| "what happened".to_owned()),
-            outputs,
-            model_version: Some("1.0.1".to_owned()),
-            cost: 0.25,
-            phases: Phases { queue: 10, start: 20, import: 30, run: 40, store: 50 },
-            now: now(),
-        }
-    }
-
     /// Claims the next run, which has to be a simulation, and ends it.
     pub async fn simulate(&self, reason: Reason) -> Vec<Simulation> {
         let claimed = self.claim().await.expect("a simulation is due");
         assert_eq!(claimed.run.task, Task::Sim);
-        self.store.finish_sim(&self.sim_end(&claimed, reason)).await.unwrap()
+        self.store.finish_sim(&sim_end(&claimed, reason)).await.unwrap()
     }
 
     /// A finished simulation.
@@ -265,4 +232,37 @@ pub fn outputs(hashes: &[&str]) -> Vec<Output> {
             sha256: (*hash).to_owned(),
         })
         .collect()
+}
+
+pub fn parse_end(claimed: &ClaimedRun, sim: Option<NewRun>, share: bool) -> ParseEnd {
+    let now = now();
+    ParseEnd {
+        run: claimed.run.id,
+        lease: claimed.lease,
+        status: InputsStatus::Success,
+        reason: Reason::Success,
+        errors_warnings: Some(json!({"section": {"errors": {}, "warnings": {"rate": ["high"]}}})),
+        custom_adjustment: Some(json!({"shown": true})),
+        traceback: None,
+        sim,
+        share,
+        expected_at: Some(later(now, 1)),
+        phases: Phases { queue: 1, start: 2, import: 3, run: 4, store: 5 },
+        now,
+    }
+}
+
+pub fn sim_end(claimed: &ClaimedRun, reason: Reason) -> SimEnd {
+    let outputs = if reason == Reason::Success { outputs(&["aa11", "bb22", "aa11"]) } else { Vec::new() };
+    SimEnd {
+        run: claimed.run.id,
+        lease: claimed.lease,
+        reason,
+        traceback: (reason != Reason::Success).then(|| "what happened".to_owned()),
+        outputs,
+        model_version: Some("1.0.1".to_owned()),
+        cost: 0.25,
+        phases: Phases { queue: 10, start: 20, import: 30, run: 40, store: 50 },
+        now: now(),
+    }
 }

@@ -86,6 +86,7 @@ impl Postgres {
     }
 
     /// A watcher outlives this process and stops the server.
+    #[allow(clippy::zombie_processes, reason = "it waits for us, not we for it")]
     fn stopped_at_exit(self) -> Self {
         let script = format!(
             "while kill -0 {} 2>/dev/null; do sleep 0.5; done; kill -INT $(head -1 {1}/data/postmaster.pid); sleep 1; rm -rf {1}",
@@ -102,13 +103,19 @@ impl Postgres {
         self
     }
 
-    /// A store on a database of its own.
-    pub async fn fresh(&self, name: &str) -> SqlStore {
+    /// The address of a new database.
+    pub fn fresh_url(&self, name: &str) -> String {
         let url = |database: &str| format!("postgres://csw:secret@127.0.0.1:{}/{database}", self.port);
         let name = format!("{name}_{}", uuid::Uuid::new_v4().simple());
-        let mut create = Command::new("psql");
+        let mut create = Command::new(binaries().join("psql"));
         create.arg(url("postgres")).arg("-c").arg(format!("CREATE DATABASE {name}"));
         must(create);
-        SqlStore::open_postgres(&url(&name), 4).await.unwrap()
+        url(&name)
+    }
+
+    /// A store on a database of its own.
+    #[allow(dead_code, reason = "each test binary uses what it needs")]
+    pub async fn fresh(&self, name: &str) -> SqlStore {
+        SqlStore::open_postgres(&self.fresh_url(name), 8).await.unwrap()
     }
 }
