@@ -29,7 +29,7 @@ pub(crate) async fn start(
     stops: &Stops,
 ) -> Result<Process, StartError> {
     let slot = site.slots.take();
-    let (users, owner) = site.identity(&slot, csw_sandbox::UserRange::PROGRAM);
+    let (users, owner) = Site::identity(&slot, csw_sandbox::UserRange::PROGRAM);
     let path = site.config.scratch.join(slot.number().to_string());
     let folder = Folder::create(path, 0o700, owner).map_err(|error| StartError::io("making a run's folder", &error))?;
     scratch::make(&folder.path().join("tmp"), 0o700, owner)

@@ -308,7 +308,7 @@ impl Site {
     }
 
     /// The users of a sandbox, and the one who owns the folder of `inside`, where the server can give it away.
-    pub(crate) fn identity(&self, slot: &Slot, inside: u32) -> (UserRange, Option<u32>) {
+    pub(crate) fn identity(slot: &Slot, inside: u32) -> (UserRange, Option<u32>) {
         let users = slot.users();
         let owner = nix::unistd::geteuid().is_root().then(|| users.host_id(inside)).flatten();
         (users, owner)

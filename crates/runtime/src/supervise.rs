@@ -58,6 +58,8 @@ enum End {
     Exited(Exit),
     Stopped(Stop),
     Stale,
+    /// It lives, and has closed its socket.
+    Unreported,
     Garbled(String),
     /// The platform's own fault.
     Lost(String),
@@ -128,7 +130,7 @@ impl Supervisor<'_> {
                 }
                 stop = self.stops.requested() => return End::Stopped(stop),
                 () = &mut aftermath, if !open || exited.is_some() => {
-                    return exited.map_or_else(|| End::Garbled("closed".into()), End::Exited);
+                    return exited.map_or_else(|| End::Unreported, End::Exited);
                 }
             }
             // What it said last is read before its end is told.
@@ -191,7 +193,7 @@ impl Supervisor<'_> {
             End::Stopped(Stop::Cancelled) => Some(Outcome::Cancelled),
             End::Stopped(Stop::TimedOut) => Some(Outcome::TimedOut { seconds: self.order.limits.deadline_seconds }),
             End::Stopped(Stop::Closing) => Some(verdict::lost("the server was shut down during the run")),
-            End::Garbled(what) if what == "closed" => Some(verdict::of_exit(&Exit::unreported())),
+            End::Unreported => Some(verdict::of_exit(&Exit::unreported())),
             End::Garbled(what) => Some(verdict::failed(&format!(
                 "the model disturbed the connection over which its results are returned ({what})"
             ))),

@@ -100,7 +100,7 @@ impl Zygote {
             move |error: io::Error| Unfit::Start(format!("{what}: {error}"))
         };
         let slot = site.slots.take();
-        let (users, owner) = site.identity(&slot, UserRange::PROGRAM);
+        let (users, owner) = Site::identity(&slot, UserRange::PROGRAM);
         let path = site.config.scratch.join(slot.number().to_string());
         let folder = Folder::create(path, 0o711, None).map_err(failed("making a zygote's folder"))?;
         let home = folder.path().join("zygote");
@@ -110,7 +110,7 @@ impl Zygote {
         let mut confinement = site.confinement(layout, order, folder.path(), &home);
         confinement.stage = Stage::Zygote;
         confinement.users = users;
-        let group = site.group(&format!("zygote-{}", slot.number()), order).map_err(|error| error.of_zygote())?;
+        let group = site.group(&format!("zygote-{}", slot.number()), order).map_err(StartError::of_zygote)?;
         confinement.cgroups = group.iter().flat_map(RunGroup::folders).collect();
         let wires = Wires::new().map_err(failed("connecting a zygote"))?;
         let child = match fresh::spawn(site, &confinement, layout, wires.their_socket, wires.their_log, Mode::Zygote) {
@@ -131,7 +131,7 @@ impl Zygote {
         let said = Tail::follow(wires.log);
         let mut words = Words::default();
         control.ready(&mut words, site, order, layout, warm, &said).await?;
-        let zygote = control.listen(words, guardian).await?;
+        let zygote = control.listen(words, guardian)?;
         Ok(Self {
             control,
             users: owner.map(|_| users),
@@ -260,7 +260,7 @@ impl Control {
     }
 
     /// Begins to pass on what the zygote says. Answers the zygote's process id.
-    async fn listen(self: &Arc<Self>, mut words: Words, guardian: i32) -> Result<i32, Unfit> {
+    fn listen(self: &Arc<Self>, mut words: Words, guardian: i32) -> Result<i32, Unfit> {
         let gone = || Unfit::Start("a zygote ended as soon as it was ready".to_owned());
         let init = tree::children(guardian).first().copied().ok_or_else(gone)?;
         let zygote = tree::children(init).first().copied().ok_or_else(gone)?;

@@ -154,7 +154,7 @@ async fn every_media_type_arrives_as_bytes() {
         assert_eq!(media, MediaType::ALL);
         for (position, output) in of_kind.iter().enumerate() {
             assert_eq!(output.draft.position as usize, position);
-            assert_eq!(output.draft.size as usize, output.bytes.len());
+            assert_eq!(output.draft.size, output.bytes.len() as u64);
         }
         assert!(of_kind[3].bytes.starts_with(b"\x89PNG"));
         assert_eq!(of_kind[0].json()["root_id"], "p1");
@@ -302,8 +302,9 @@ async fn logs_are_kept_in_order_and_cut() {
     let place = Place::with(|config| config.log_bytes = 1_000_000);
     for strategy in BOTH {
         let (_, _, log) = run(&place, strategy, "prints", json!({"count": 3})).await;
-        let lines = (0..3).map(|n| format!("stdout line {n}\nstderr line {n}\n")).collect::<String>();
-        assert_eq!(log, lines, "{strategy:?}");
+        let lines: Vec<String> =
+            (0..3).flat_map(|n| ["stdout", "stderr"].map(|name| format!("{name} line {n}"))).collect();
+        assert_eq!(log.lines().collect::<Vec<_>>(), lines, "{strategy:?}");
     }
     let (end, _, log) = run(&place, Strategy::Zygote, "prints-megabytes", json!({"megabytes": 3})).await;
     assert!(matches!(end.outcome, Outcome::Returned(_)));

@@ -8,11 +8,7 @@ use crate::support::{Place, null};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_warm_null_run() {
-    let place = Place::with(|c| {
-        if std::env::var("NOCG").is_ok() {
-            c.cgroups = csw_sandbox::cgroup::Manager::none()
-        }
-    });
+    let place = Place::new();
     let mut times = vec![];
     for number in 0..60 {
         let order = null(Strategy::Zygote, number);

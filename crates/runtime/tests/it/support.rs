@@ -116,6 +116,8 @@ impl RunEvents for Receiver {
     }
 }
 
+static PLACES: AtomicU32 = AtomicU32::new(0);
+
 /// An executor with a data folder that holds the contract models.
 pub struct Place {
     pub executor: LocalExecutor,
@@ -138,7 +140,6 @@ impl Place {
         let mut config = LocalConfig::new(data, PathBuf::from(env!("CARGO_BIN_EXE_csw-runtime-helper")));
         config.cgroups = csw_sandbox::cgroup::Manager::detect(&format!("test-{}", Uuid::now_v7()));
         // Executors that live at the same time share no user.
-        static PLACES: AtomicU32 = AtomicU32::new(0);
         config.first_user = 200_000 + PLACES.fetch_add(1, Ordering::Relaxed) * 1_000_000;
         change(&mut config);
         Self { executor: LocalExecutor::new(config).unwrap(), folder }
@@ -207,10 +208,8 @@ pub fn order(code: &str, task: Task, strategy: Strategy, arguments: Value) -> Ru
 
 /// A run of a case of the Edge-Cases model.
 pub fn case(strategy: Strategy, name: &str, settings: Value) -> RunOrder {
-    let mut section = json!({ "case": [{ "value": name }] });
-    for (key, value) in settings.as_object().unwrap() {
-        section[key] = value.clone();
-    }
+    let mut section = settings;
+    section["case"] = json!([{ "value": name }]);
     let arguments = json!({ "meta_param_dict": {}, "adjustment": { "Run": section } });
     order("edge", Task::Sim, strategy, arguments)
 }
