@@ -48,7 +48,7 @@ fn a_server_says_when_it_is_ready_and_stops_when_asked() -> Result {
     assert!(first.contains("csw accounts create"), "{first}");
     let second = csw(&["up", "--data", &server.place(), "--listen", "127.0.0.1:0", "--json"], &[])?;
     assert_eq!(second.code, 5);
-    assert!(second.stderr.contains("another server"), "{}", second.stderr);
+    assert!(second.stderr.contains("another process"), "{}", second.stderr);
     assert_eq!(server.stop()?, 0);
     for line in server.log()?.lines() {
         serde_json::from_str::<Value>(line)?;

@@ -9,6 +9,7 @@ mod ambient;
 mod cli;
 mod commands;
 mod failure;
+mod folder;
 mod mail;
 mod output;
 mod settings;

@@ -75,11 +75,11 @@ pub(crate) struct SiteSettings {
 pub(crate) struct MachineSettings {
     /// CPUs that runs share; all of them by default.
     pub(crate) cpus: Option<f64>,
-    /// Gigabytes that runs share; three quarters of the machine's by default.
+    /// Gigabytes that runs share; all of them by default.
     pub(crate) memory_gigabytes: Option<f64>,
     /// Runs at once.
     pub(crate) runs: Option<u32>,
-    /// Gigabytes that parked interpreters may hold.
+    /// Gigabytes that parked interpreters may hold; a quarter of that by default.
     pub(crate) zygote_gigabytes: Option<f64>,
 }
 

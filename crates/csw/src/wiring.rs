@@ -3,6 +3,7 @@
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use axum::Router;
@@ -10,14 +11,19 @@ use csw_app::{App, Config, Ports};
 use csw_core::ports::{Executor, Mailer, Publisher};
 use csw_publish::{PublishConfig, UvPublisher};
 use csw_runtime::{LocalConfig, LocalExecutor};
-use csw_sandbox::{LayerSet, cgroup::Manager};
+use csw_sandbox::{
+    LayerSet,
+    cgroup::{Limits, Manager},
+};
 use csw_store::{FolderObjects, SqlStore};
 use csw_web::{WebOptions, WebState};
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 
 use crate::{
     ambient::{SystemClock, SystemRandomness},
     cli::{Place, Up},
     failure::{Failure, Outcome},
+    folder::Folder,
     mail::Post,
     settings::Settings,
     tools,
@@ -27,8 +33,14 @@ use crate::{
 /// Connections to PostgreSQL.
 const CONNECTIONS: u32 = 10;
 
+/// Bounds of the histograms of times.
+const SECONDS: [f64; 11] = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
+
 /// Sender of mail, where the operator names none.
 const SENDER: &str = "Compute Studio <no-reply@localhost>";
+
+/// Processes and threads of all builds together.
+const BUILD_PROCESSES: u64 = 4096;
 
 const GIGABYTE: f64 = 1e9;
 
@@ -112,21 +124,22 @@ pub(crate) async fn database_only(settings: &Settings, place: &Place) -> Outcome
 pub(crate) struct Workbench {
     pub(crate) publisher: Arc<dyn Publisher>,
     pub(crate) executor: Arc<dyn Executor>,
+    /// The groups that limit both; to be closed at the end.
+    pub(crate) cgroups: Manager,
 }
 
 /// Builder and executor over a folder of environments.
-pub(crate) fn workbench(settings: &Settings, data: &Path) -> Outcome<Workbench> {
-    std::fs::create_dir_all(data).map_err(|error| Failure::file(data, &error))?;
-    let data = data.canonicalize().map_err(|error| Failure::file(data, &error))?;
-    bench(settings, &data, settings.cache.clone(), settings.build.allow_local_repositories)
+pub(crate) fn workbench(settings: &Settings, folder: &Folder) -> Outcome<Workbench> {
+    bench(settings, folder, settings.cache.clone(), settings.build.allow_local_repositories)
 }
 
-fn bench(settings: &Settings, data: &Path, cache: Option<PathBuf>, local: bool) -> Outcome<Workbench> {
-    let helper = tools::own_program()?;
-    let cgroups = Manager::detect(&std::process::id().to_string());
+fn bench(settings: &Settings, folder: &Folder, cache: Option<PathBuf>, local: bool) -> Outcome<Workbench> {
+    let (helper, data) = (tools::own_program()?, folder.path());
+    let cgroups = Manager::detect(&folder.instance());
     let layers = layers(&helper, &cgroups)?;
     let mut publish = PublishConfig::new(data.to_owned(), helper.clone());
     publish.layers = layers;
+    publish.cgroups = group_of_builds(&cgroups)?;
     publish.allow_local_repositories = local;
     publish.install_network = settings.build.install_network;
     publish.test_network = settings.build.test_network;
@@ -142,7 +155,7 @@ fn bench(settings: &Settings, data: &Path, cache: Option<PathBuf>, local: bool) 
     }
     let mut local = LocalConfig::new(data.to_owned(), helper);
     local.layers = layers;
-    local.cgroups = cgroups;
+    local.cgroups = cgroups.clone();
     let machine = &settings.machine;
     if let Some(cpus) = machine.cpus {
         local.capacity.cpus = cpus;
@@ -159,7 +172,16 @@ fn bench(settings: &Settings, data: &Path, cache: Option<PathBuf>, local: bool) 
     }
     let executor = LocalExecutor::new(local)
         .map_err(|error| Failure::local(error.to_string(), "`csw doctor` says what this machine lacks"))?;
-    Ok(Workbench { publisher: Arc::new(UvPublisher::new(publish)), executor: Arc::new(executor) })
+    Ok(Workbench { publisher: Arc::new(UvPublisher::new(publish)), executor: Arc::new(executor), cgroups })
+}
+
+/// One group for all builds, so that together they leave the machine to its runs.
+fn group_of_builds(cgroups: &Manager) -> Outcome<Vec<PathBuf>> {
+    let limits = Limits { memory_bytes: None, cpus: None, max_processes: Some(BUILD_PROCESSES) };
+    let group = cgroups
+        .create("builds", limits)
+        .map_err(|error| Failure::local(error.to_string(), "`csw doctor` says what this machine lacks"))?;
+    Ok(group.folders())
 }
 
 /// The layers of the sandbox that this machine has; a missing one is told, never silently skipped.
@@ -188,12 +210,15 @@ fn bytes(gigabytes: f64) -> u64 {
 pub(crate) struct Site {
     pub(crate) app: App,
     pub(crate) router: Router,
+    /// The groups of its runs and builds; to be closed at the end.
+    pub(crate) cgroups: Manager,
     /// Which kind of database it stands on.
     pub(crate) database: &'static str,
 }
 
 /// The site of a data folder.
-pub(crate) async fn site(settings: &Settings, options: &Up, data: &Path, public_url: String) -> Outcome<Site> {
+pub(crate) async fn site(settings: &Settings, options: &Up, folder: &Folder, public_url: String) -> Outcome<Site> {
+    let data = folder.path();
     let place = Place { data: Some(data.to_owned()), database: options.place.database.clone() };
     let database = Database::choose(settings, &place);
     let store = open(&database).await?;
@@ -201,7 +226,7 @@ pub(crate) async fn site(settings: &Settings, options: &Up, data: &Path, public_
     let objects = FolderObjects::open(&objects).map_err(|error| Failure::file(&objects, &error))?;
     let cache = options.cache.clone().or_else(|| settings.cache.clone());
     let local = options.allow_local_repositories || settings.build.allow_local_repositories;
-    let bench = bench(settings, data, cache, local)?;
+    let bench = bench(settings, folder, cache, local)?;
     let secure_cookies = public_url.starts_with("https://");
     let ports = Ports {
         store: Arc::new(store),
@@ -213,9 +238,7 @@ pub(crate) async fn site(settings: &Settings, options: &Up, data: &Path, public_
         randomness: Arc::new(SystemRandomness::new()),
     };
     let app = App::new(ports, settings.site(public_url));
-    let prometheus = metrics_exporter_prometheus::PrometheusBuilder::new()
-        .install_recorder()
-        .map_err(|error| Failure::local(error.to_string(), "start only one server in a process"))?;
+    let prometheus = metrics()?;
     let web = WebOptions {
         secure_cookies,
         trust_forwarded: settings.trust_forwarded,
@@ -224,7 +247,23 @@ pub(crate) async fn site(settings: &Settings, options: &Up, data: &Path, public_
         ..WebOptions::default()
     };
     let router = csw_web::router(WebState::new(app.clone(), web));
-    Ok(Site { app, router, database: database.kind() })
+    Ok(Site { app, router, cgroups: bench.cgroups, database: database.kind() })
+}
+
+/// Collects measurements. What nobody asks for must not pile up, so it is folded together now and then.
+fn metrics() -> Outcome<PrometheusHandle> {
+    let handle = PrometheusBuilder::new()
+        .set_buckets(&SECONDS)
+        .and_then(PrometheusBuilder::install_recorder)
+        .map_err(|error| Failure::local(error.to_string(), "start only one server in a process"))?;
+    let folded = handle.clone();
+    tokio::spawn(async move {
+        loop {
+            tokio::time::sleep(Duration::from_mins(1)).await;
+            folded.run_upkeep();
+        }
+    });
+    Ok(handle)
 }
 
 fn mailer(settings: &Settings, data: &Path) -> Outcome<Arc<dyn Mailer>> {

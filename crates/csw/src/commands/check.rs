@@ -15,6 +15,7 @@ use crate::{
     ambient::{SystemClock, SystemRandomness},
     cli::Check,
     failure::{Failure, Outcome},
+    folder::Folder,
     output::Printer,
     settings::Settings,
     tools, wiring,
@@ -41,7 +42,8 @@ pub(crate) async fn run(settings: &Settings, options: &Check, printer: Printer) 
     };
     let as_of = options.as_of.as_deref().map(date).transpose()?;
     let cache = options.cache.clone().unwrap_or_else(|| tools::cache_folder().join("csw-check"));
-    let bench = wiring::workbench(settings, &cache)?;
+    let folder = Folder::take(&cache, "wait for the other check, or choose another folder with `--cache`")?;
+    let bench = wiring::workbench(settings, &folder)?;
     let randomness = SystemRandomness::new();
     let conformance = Conformance { executor: &*bench.executor, clock: &SystemClock, randomness: &randomness };
     let capacity = bench.executor.capacity();
@@ -50,6 +52,7 @@ pub(crate) async fn run(settings: &Settings, options: &Check, printer: Printer) 
     let verdict =
         conformance.check(&*bench.publisher, &model, &source, &BuildOptions { as_of }, limits, &Shown(printer)).await;
     bench.executor.shut_down(0).await;
+    bench.cgroups.close();
     answer(&model, &path, verdict, printer)
 }
 

@@ -1,10 +1,10 @@
 //! `csw up`: the whole site in one process, until it is asked to stop.
 
 use std::{
-    fs::{self, File, TryLockError},
+    fs::File,
     io::{IsTerminal, Write},
     net::SocketAddr,
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    os::unix::fs::OpenOptionsExt,
     path::Path,
     time::Duration,
 };
@@ -17,6 +17,7 @@ use tracing_subscriber::{EnvFilter, layer::SubscriberExt, util::SubscriberInitEx
 use crate::{
     cli::{LogForm, Up},
     failure::{Failure, Outcome},
+    folder::Folder,
     output::Printer,
     settings::{LISTEN, Settings},
     wiring,
@@ -30,9 +31,9 @@ const FIRST_LOGIN: &str = "first-login.txt";
 
 pub(crate) async fn run(settings: &Settings, options: &Up, printer: Printer) -> Outcome {
     start_log(options.log)?;
-    let data = settings.data(&options.place);
-    let data = make_folder(&data)?;
-    let _only = lock(&data)?;
+    let way_out = "stop the other server, or choose another folder with `--data`";
+    let folder = Folder::take(&settings.data(&options.place), way_out)?;
+    let data = folder.path();
     let listener = listen(settings, options).await?;
     let address = listener.local_addr().map_err(|error| Failure::local(error.to_string(), "try another port"))?;
     let public_url = options
@@ -40,7 +41,7 @@ pub(crate) async fn run(settings: &Settings, options: &Up, printer: Printer) -> 
         .clone()
         .or_else(|| settings.public_url.clone())
         .map_or_else(|| local_url(address), |url| url.trim_end_matches('/').to_owned());
-    let site = wiring::site(settings, options, &data, public_url.clone()).await?;
+    let site = wiring::site(settings, options, &folder, public_url.clone()).await?;
     let background = site.app.start().await;
     let stop = stop_signal()?;
     let stopping = stop.clone();
@@ -51,7 +52,7 @@ pub(crate) async fn run(settings: &Settings, options: &Up, printer: Printer) -> 
     tracing::info!(url = %public_url, %address, data = %data.display(), "serving");
     let accounts = site.app.ports().store.accounts(csw_core::page::PageRequest { number: 1, size: 1 }).await?;
     if accounts.total == 0 {
-        explain_first_login(&data, &public_url, printer)?;
+        explain_first_login(data, &public_url, printer)?;
     }
     let ready = json!({
         "url": public_url,
@@ -65,6 +66,7 @@ pub(crate) async fn run(settings: &Settings, options: &Up, printer: Printer) -> 
     stop.cancelled().await;
     tracing::info!(grace_seconds = options.grace, "stopping: live runs may finish, the others go back to the queue");
     background.shut_down(options.grace).await;
+    site.cgroups.close();
     if tokio::time::timeout(LAST_ANSWERS, server).await.is_err() {
         tracing::info!("some connections were still open");
     }
@@ -84,32 +86,6 @@ fn start_log(form: Option<LogForm>) -> Outcome {
         LogForm::Json => registry.with(layer.json().flatten_event(true)).try_init(),
     };
     started.map_err(|error| Failure::local(error.to_string(), "start only one server in a process"))
-}
-
-fn make_folder(data: &Path) -> Outcome<std::path::PathBuf> {
-    // Other users of the machine have no business here.
-    fs::DirBuilder::new().recursive(true).mode(0o711).create(data).map_err(|error| Failure::file(data, &error))?;
-    data.canonicalize().map_err(|error| Failure::file(data, &error))
-}
-
-/// Two servers on one folder would both give runs back to the queue that the other one has.
-fn lock(data: &Path) -> Outcome<File> {
-    let path = data.join("csw.lock");
-    let file = File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .mode(0o600)
-        .open(&path)
-        .map_err(|error| Failure::file(&path, &error))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(Failure::local(
-            format!("another server uses {}", data.display()),
-            "stop it, or choose another folder with `--data`",
-        )),
-        Err(TryLockError::Error(error)) => Err(Failure::file(&path, &error)),
-    }
 }
 
 async fn listen(settings: &Settings, options: &Up) -> Outcome<TcpListener> {
@@ -177,15 +153,6 @@ fn explain_first_login(data: &Path, url: &str, printer: Printer) -> Outcome {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn one_folder_has_one_server() {
-        let folder = tempfile::tempdir().unwrap();
-        let first = lock(folder.path()).unwrap();
-        assert!(lock(folder.path()).unwrap_err().to_string().contains("another server"));
-        drop(first);
-        assert!(lock(folder.path()).is_ok());
-    }
 
     #[test]
     fn the_url_of_all_addresses_is_one_that_works() {

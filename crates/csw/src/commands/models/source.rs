@@ -123,7 +123,9 @@ fn pack_commit(folder: &Path, reference: &str) -> Outcome<Packed> {
 }
 
 fn pack_tree(folder: &Path) -> Outcome<Packed> {
-    let listed = git(folder, &["ls-files", "-z", "--cached", "--others", "--exclude-standard"]);
+    // A folder that its repository ignores is none of its files.
+    let listed = git(folder, &["ls-files", "-z", "--cached", "--others", "--exclude-standard"])
+        .filter(|listed| !listed.is_empty());
     let (paths, commit) = match listed {
         Some(listed) => {
             let clean = git(folder, &["status", "--porcelain", "--", "."]).is_some_and(|changes| changes.is_empty());
@@ -240,6 +242,16 @@ mod tests {
         assert_eq!(tagged.commit, clean.commit);
         assert_eq!(members(&tagged), members(&clean));
         assert!(pack(path, Some("v2")).is_err());
+    }
+
+    #[test]
+    fn a_folder_that_its_repository_ignores_is_packed_as_it_is() {
+        let folder = model();
+        run(folder.path(), &["init", "-q"]);
+        fs::write(folder.path().join(".gitignore"), "*\n").unwrap();
+        let packed = pack(folder.path(), None).unwrap();
+        assert_eq!(members(&packed), [".gitignore", "README.md", "cs-config/setup.py"]);
+        assert_eq!(packed.commit, "");
     }
 
     #[test]

@@ -1,0 +1,65 @@
+//! A folder that one process at a time works in.
+
+use std::{
+    fs::{self, File, TryLockError},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+};
+
+use sha2::{Digest, Sha256};
+
+use crate::failure::{Failure, Outcome};
+
+/// A folder that is this process's own until this value is dropped.
+pub(crate) struct Folder {
+    path: PathBuf,
+    _lock: File,
+}
+
+impl Folder {
+    /// Makes the folder if need be, and takes it. Two servers on one folder would both give runs back to the queue that
+    /// the other one has; `way_out` says what to do then.
+    pub(crate) fn take(path: &Path, way_out: &str) -> Outcome<Self> {
+        // Users of the sandbox pass through to environments; they may not look around.
+        let made = fs::DirBuilder::new().recursive(true).mode(0o711).create(path);
+        made.map_err(|error| Failure::file(path, &error))?;
+        let path = path.canonicalize().map_err(|error| Failure::file(path, &error))?;
+        let file = path.join("csw.lock");
+        let opened = File::options().create(true).truncate(false).write(true).mode(0o600).open(&file);
+        let lock = opened.map_err(|error| Failure::file(&file, &error))?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Self { path, _lock: lock }),
+            Err(TryLockError::WouldBlock) => {
+                Err(Failure::local(format!("another process works in {}", path.display()), way_out))
+            }
+            Err(TryLockError::Error(error)) => Err(Failure::file(&file, &error)),
+        }
+    }
+
+    /// Where it is, without links.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// A short name that no other folder of this machine has, and that this one has again at the next start.
+    pub(crate) fn instance(&self) -> String {
+        let digest = hex::encode(Sha256::digest(self.path.as_os_str().as_encoded_bytes()));
+        digest.chars().take(12).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_process_at_a_time() {
+        let parent = tempfile::tempdir().unwrap();
+        let path = parent.path().join("a/b");
+        let first = Folder::take(&path, "wait").unwrap();
+        assert!(Folder::take(&path, "wait").is_err_and(|error| error.to_string().contains("another process")));
+        let name = first.instance();
+        drop(first);
+        assert_eq!(Folder::take(&path, "wait").unwrap().instance(), name);
+    }
+}
