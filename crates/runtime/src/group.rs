@@ -29,17 +29,16 @@ impl RunGroup {
 
     /// For a program that is in the group from its first instruction.
     pub(crate) fn folders(&self) -> Vec<PathBuf> {
-        self.group.folders()
+        // A share of the CPUs without a limit would only make a run wait longer for a busy one.
+        let needed = |folder: &PathBuf| self.limits_cpus || !folder.join("cpu.cfs_quota_us").exists();
+        self.group.folders().into_iter().filter(needed).collect()
     }
 
     /// Files by which a process of one thread moves itself into the group, by writing 0. Moving itself is some 8 ms
     /// cheaper than being moved: the kernel need not stop all forks and exits of the machine for it. Only version 1
     /// offers that for groups with limits.
     pub(crate) fn own_doors(&self) -> io::Result<Vec<OwnedFd>> {
-        // A group of its own for nothing would only make a run wait longer for a busy CPU.
-        let needed = |folder: &PathBuf| self.limits_cpus || !folder.join("cpu.cfs_quota_us").exists();
-        let folders = self.group.folders().into_iter().filter(needed);
-        let tasks = folders.map(|folder| folder.join("tasks")).filter(|file| file.exists());
+        let tasks = self.folders().into_iter().map(|folder| folder.join("tasks")).filter(|file| file.exists());
         tasks.map(|file| OpenOptions::new().write(true).open(file).map(File::into)).collect()
     }
 
