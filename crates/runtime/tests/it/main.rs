@@ -7,5 +7,6 @@ mod basics;
 mod contract;
 mod ends;
 mod isolation;
+mod libraries;
 mod speed;
 mod support;

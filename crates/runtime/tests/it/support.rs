@@ -122,6 +122,16 @@ static PLACES: AtomicU32 = AtomicU32::new(0);
 pub struct Place {
     pub executor: LocalExecutor,
     pub folder: tempfile::TempDir,
+    instance: String,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        // The roots of its groups, where they are empty by now.
+        let name = format!("csw-{}", self.instance);
+        let arguments = ["/sys/fs/cgroup", "-depth", "-type", "d", "-name", &name, "-exec", "rmdir", "{}", ";"];
+        let _ = std::process::Command::new("find").args(arguments).stderr(std::process::Stdio::null()).status();
+    }
 }
 
 impl Place {
@@ -137,12 +147,13 @@ impl Place {
         for (from, to) in [("Null", "null"), ("Edge-Cases", "edge")] {
             copy(&models.join(from), &data.join("code").join(to));
         }
+        let instance = format!("test-{}", Uuid::now_v7());
         let mut config = LocalConfig::new(data, PathBuf::from(env!("CARGO_BIN_EXE_csw-runtime-helper")));
-        config.cgroups = csw_sandbox::cgroup::Manager::detect(&format!("test-{}", Uuid::now_v7()));
+        config.cgroups = csw_sandbox::cgroup::Manager::detect(&instance);
         // Executors that live at the same time share no user.
         config.first_user = 200_000 + PLACES.fetch_add(1, Ordering::Relaxed) * 1_000_000;
         change(&mut config);
-        Self { executor: LocalExecutor::new(config).unwrap(), folder }
+        Self { executor: LocalExecutor::new(config).unwrap(), folder, instance }
     }
 
     /// Adds a model of one file.
