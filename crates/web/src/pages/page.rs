@@ -45,7 +45,9 @@ impl Page {
 }
 
 /// Why a page can't be shown, with the page that says so.
-pub(crate) struct PageError {
+pub(crate) struct PageError(Box<Failure>);
+
+struct Failure {
     page: Page,
     error: AppError,
 }
@@ -55,7 +57,7 @@ pub(crate) type PageResult = Result<Response, PageError>;
 
 impl PageError {
     pub(crate) fn new(page: Page, error: AppError) -> Self {
-        Self { page, error }
+        Self(Box::new(Failure { page, error }))
     }
 }
 
@@ -69,10 +71,11 @@ struct ErrorPage {
 
 impl IntoResponse for PageError {
     fn into_response(self) -> Response {
-        let sentence = sentence(&self.error);
-        let (status, heading) = match &self.error {
+        let Failure { page, error } = *self.0;
+        let sentence = sentence(&error);
+        let (status, heading) = match &error {
             AppError::LoginRequired => {
-                let next = percent_encoding::utf8_percent_encode(&self.page.path, percent_encoding::NON_ALPHANUMERIC);
+                let next = percent_encoding::utf8_percent_encode(&page.path, percent_encoding::NON_ALPHANUMERIC);
                 return Redirect::to(&format!("/users/login/?next={next}")).into_response();
             }
             AppError::NotFound { .. } => (StatusCode::NOT_FOUND, "Not found"),
@@ -87,11 +90,11 @@ impl IntoResponse for PageError {
                 (StatusCode::INTERNAL_SERVER_ERROR, "Something broke")
             }
         };
-        let retry = match &self.error {
+        let retry = match &error {
             AppError::TooMany { retry_after_seconds, .. } => Some(*retry_after_seconds),
             _ => None,
         };
-        let mut response = (status, show(&ErrorPage { page: self.page, heading, sentence })).into_response();
+        let mut response = (status, show(&ErrorPage { page, heading, sentence })).into_response();
         if let Some(seconds) = retry {
             response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
         }
