@@ -127,10 +127,11 @@ pub struct Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        // The roots of its groups, where they are empty by now.
-        let name = format!("csw-{}", self.instance);
-        let arguments = ["/sys/fs/cgroup", "-depth", "-type", "d", "-name", &name, "-exec", "rmdir", "{}", ";"];
-        let _ = std::process::Command::new("find").args(arguments).stderr(std::process::Stdio::null()).status();
+        // The roots of its groups, when the last processes have ended: their executor goes after this.
+        let script = "sleep 3; find /sys/fs/cgroup -depth -type d -path \"*/$0*\" -exec rmdir {} \\;";
+        let mut shell = std::process::Command::new("sh");
+        let shell = shell.args(["-c", script, &format!("csw-{}", self.instance)]);
+        let _ = shell.stderr(std::process::Stdio::null()).stdout(std::process::Stdio::null()).spawn();
     }
 }
 
