@@ -243,13 +243,17 @@ impl Log {
         }
     }
 
-    /// What is in the pipe already, without waiting for more.
+    /// What is in the pipe already, without waiting for more. Asks the kernel: the runtime may not have noticed yet.
     fn rest(&mut self) -> Vec<Bytes> {
         let mut found = vec![];
         while let Some(pipe) = &self.pipe {
-            let mut chunk = BytesMut::with_capacity(LOG_CHUNK);
-            match pipe.try_read_buf(&mut chunk) {
-                Ok(length) if length > 0 => found.extend(self.measure(chunk)),
+            let mut chunk = BytesMut::zeroed(LOG_CHUNK);
+            match nix::unistd::read(pipe, &mut chunk) {
+                Ok(length) if length > 0 => {
+                    chunk.truncate(length);
+                    found.extend(self.measure(chunk));
+                }
+                Err(nix::errno::Errno::EINTR) => {}
                 _ => self.pipe = None,
             }
         }
