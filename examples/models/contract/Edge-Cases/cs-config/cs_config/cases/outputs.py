@@ -129,7 +129,7 @@ def numpy_scalars(want):
         "array": numpy.arange(3),
         "nan": numpy.float64("nan"),
     }
-    return result(output("bokeh", "Plot", _bokeh(**odd)))
+    return result(output("bokeh", "Plot", {**_bokeh(), **odd}))
 
 
 @case("dates")
@@ -143,7 +143,7 @@ def dates(want):
         "set": {1},
         1: "a key that is a number",
     }
-    return result(output("bokeh", "Plot", _bokeh(**odd)))
+    return result(output("bokeh", "Plot", {**_bokeh(), **odd}))
 
 
 @case("not-json")
