@@ -56,7 +56,7 @@ def measure(server, rows, quick):
     total = fill(server.data / "csw.db", title, MODELS)
     server.start("info,sqlx=debug")
     client = server.client()
-    shown = client.get("/models/api/?page_size=1")["count"]
+    shown = client.get("/api/v1/models/?page_size=1")["count"]
     client.close()
     logged = statements(server.log, 0)
     time.sleep(5)
