@@ -15,21 +15,7 @@ fn errors_end_with_a_hint() -> Result {
         (&["backup", "--data", "/nonexistent", "--to", "/nonexistent"], 5),
         (&["restore", "--from", "/nonexistent", "--data", "/nonexistent"], 5),
         (&["check", "/nonexistent"], 5),
-        (
-            &[
-                "up",
-                "--listen",
-                "nowhere",
-                "--data",
-                "/nonexistent/x/y",
-                "--json",
-                "--grace",
-                "0",
-                "--cache",
-                "/proc/x",
-            ],
-            5,
-        ),
+        (&["up", "--data", "/proc/x", "--json"], 5),
     ];
     for (words, code) in cases {
         let done = csw(words, &unreachable)?;

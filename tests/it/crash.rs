@@ -41,7 +41,12 @@ async fn nothing_is_lost_when_the_server_is_killed() -> Result {
     assert!(promised.len() > 5, "the load made {} simulations only", promised.len());
     for (pk, number) in promised {
         let done = client.wait(NULL, pk).await?;
-        assert_eq!(done.status, "SUCCESS", "{NULL}#{pk}: {:?}", done.traceback);
+        let inputs = client.inputs(NULL, pk).await?;
+        assert_eq!(
+            done.status, "SUCCESS",
+            "{NULL}#{pk}: {:?} {} {:?}",
+            done.traceback, inputs.status, inputs.traceback
+        );
         let outputs = client.simulation(NULL, pk).await?.outputs.expect("it has outputs");
         assert_eq!(outputs.renderable.len(), 1);
         assert_eq!(outputs.renderable[0].data, json!(format!("{number}\n")));
