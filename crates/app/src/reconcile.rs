@@ -25,7 +25,7 @@ impl App {
         let mut tasks = JoinSet::new();
         tasks.spawn(self.clone().listen(stop.clone()));
         let mut wait = Duration::from_millis(100);
-        while let Err(error) = self.reconcile("the server was restarted").await {
+        while let Err(error) = self.reconcile("the server was restarted", true).await {
             tracing::warn!(%error, "runs of a former process can't be reconciled yet");
             tokio::time::sleep(wait).await;
             wait = (wait * 2).min(Duration::from_secs(5));
@@ -47,13 +47,13 @@ impl App {
             if !self.has_admitted() {
                 continue;
             }
-            if let Err(error) = self.reconcile("its process vanished").await {
+            if let Err(error) = self.reconcile("its process vanished", false).await {
                 tracing::warn!(%error, "runs can't be reconciled now");
             }
         }
     }
 
-    async fn reconcile(&self, sentence: &str) -> AppResult<()> {
+    async fn reconcile(&self, sentence: &str, restarted: bool) -> AppResult<()> {
         let running = self.store().running().await?;
         let live = self.inner.ports.executor.live().await;
         for claimed in running {
@@ -63,8 +63,9 @@ impl App {
             }
             tracing::info!(%run, attempt = claimed.run.attempt, "a run without a process");
             let order_lease = claimed.lease;
-            if claimed.run.attempt < csw_core::run::MAX_ATTEMPTS {
-                self.store().requeue(run, order_lease, sentence, false).await?;
+            // A server that ends is no fault of its runs, however often it does; the sandbox keeps them from causing it.
+            if restarted || claimed.run.attempt < csw_core::run::MAX_ATTEMPTS {
+                self.store().requeue(run, order_lease, sentence, restarted).await?;
             } else {
                 self.give_up(&claimed, sentence).await?;
             }
