@@ -16,7 +16,7 @@ CSW = ROOT / "target/debug/csw"
 SUMMARIES = {
     "cargo": re.compile(r"^test result: \w+\. (?P<passed>\d+) passed; (?P<failed>\d+) failed", re.M),
     "nextest": re.compile(r"Summary .*?(?P<passed>\d+) passed(?:.*?, (?P<failed>\d+) failed)?"),
-    "pytest": re.compile(r"^=+ (?=.*(?:passed|failed|error))(?:.*?(?P<failed>\d+) failed)?(?:.*?(?P<passed>\d+) passed)?.*=+$", re.M),
+    "pytest": re.compile(r"^=*\s*(?:(?P<failed>\d+) failed,? ?)?(?:(?P<passed>\d+) passed)?.* in [\d.]+s.*$", re.M),
     "node": re.compile(r"pass (?P<passed>\d+)\n.*?fail (?P<failed>\d+)", re.S),
 }
 
