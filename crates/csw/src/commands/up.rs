@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use axum::serve::ListenerExt;
 use serde_json::json;
 use tokio::{net::TcpListener, signal::unix::SignalKind};
 use tokio_util::sync::CancellationToken;
@@ -47,6 +48,12 @@ pub(crate) async fn run(settings: &Settings, options: &Up, printer: Printer) -> 
     let stopping = stop.clone();
     let service = site.router.into_make_service_with_connect_info::<SocketAddr>();
     let server = tokio::spawn(async move {
+        // Events are small writes that somebody waits for: they must not wait for an acknowledgement.
+        let listener = listener.tap_io(|stream| {
+            if let Err(error) = stream.set_nodelay(true) {
+                tracing::debug!(%error, "a connection keeps its delay");
+            }
+        });
         axum::serve(listener, service).with_graceful_shutdown(async move { stopping.cancelled().await }).await
     });
     tracing::info!(url = %public_url, %address, data = %data.display(), "serving");
