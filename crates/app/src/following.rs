@@ -135,11 +135,10 @@ impl Following {
 
     async fn look_at_simulation(&mut self, id: csw_core::ids::SimulationId) -> AppResult<()> {
         let store = self.app.store();
-        let Some(simulation) = store.simulation_by_id(id).await? else {
+        let Some((simulation, inputs)) = store.simulation_with_inputs(id).await? else {
             self.over = true;
             return Ok(());
         };
-        let inputs = store.inputs(id).await?;
         let waiting = simulation.run.or(inputs.run).filter(|_| !simulation.status.is_final());
         let ahead = match waiting {
             Some(run) => store.queue_position(run).await?.map(|(_, ahead)| ahead),

@@ -30,7 +30,7 @@ mod submission;
 use std::{collections::HashMap, net::IpAddr, sync::Arc};
 
 use csw_core::{
-    ids::{AccountId, BuildId, RunId, VersionId},
+    ids::{AccountId, BuildId, ModelId, RunId, VersionId},
     ports::{Clock, Executor, Mail, Mailer, ObjectStorage, Publisher, Randomness, Store},
 };
 use tokio::sync::{Mutex, Notify, OnceCell, RwLock};
@@ -77,6 +77,7 @@ pub(crate) struct Inner {
     pub(crate) reports: Mutex<HashMap<RunId, report::Pending>>,
     pub(crate) admitted: std::sync::Mutex<dispatch::Admitted>,
     pub(crate) schemas: RwLock<HashMap<(VersionId, String), SharedSchema>>,
+    pub(crate) counts: std::sync::Mutex<HashMap<ModelId, models::Counted>>,
     pub(crate) builds: std::sync::Mutex<HashMap<BuildId, tokio_util::sync::CancellationToken>>,
     pub(crate) login_limit: limits::PerMinute<IpAddr>,
     pub(crate) schema_limit: limits::PerMinute<IpAddr>,
@@ -104,6 +105,7 @@ impl App {
                 reports: Mutex::default(),
                 admitted: std::sync::Mutex::default(),
                 schemas: RwLock::default(),
+                counts: std::sync::Mutex::default(),
                 builds: std::sync::Mutex::default(),
                 password_slots: tokio::sync::Semaphore::new(2),
             }),

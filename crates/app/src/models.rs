@@ -1,5 +1,7 @@
 //! Models: looking at them, publishing details, members, versions.
 
+use std::collections::HashMap;
+
 use csw_core::{
     access::{Caller, Role, effective, may_read},
     ids::{ModelId, VersionId},
@@ -9,6 +11,7 @@ use csw_core::{
     ports::{ModelFilter, StoreError},
     simulation::Collaborator,
 };
+use jiff::{SignedDuration, Timestamp};
 
 use crate::{
     App,
@@ -19,6 +22,15 @@ use crate::{
 
 /// Models a user's panel shows as recently used.
 const RECENT: u32 = 7;
+
+/// From so many simulations on, the counts of a model are kept for a while.
+const MANY_SIMULATIONS: u64 = 1000;
+
+/// How long.
+const COUNTS_LAST: SignedDuration = SignedDuration::from_secs(10);
+
+/// When they were counted, and the simulations and users of a model.
+pub(crate) type Counted = (Timestamp, (u64, u64));
 
 /// A model as one caller sees it.
 #[derive(Debug, Clone)]
@@ -167,9 +179,28 @@ impl App {
         Ok(self.store().set_model_role(view.model.id, account.id, role).await?)
     }
 
-    /// Simulations and users of a model, for those who may write it.
+    /// Simulations and users of a model, for those who may write it. Large numbers may be a few seconds old: they would
+    /// be counted anew for every look at one of the many simulations.
     pub async fn counts(&self, view: &ModelView) -> AppResult<Option<(u64, u64)>> {
-        if view.may_write() { Ok(Some(self.store().model_counts(view.model.id).await?)) } else { Ok(None) }
+        if !view.may_write() {
+            return Ok(None);
+        }
+        let (id, now) = (view.model.id, self.now());
+        let fresh = |at: &Timestamp| now.duration_since(*at) < COUNTS_LAST;
+        if let Some((_, counts)) = self.counted().get(&id).filter(|(at, _)| fresh(at)) {
+            return Ok(Some(*counts));
+        }
+        let counts = self.store().model_counts(id).await?;
+        let mut counted = self.counted();
+        counted.retain(|_, (at, _)| fresh(at));
+        if counts.0 >= MANY_SIMULATIONS {
+            counted.insert(id, (now, counts));
+        }
+        Ok(Some(counts))
+    }
+
+    fn counted(&self) -> std::sync::MutexGuard<'_, HashMap<ModelId, Counted>> {
+        self.inner.counts.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     /// The versions a caller may choose: live and retired ones, and staged ones for writers; newest first.

@@ -109,7 +109,7 @@ impl Reporter {
             ParseApplied::Answered(simulation, _) => {
                 metrics::counter!("csw_memo_hits_total").increment(1);
                 if let Ok(Some(simulation)) = self.app.store().simulation_by_id(simulation).await {
-                    self.tell_owner(&simulation).await;
+                    self.app.tell_owner(&simulation).await;
                 }
                 Ok(())
             }
@@ -172,7 +172,7 @@ impl Reporter {
             return Err(ReportError::Stale { run: order.run });
         }
         for simulation in &finished {
-            self.tell_owner(simulation).await;
+            self.app.tell_owner(simulation).await;
         }
         Ok(())
     }
@@ -213,16 +213,6 @@ impl Reporter {
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a wait in milliseconds")]
         let queue = (waited.max(0.0) * 1000.0).round() as u64;
         Phases { queue, store: u64::try_from(storing.as_millis()).unwrap_or(u64::MAX), ..executor }
-    }
-
-    async fn tell_owner(&self, simulation: &Simulation) {
-        metrics::counter!("csw_simulations_total", "status" => simulation.status.as_str()).increment(1);
-        if !simulation.notify_on_completion {
-            return;
-        }
-        if let Some(to) = self.app.address_of(simulation.owner).await {
-            self.app.mail(mail_of_end(&self.app.inner.config.public_url, to, simulation));
-        }
     }
 }
 
@@ -315,6 +305,17 @@ impl RunEvents for Reporter {
 }
 
 impl App {
+    /// Counts the end of a simulation, and mails its owner who asked for that.
+    pub(crate) async fn tell_owner(&self, simulation: &Simulation) {
+        metrics::counter!("csw_simulations_total", "status" => simulation.status.as_str()).increment(1);
+        if !simulation.notify_on_completion {
+            return;
+        }
+        if let Some(to) = self.address_of(simulation.owner).await {
+            self.mail(mail_of_end(&self.inner.config.public_url, to, simulation));
+        }
+    }
+
     /// Stores what a live run has written. A log that can't be stored now waits; it never fails the run.
     pub(crate) async fn flush_log(&self, log: LogOf) {
         let LogOf::Run(run) = log else { return };

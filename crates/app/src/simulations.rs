@@ -74,9 +74,23 @@ impl App {
             idempotency,
         };
         let simulation = self.insert_simulation(&new).await?;
-        if simulation.id == new.id {
+        self.submitted(simulation, (new.id, prepared.inputs)).await
+    }
+
+    /// What to answer to a submission: `inputs` were stored with the simulation of this id, unless an earlier request or
+    /// an earlier result stands for them.
+    async fn submitted(
+        &self,
+        simulation: Simulation,
+        (id, inputs): (SimulationId, Inputs),
+    ) -> AppResult<(Simulation, Inputs)> {
+        if simulation.id == id && simulation.answered_by.is_none() {
             self.inner.wake.notify_one();
-            return Ok((simulation, prepared.inputs));
+            return Ok((simulation, inputs));
+        }
+        if simulation.id == id {
+            metrics::counter!("csw_memo_hits_total").increment(1);
+            self.tell_owner(&simulation).await;
         }
         let inputs = self.store().inputs(simulation.id).await?;
         Ok((simulation, inputs))
@@ -181,8 +195,7 @@ impl App {
                 AppError::Conflict { sentence } => AppError::field("status", sentence),
                 other => other,
             })?;
-        self.inner.wake.notify_one();
-        Ok((simulation, prepared.inputs))
+        self.submitted(simulation, (view.simulation.id, prepared.inputs)).await
     }
 
     /// A simulation by its model and number. One that is private answers `Forbidden` to those without a role.

@@ -81,6 +81,8 @@ pub(crate) struct MachineSettings {
     pub(crate) runs: Option<u32>,
     /// Gigabytes that parked interpreters may hold; a quarter of that by default.
     pub(crate) zygote_gigabytes: Option<f64>,
+    /// Processes that each model in use forks ahead of its runs; two by default.
+    pub(crate) forked_ahead: Option<usize>,
 }
 
 /// `[build]`

@@ -167,6 +167,9 @@ fn bench(settings: &Settings, folder: &Folder, cache: Option<PathBuf>, local: bo
     if let Some(gigabytes) = machine.zygote_gigabytes {
         local.zygote_memory_bytes = bytes(gigabytes);
     }
+    if let Some(processes) = machine.forked_ahead {
+        local.forked_ahead = processes;
+    }
     if let Some(runs) = machine.runs {
         local.capacity.runs = runs;
     }

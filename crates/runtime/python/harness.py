@@ -86,6 +86,12 @@ class Channel:
     def send_json(self, kind, value):
         self.send(kind, to_json(value, "the result", keep_nul=False))
 
+    def receive_if_any(self, kind):
+        """The next frame, or None where the server closes the socket before it."""
+        if not self.sock.recv(1, socket.MSG_PEEK):
+            return None
+        return self.receive(kind)
+
     def receive(self, kind):
         got, length = HEADER.unpack(self._exactly(HEADER.size))
         if got != ord(kind):
@@ -486,7 +492,10 @@ class Zygote:
             channel = Channel(socket.socket(fileno=run_socket))
             self.confine(channel.receive("C"))
             channel.send("H")
-            order = channel.receive("A")
+            order = channel.receive_if_any("A")
+            if order is None:
+                # Forked ahead, and no run came.
+                os._exit(0)
             prepare_process(order)
             new_seeds()
             raise_threads(order["threads"])

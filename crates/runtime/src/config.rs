@@ -24,6 +24,8 @@ pub struct LocalConfig {
     pub zygote_memory_bytes: u64,
     /// A zygote that nobody used for so long ends.
     pub zygote_idle: Duration,
+    /// Processes that a zygote in use forks ahead of their runs, so that these find them ready; 0 for none.
+    pub forked_ahead: usize,
     /// A forked process that gives no sign of life for so long is given up, and its version runs in new interpreters.
     pub first_sign: Duration,
     /// Importing a model's code may take so long in a zygote.
@@ -54,6 +56,7 @@ impl LocalConfig {
             max_zygotes: 32,
             zygote_memory_bytes: capacity.memory_bytes / 4,
             zygote_idle: Duration::from_mins(15),
+            forked_ahead: 2,
             first_sign: Duration::from_secs(20),
             import_limit: Duration::from_mins(5),
             log_bytes: 10_000_000,

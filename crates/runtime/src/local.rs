@@ -320,7 +320,7 @@ impl Site {
     }
 
     /// What the processes of a run may use together.
-    fn together(&self, order: &RunOrder) -> cgroup::Limits {
+    pub(crate) fn together(&self, order: &RunOrder) -> cgroup::Limits {
         cgroup::Limits {
             memory_bytes: Some(order.limits.memory_bytes),
             cpus: Some(order.limits.cpus).filter(|cpus| *cpus < self.config.capacity.cpus),

@@ -21,7 +21,7 @@ use serde_json::json;
 use tokio::{
     io::Interest,
     net::{UnixStream, unix::pipe},
-    sync::oneshot,
+    sync::{SemaphorePermit, oneshot},
     time::Instant,
 };
 use tokio_util::sync::CancellationToken;
@@ -36,6 +36,7 @@ use crate::{
     machine,
     process::{Exit, Killer, Process, Wires, first_sign, last_words},
     scratch::{self, Folder},
+    spares::{PATIENCE, Spares},
     stops::Stops,
 };
 
@@ -56,6 +57,7 @@ pub(crate) struct Zygote {
     folder: PathBuf,
     next: AtomicU64,
     used: Mutex<Instant>,
+    spares: Spares,
     /// Bytes it holds, its share of common memory included; measured when it parked.
     pub(crate) memory: u64,
     /// Dropping it ends the sandbox.
@@ -139,19 +141,61 @@ impl Zygote {
             folder: path,
             next: AtomicU64::new(0),
             used: Mutex::new(Instant::now()),
+            spares: Spares::default(),
             memory: tokio::task::spawn_blocking(move || machine::memory_of(zygote)).await.unwrap_or(0),
             _end: end,
         })
     }
 
-    /// Forks a child for a run and waits for its first sign of life.
+    /// A child for a run that has given its first sign of life: one forked ahead, or a new one.
     pub(crate) async fn fork(
         self: &Arc<Self>,
-        site: &Site,
+        site: &Arc<Site>,
         order: &RunOrder,
         stops: &Stops,
     ) -> Result<Process, StartError> {
         *self.used.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+        let new = async || self.child(site, order, site.forks.acquire().await.ok()).await;
+        let mut process = if let Some(spare) = self.spares.take(site.together(order)) {
+            spare
+        } else {
+            tokio::select! {
+                child = new() => child?,
+                stop = stops.requested() => return Err(StartError::Stopped(stop)),
+            }
+        };
+        process.keeps = Box::new(Arc::clone(self));
+        self.fork_ahead(site, order);
+        Ok(process)
+    }
+
+    /// Forks a child for the next run of this kind, unless the CPUs have runs to start.
+    fn fork_ahead(self: &Arc<Self>, site: &Arc<Site>, order: &RunOrder) {
+        let limits = site.together(order);
+        let most = site.config.forked_ahead;
+        let (zygote, site, order) = (Arc::downgrade(self), Arc::clone(site), order.clone());
+        tokio::spawn(async move {
+            let Some(zygote) = zygote.upgrade().filter(|zygote| zygote.spares.wants(limits, most)) else { return };
+            let Ok(permit) = site.forks.try_acquire() else { return };
+            // A failure shows, and is told, when a run asks for a child.
+            if let Ok(process) = zygote.child(&site, &order, Some(permit)).await {
+                zygote.spares.keep(limits, process, most);
+            }
+            let zygote = Arc::downgrade(&zygote);
+            tokio::time::sleep(PATIENCE).await;
+            if let Some(zygote) = zygote.upgrade() {
+                zygote.spares.give_up();
+            }
+        });
+    }
+
+    /// Forks a child and waits for its first sign of life. `permit` is given back then.
+    async fn child(
+        &self,
+        site: &Site,
+        order: &RunOrder,
+        permit: Option<SemaphorePermit<'_>>,
+    ) -> Result<Process, StartError> {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let user = match self.users {
             None => None,
@@ -178,7 +222,6 @@ impl Zygote {
         let doors = doors.map_err(|error| StartError::io("opening a run's group", &error))?;
         let waiting = Waiting { answer: Some(answer), exit: tell, group: group.clone(), folder };
         self.control.runs.lock().unwrap_or_else(PoisonError::into_inner).insert(number, waiting);
-        let permit = site.forks.acquire().await;
         let mut descriptors = vec![wires.their_socket.as_raw_fd(), wires.their_log.as_raw_fd()];
         descriptors.extend(doors.iter().map(AsRawFd::as_raw_fd));
         let asked = self.control.send(&json!({ "fork": number }), &descriptors).await;
@@ -194,7 +237,6 @@ impl Zygote {
         let sign = tokio::select! {
             sign = tokio::time::timeout(site.config.first_sign, signs) => sign,
             () = self.control.dead.cancelled() => return Err(StartError::UsedUp),
-            stop = stops.requested() => return Err(StartError::Stopped(stop)),
         };
         drop(permit);
         let Ok(sign) = sign else {
@@ -214,7 +256,7 @@ impl Zygote {
             admitted.map_err(|error| StartError::io("moving a run into its group", &error))?;
         }
         let killer = Killer::Tree(pid);
-        Ok(Process { socket: wires.socket, log: wires.log, exit, killer, group, keeps: Box::new(Arc::clone(self)) })
+        Ok(Process { socket: wires.socket, log: wires.log, exit, killer, group, keeps: Box::new(()) })
     }
 
     /// Whether it has ended.

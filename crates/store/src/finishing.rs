@@ -8,7 +8,7 @@ use csw_core::{
     simulation::{InputsStatus, Simulation, SimulationStatus},
 };
 use jiff::Timestamp;
-use sqlx::{AnyConnection, AssertSqlSafe, any::AnyRow};
+use sqlx::{AnyConnection, AssertSqlSafe};
 
 use crate::{
     SqlStore,
@@ -112,7 +112,8 @@ impl SqlStore {
             && let Some(key) = &sim.memo_key
         {
             if let Some(answer) = self.answer(key.as_str(), unit.on()).await? {
-                return self.answer_by(unit, id, &answer, end).await;
+                let source = self.answer_by(id, &answer, end.now, unit.on()).await?;
+                return Ok(ParseApplied::Answered(id, source));
             }
             let statement = sql!(
                 self,
@@ -154,40 +155,6 @@ impl SqlStore {
             id.to_string()
         );
         run(statement, unit.on()).await.map(|_| ())
-    }
-
-    pub(crate) async fn answer(&self, key: &str, on: &mut AnyConnection) -> StoreResult<Option<AnyRow>> {
-        let statement = sql!(
-            self,
-            "SELECT * FROM runs WHERE memo_key = $1 AND task = 'sim' AND state = 'finished' AND reason = 'SUCCESS' \
-             ORDER BY finished_at DESC LIMIT 1",
-            key.to_owned()
-        );
-        optional(statement, on).await
-    }
-
-    async fn answer_by(
-        &self,
-        unit: &mut Unit,
-        id: SimulationId,
-        answer: &AnyRow,
-        end: &ParseEnd,
-    ) -> StoreResult<ParseApplied> {
-        let source: RunId = answer.id("id")?;
-        let phases = rows::phases(answer)?;
-        let statement = sql!(
-            self,
-            "UPDATE simulations SET status = 'SUCCESS', reason = 'SUCCESS', answered_by = $1, \
-             version_id = inputs_version_id, model_version = $2, run_milliseconds = $3, cost = 0.0, created_at = $4, \
-             expected_at = $4, finished_at = $4 WHERE id = $5",
-            source.to_string(),
-            answer.maybe_text("model_version")?,
-            whole(phases.run),
-            micros(end.now),
-            id.to_string()
-        );
-        run(statement, unit.on()).await?;
-        Ok(ParseApplied::Answered(id, source))
     }
 
     pub(crate) async fn finish_sim_now(&self, end: &SimEnd) -> StoreResult<Vec<Simulation>> {

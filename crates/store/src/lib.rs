@@ -11,6 +11,7 @@ mod accounts;
 mod connect;
 mod finishing;
 mod listing;
+mod memo;
 mod migrate;
 mod models;
 mod objects;

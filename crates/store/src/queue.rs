@@ -75,7 +75,31 @@ fn owner_of(log: LogOf) -> String {
     }
 }
 
+/// Who has runs in the queue.
+enum Waiting {
+    Nobody,
+    Only(String),
+    Several,
+}
+
 impl SqlStore {
+    /// Most of the time nobody waits, or one does: then there are no turns to be worked out.
+    async fn waiting_owners(&self) -> StoreResult<Waiting> {
+        let mut reader = self.reader().await?;
+        let statement = sql!(
+            self,
+            "SELECT (SELECT MIN(owner_id) FROM runs WHERE state = 'queued') AS first_owner, \
+             (SELECT MAX(owner_id) FROM runs WHERE state = 'queued') AS last_owner"
+        );
+        let row = optional(statement, &mut reader).await?;
+        let owner = |column| row.as_ref().map_or(Ok(None), |row| row.maybe_text(column));
+        Ok(match (owner("first_owner")?, owner("last_owner")?) {
+            (Some(first), Some(last)) if first == last => Waiting::Only(first),
+            (Some(_), _) => Waiting::Several,
+            (None, _) => Waiting::Nobody,
+        })
+    }
+
     async fn turns(&self, room: Room, total: Room) -> StoreResult<Vec<String>> {
         let mut reader = self.reader().await?;
         let statement =
@@ -151,7 +175,11 @@ impl RunStore for SqlStore {
         // Claims of this process see each other's, so that the turns are right to the last run.
         let _alone = self.inner.claiming.lock().await;
         for _ in 0..ROUNDS {
-            let owners = self.turns(room, total).await?;
+            let owners = match self.waiting_owners().await? {
+                Waiting::Nobody => return Ok(None),
+                Waiting::Only(owner) => vec![owner],
+                Waiting::Several => self.turns(room, total).await?,
+            };
             if owners.is_empty() {
                 return Ok(None);
             }
@@ -177,19 +205,16 @@ impl RunStore for SqlStore {
     }
 
     async fn queue_position(&self, id: RunId) -> StoreResult<Option<(u64, u64)>> {
-        let Some(queued) = RunStore::run(self, id).await?.filter(|run| run.state == csw_core::run::RunState::Queued)
-        else {
-            return Ok(None);
-        };
         let mut reader = self.reader().await?;
-        let total = number(sql!(self, "SELECT COUNT(*) FROM runs WHERE state = 'queued'"), &mut reader).await?;
         let statement = sql!(
             self,
-            "SELECT COUNT(*) FROM runs WHERE state = 'queued' AND enqueued_at < $1",
-            micros(queued.enqueued_at)
+            "SELECT (SELECT COUNT(*) FROM runs q WHERE q.state = 'queued') AS waiting, \
+             (SELECT COUNT(*) FROM runs q WHERE q.state = 'queued' AND q.enqueued_at < r.enqueued_at) AS ahead \
+             FROM runs r WHERE r.id = $1 AND r.state = 'queued'",
+            id.to_string()
         );
-        let ahead = number(statement, &mut reader).await?;
-        Ok(Some((total.unsigned_abs(), ahead.unsigned_abs())))
+        let row = optional(statement, &mut reader).await?;
+        row.map(|row| Ok((row.unsigned("waiting")?, row.unsigned("ahead")?))).transpose()
     }
 
     async fn queue_lengths(&self) -> StoreResult<(u64, u64)> {

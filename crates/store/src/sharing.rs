@@ -72,6 +72,10 @@ impl SimulationStore for SqlStore {
         }
     }
 
+    async fn simulation_with_inputs(&self, id: SimulationId) -> StoreResult<Option<(Simulation, Inputs)>> {
+        self.simulation_with_inputs_now(id).await
+    }
+
     async fn inputs(&self, simulation: SimulationId) -> StoreResult<Inputs> {
         self.inputs_now(simulation).await
     }

@@ -120,7 +120,9 @@ impl SqlStore {
             );
             run(statement, unit.on()).await?;
         }
-        if let Some(parse) = &new.parse {
+        if let Some(parse) = &new.parse
+            && !self.answer_at_once(new.id, parse, new.now, unit.on()).await?
+        {
             self.enqueue(&mut unit, parse, new.id, new.now).await?;
         }
         let simulation = self.simulation_in(new.id, unit.on()).await?;
@@ -216,7 +218,9 @@ impl SqlStore {
             );
             run(statement, unit.on()).await?;
         }
-        self.enqueue(&mut unit, parse, id, now).await?;
+        if !self.answer_at_once(id, parse, now, unit.on()).await? {
+            self.enqueue(&mut unit, parse, id, now).await?;
+        }
         let simulation = self.simulation_in(id, unit.on()).await?;
         unit.tell(Change::Simulation(id));
         unit.commit().await?;
@@ -228,6 +232,16 @@ impl SqlStore {
         let text = format!("{SIMULATIONS} WHERE s.model_id = $1 AND s.number = $2");
         let statement = sql!(self, AssertSqlSafe(text), model.to_string(), i64::from(number));
         optional(statement, &mut reader).await?.as_ref().map(rows::simulation).transpose()
+    }
+
+    pub(crate) async fn simulation_with_inputs_now(
+        &self,
+        id: SimulationId,
+    ) -> StoreResult<Option<(Simulation, Inputs)>> {
+        let mut reader = self.reader().await?;
+        let text = format!("{SIMULATIONS} WHERE s.id = $1");
+        let row = optional(sql!(self, AssertSqlSafe(text), id.to_string()), &mut reader).await?;
+        row.map(|row| Ok((rows::simulation(&row)?, rows::inputs(&row)?))).transpose()
     }
 
     pub(crate) async fn inputs_now(&self, id: SimulationId) -> StoreResult<Inputs> {

@@ -213,16 +213,24 @@ async fn life(store: SqlStore) {
     assert!(finished.iter().all(|one| one.status == SimulationStatus::Success && one.run_milliseconds == 7));
     assert_eq!(finished.iter().map(|one| one.cost).sum::<f64>(), 0.5, "shared compute is paid once");
     assert!(world.claim().await.is_none());
-    let third = world.create(Some("k")).await;
+    // Its first validation ended between the look for an answer and this one.
+    let third = world.create(None).await;
     assert!(matches!(world.validate(Some("k")).await, ParseApplied::Answered(id, _) if id == third));
     assert_eq!(store.outputs(third).await.unwrap().len(), 1);
     let simulation = store.simulation_by_id(third).await.unwrap().unwrap();
     assert_eq!((simulation.number, simulation.model_version.as_deref()), (3, Some("1.0")));
+    let fourth = world.create(Some("k")).await;
+    assert!(world.claim().await.is_none(), "what was found valid and run before needs no run at all");
+    let (simulation, inputs) = store.simulation_with_inputs(fourth).await.unwrap().unwrap();
+    assert_eq!((simulation.status, inputs.status), (SimulationStatus::Success, InputsStatus::Success));
+    assert_eq!((simulation.run, inputs.run, simulation.cost.to_string().as_str()), (None, None, "0"));
+    assert_eq!(inputs.errors_warnings, json!({"s": {"errors": {}, "warnings": {}}}));
+    assert_eq!(store.outputs(fourth).await.unwrap().len(), 1);
     assert!(store.delete_simulation(first).await.unwrap().is_empty(), "others still refer to the object");
     let copy = store.fork_simulation(third, id!(SimulationId), world.owner, now()).await.unwrap();
-    assert_eq!((copy.number, copy.parent), (4, Some(third)));
+    assert_eq!((copy.number, copy.parent), (5, Some(third)));
     assert_eq!(store.parents(copy.id).await.unwrap()[0].id, third);
-    for id in [second, third] {
+    for id in [second, third, fourth] {
         assert!(store.delete_simulation(id).await.unwrap().is_empty());
     }
     assert_eq!(store.delete_simulation(copy.id).await.unwrap(), ["outputs/ab/abc"]);

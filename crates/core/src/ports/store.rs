@@ -370,6 +370,8 @@ pub trait SimulationStore: Send + Sync {
     async fn simulation(&self, model: ModelId, number: u32) -> StoreResult<Option<Simulation>>;
     /// By identifier.
     async fn simulation_by_id(&self, id: SimulationId) -> StoreResult<Option<Simulation>>;
+    /// By identifier, with its inputs.
+    async fn simulation_with_inputs(&self, id: SimulationId) -> StoreResult<Option<(Simulation, Inputs)>>;
     /// Its inputs.
     async fn inputs(&self, simulation: SimulationId) -> StoreResult<Inputs>;
     /// Its outputs, renderable ones first, each list in the model's order.

@@ -82,7 +82,8 @@ async fn nothing_is_left_behind() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_zygote_is_replaced_and_its_runs_are_lost() {
-    let place = Place::new();
+    // The only child is then the run.
+    let place = Place::with(|config| config.forked_ahead = 0);
     place.run(&null(Strategy::Zygote, 1)).await;
     signal(interpreters(&place)[0], Signal::SIGKILL);
     let (end, seen) = place.run(&null(Strategy::Zygote, 2)).await;
@@ -175,4 +176,45 @@ fn resident() -> u64 {
     let text = std::fs::read_to_string("/proc/self/status").unwrap();
     let line = text.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
     line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn processes_forked_ahead_serve_one_run_each_and_may_die_before_it() {
+    let place = Place::new();
+    let mut users = std::collections::BTreeSet::new();
+    let waiting = async || {
+        for _ in 0..400 {
+            let children: Vec<i32> = interpreters(&place);
+            let children: Vec<i32> = children.iter().copied().filter(|pid| children.contains(&parent(*pid))).collect();
+            if !children.is_empty() {
+                return children;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+        panic!("nobody waits: {:?}", interpreters(&place));
+    };
+    for round in 1..=4 {
+        let (end, seen) = place.run(&case(Strategy::Zygote, "facts", json!({}))).await;
+        assert!(matches!(end.outcome, Outcome::Returned(_)), "{end:?} {}", seen.logged());
+        let facts = seen.outputs.lock().unwrap()[0].json();
+        users.insert(facts["uid"].to_string());
+        let waiting = waiting().await;
+        if nix::unistd::geteuid().is_root() {
+            assert_eq!(users.len(), round, "each run has a user of its own: {users:?}");
+        }
+        // One of those that wait dies of something else, and no run is to notice.
+        signal(waiting[0], Signal::SIGKILL);
+        while interpreters(&place).contains(&waiting[0]) {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    place.executor.shut_down(1).await;
+    for _ in 0..400 {
+        if interpreters(&place).is_empty() {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    panic!("left behind: {:?}", interpreters(&place));
 }

@@ -32,7 +32,8 @@ async fn runs_of_one_zygote_differ_in_chance() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_cannot_look_into_another() {
-    let place = Place::new();
+    // Folders are numbered in the order of the forks.
+    let place = Place::with(|config| config.forked_ahead = 0);
     let sleeper = case(Strategy::Zygote, "writes-file", json!({"text": "mine"}));
     said(&place, &sleeper).await;
     let running = case(Strategy::Zygote, "sleeps", json!({"seconds": 600}));
@@ -134,7 +135,8 @@ async fn a_private_zygote_serves_its_model_alone() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_pool_is_bounded_and_can_be_emptied() {
-    let place = Place::with(|config| config.max_zygotes = 2);
+    // A zygote that forks ahead is in use for a moment longer.
+    let place = Place::with(|config| (config.max_zygotes, config.forked_ahead) = (2, 0));
     let mut version = None;
     for code in ["a", "b", "c"] {
         place.model(code, "def get_version():\n    return '1'\n\ndef run_model(m, a):\n    return {'renderable': [], 'downloadable': []}\n");
