@@ -175,13 +175,16 @@ impl Zygote {
         let most = site.config.forked_ahead;
         let (zygote, site, order) = (Arc::downgrade(self), Arc::clone(site), order.clone());
         tokio::spawn(async move {
-            let Some(zygote) = zygote.upgrade().filter(|zygote| zygote.spares.wants(limits, most)) else { return };
-            let Ok(permit) = site.forks.try_acquire() else { return };
-            // A failure shows, and is told, when a run asks for a child.
-            if let Ok(process) = zygote.child(&site, &order, Some(permit)).await {
+            // Held only while it forks: who waits for a run must not keep it from being dropped.
+            if let (Some(zygote), Ok(permit)) = (zygote.upgrade(), site.forks.try_acquire())
+                && zygote.spares.wants(limits, most)
+                // A failure shows, and is told, when a run asks for a child.
+                && let Ok(process) = zygote.child(&site, &order, Some(permit)).await
+            {
                 zygote.spares.keep(limits, process, most);
+            } else {
+                return;
             }
-            let zygote = Arc::downgrade(&zygote);
             tokio::time::sleep(PATIENCE).await;
             if let Some(zygote) = zygote.upgrade() {
                 zygote.spares.give_up();
