@@ -13,7 +13,7 @@ use std::{
 };
 
 use bytes::BytesMut;
-use csw_core::run::{RunOrder, Usage};
+use csw_core::run::{Outcome, RunOrder, Usage};
 use csw_sandbox::{Confinement, Stage, UserRange, tree};
 use nix::sys::socket::{ControlMessage, MsgFlags, send, sendmsg};
 use serde::Deserialize;
@@ -37,7 +37,11 @@ use crate::{
     process::{Exit, Killer, Process, Wires, first_sign, last_words},
     scratch::{self, Folder},
     stops::Stops,
+    verdict,
 };
+
+/// The end of a process and that of its zygote are told this long after its socket was closed.
+const AFTERMATH: Duration = Duration::from_secs(2);
 
 /// Why a version has no zygote.
 #[derive(Debug, Clone)]
@@ -203,11 +207,7 @@ impl Zygote {
         };
         let pid = match sign? {
             Ok(pid) => pid,
-            Err(_) if self.is_dead() => return Err(StartError::UsedUp),
-            Err(error) => {
-                let said = last_words(wires.log).await;
-                return Err(StartError::CannotFork(format!("a forked process did not start ({error}): {said}")));
-            }
+            Err(error) => return Err(self.stillborn(&error, exit, wires.log).await),
         };
         if let Some(group) = &group {
             let admitted = group.admit(pid).await;
@@ -215,6 +215,24 @@ impl Zygote {
         }
         let killer = Killer::Tree(pid);
         Ok(Process { socket: wires.socket, log: wires.log, exit, killer, group, keeps: Box::new(Arc::clone(self)) })
+    }
+
+    /// Why a child has ended without a sign of life. Only an end of its own speaks against forking: whoever kills a child,
+    /// or the zygote under it, says nothing about the version.
+    async fn stillborn(&self, error: &io::Error, exit: oneshot::Receiver<Exit>, log: pipe::Receiver) -> StartError {
+        let exit = tokio::select! {
+            exit = exit => exit.unwrap_or(Exit::Unknown),
+            () = self.control.dead.cancelled() => Exit::Unknown,
+            () = tokio::time::sleep(AFTERMATH) => Exit::unreported(),
+        };
+        match (&exit, verdict::of_exit(&exit)) {
+            (Exit::Unknown, _) => StartError::UsedUp,
+            (_, Outcome::Lost { sentence }) => StartError::Failed(sentence),
+            _ => {
+                let said = last_words(log).await;
+                StartError::CannotFork(format!("a forked process did not start ({error}): {said}"))
+            }
+        }
     }
 
     /// Whether it has ended.

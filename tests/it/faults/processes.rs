@@ -26,32 +26,38 @@ fn site() -> Result<(Server, Client)> {
 }
 
 /// Waits for something to be there.
-async fn until<T>(mut found: impl FnMut() -> Result<Option<T>>) -> Result<T> {
-    loop {
-        if let Some(found) = found()? {
+async fn until<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> Result<T> {
+    for _ in 0..6_000 {
+        if let Some(found) = found() {
             return Ok(found);
         }
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
+    anyhow::bail!("{what}: waited in vain")
+}
+
+async fn child(server: i32) -> Result<i32> {
+    until("a child", || Processes::of(server, TITLE).children.first().copied()).await
+}
+
+async fn zygote(server: i32, title: &str) -> Result<i32> {
+    until("a zygote", || Processes::of(server, title).zygotes.first().copied()).await
 }
 
 /// Begins so many slow runs; answers when all of them are at work.
-async fn at_work(server: &Server, client: &Client, wishes: &[Wish]) -> Result<Vec<u32>> {
+async fn at_work(client: &Client, wishes: &[Wish]) -> Result<Vec<u32>> {
     let made = wishes.iter().enumerate().map(|(number, wish)| async move {
         let pk = client.create(EDGES, &wish.request(&format!("at work {number} {wish:?}"))).await?.sim.model_pk;
-        while client.remote(EDGES, pk).await?.status == "STARTED" {
+        while client.remote(EDGES, pk).await?.status == "STARTED" || client.log(EDGES, pk, 0).await?.is_empty() {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         Result::Ok(pk)
     });
-    let pks = try_join_all(made).await?;
-    let process = server.process()?;
-    until(|| Ok((Processes::of(process, TITLE).children.len() == wishes.len()).then_some(()))).await?;
-    Ok(pks)
+    try_join_all(made).await
 }
 
 fn slow(mark: &str, count: usize) -> Vec<Wish> {
-    (0..count).map(|number| Wish::Slow(20, format!("{mark} {number}"))).collect()
+    (0..count).map(|number| Wish::Ticking(20, format!("{mark} {number}"))).collect()
 }
 
 /// Waits for the ends of runs that must have gone well, at their second attempt.
@@ -77,18 +83,17 @@ fn attempts(server: &Server, pk: u32) -> Result<u64> {
 async fn a_run_whose_process_is_killed_goes_again_and_ends_after_three_attempts() -> Result {
     let (server, client) = site()?;
     let process = server.process()?;
-    let child = || async { until(|| Ok(Processes::of(process, TITLE).children.first().copied())).await };
     let once = slow("once", 1);
-    let pks = at_work(&server, &client, &once).await?;
-    assert!(Processes::kill(child().await?));
+    let pks = at_work(&client, &once).await?;
+    assert!(Processes::kill(child(process).await?));
     went_again(&server, &client, &pks, &once).await?;
 
-    let always = [Wish::Slow(6_000, "always".to_owned())];
-    let pk = at_work(&server, &client, &always).await?[0];
+    let always = [Wish::Ticking(6_000, "always".to_owned())];
+    let pk = at_work(&client, &always).await?[0];
     for _ in 0..3 {
-        let pid = child().await?;
+        let pid = child(process).await?;
         Processes::kill(pid);
-        until(|| Ok((!Processes::of(process, TITLE).children.contains(&pid)).then_some(()))).await?;
+        until("its end", || (!Processes::of(process, TITLE).children.contains(&pid)).then_some(())).await?;
     }
     let done = client.wait(EDGES, pk).await?;
     let told = lost(&done);
@@ -116,27 +121,25 @@ fn still_forks(server: &Server) -> Result {
 async fn runs_whose_zygote_or_its_keepers_are_killed_go_again() -> Result {
     let (server, client) = site()?;
     let process = server.process()?;
-    let zygote = || async { until(|| Ok(Processes::of(process, TITLE).zygotes.first().copied())).await };
-    let of = |pid: Option<i32>| until(move || Ok(pid));
     for (number, who) in ["zygote", "init", "guardian"].into_iter().enumerate() {
         let wishes = slow(who, 3);
-        let pks = at_work(&server, &client, &wishes).await?;
-        let zygote = zygote().await?;
+        let pks = at_work(&client, &wishes).await?;
+        let zygote = zygote(process, TITLE).await?;
         let pid = match number {
-            0 => zygote,
-            1 => of(Processes::init_of(zygote)).await?,
-            _ => of(Processes::guardian_of(zygote)).await?,
+            0 => Some(zygote),
+            1 => Processes::init_of(zygote),
+            _ => Processes::guardian_of(zygote),
         };
-        assert!(Processes::kill(pid), "no {who}");
+        assert!(pid.is_some_and(Processes::kill), "no {who}");
         went_again(&server, &client, &pks, &wishes).await?;
     }
     // Parked, with nothing to do.
-    let idle = zygote().await?;
+    let idle = zygote(process, TITLE).await?;
     assert!(Processes::kill(idle));
     let wish = Wish::Slow(1, "idle".to_owned());
     let pk = client.create(EDGES, &wish.request("idle")).await?.sim.model_pk;
     wish.check(&client, &client.wait(EDGES, pk).await?).await?;
-    assert_ne!(zygote().await?, idle);
+    assert_ne!(zygote(process, TITLE).await?, idle);
     still_forks(&server)
 }
 
@@ -149,7 +152,7 @@ async fn zygotes_that_are_killed_while_they_fork_cost_nothing_but_time() -> Resu
     let people = load.begin(&client, &mut dice);
     for _ in 0..KILLS {
         tokio::time::sleep(Duration::from_millis(700 + dice.below(300))).await;
-        Processes::kill(until(|| Ok(Processes::of(process, "Null").zygotes.first().copied())).await?);
+        Processes::kill(zygote(process, "Null").await?);
     }
     load.finish();
     people.join_all().await;

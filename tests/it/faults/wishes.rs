@@ -22,6 +22,8 @@ pub enum Wish {
     Common(u64),
     /// A run of so many tenths of a second.
     Slow(u64, String),
+    /// The same, writing a line now and then.
+    Ticking(u64, String),
     /// Megabytes that go through a file, different each time.
     Large(u64, String),
     /// So many outputs.
@@ -76,6 +78,7 @@ impl Wish {
         let adjustment = match self {
             Self::Number(number) | Self::Common(number) => json!({ "Null": { "number": vo(number) } }),
             Self::Slow(tenths, mark) => run("sleeps", mark, &json!({ "seconds": vo(seconds(*tenths)) })),
+            Self::Ticking(tenths, mark) => run("prints-slowly", mark, &json!({ "seconds": vo(seconds(*tenths)) })),
             Self::Stopped(mark) => run("sleeps", mark, &json!({ "seconds": vo(600.0) })),
             Self::Large(megabytes, mark) => run("big-bytes", mark, &json!({ "megabytes": vo(megabytes) })),
             Self::Many(count, mark) => run("many-outputs", mark, &json!({ "count": vo(count) })),
@@ -125,6 +128,10 @@ impl Wish {
             Self::Number(number) | Self::Common(number) => only(&texts, &format!("{number}\n"))?,
             Self::Slow(tenths, _) => only(&texts, &format!("slept {:?} s\n", seconds(*tenths)))?,
             Self::Lines(..) => only(&texts, "printed\n")?,
+            Self::Ticking(..) => {
+                let ticks = texts[0].as_str().is_some_and(|text| text.ends_with(" ticks\n"));
+                ensure!(texts.len() == 1 && ticks, "its outputs are {texts:?}");
+            }
             Self::Many(count, _) => {
                 let expected: Vec<Value> = (0..*count).map(|number| json!(format!("{number}\n"))).collect();
                 ensure!(texts == expected.iter().collect::<Vec<_>>(), "its outputs are {texts:?}");
@@ -140,7 +147,7 @@ impl Wish {
         let references = done.outputs.as_ref().context("it has no references")?;
         for output in references.outputs.iter() {
             let id = output.id.clone().context("an output has no identifier")?;
-            let file = std::env::temp_dir().join(format!("csw-test-{id}"));
+            let file = std::env::temp_dir().join(format!("csw-test-{pk}-{id}"));
             let size = client.save_output(model, pk, &id, &file).await;
             let bytes = std::fs::read(&file)?;
             std::fs::remove_file(&file)?;
