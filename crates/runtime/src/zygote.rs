@@ -180,6 +180,7 @@ impl Zygote {
         let group = site.group(&name, order)?.map(Arc::new);
         let doors = group.as_ref().map_or(Ok(vec![]), |group| group.own_doors());
         let doors = doors.map_err(|error| StartError::io("opening a run's group", &error))?;
+        let path = folder.path().to_path_buf();
         let waiting = Waiting { answer: Some(answer), exit: tell, group: group.clone(), folder };
         self.control.runs.lock().unwrap_or_else(PoisonError::into_inner).insert(number, waiting);
         let permit = site.forks.acquire().await;
@@ -213,8 +214,8 @@ impl Zygote {
             let admitted = group.admit(pid).await;
             admitted.map_err(|error| StartError::io("moving a run into its group", &error))?;
         }
-        let killer = Killer::Tree(pid);
-        Ok(Process { socket: wires.socket, log: wires.log, exit, killer, group, keeps: Box::new(Arc::clone(self)) })
+        let (killer, keeps) = (Killer::Tree(pid), Box::new(Arc::clone(self)));
+        Ok(Process { socket: wires.socket, log: wires.log, exit, killer, group, folder: path, keeps })
     }
 
     /// Why a child has ended without a sign of life. Only an end of its own speaks against forking: whoever kills a child,
