@@ -1,19 +1,17 @@
 //! Small file systems that a test fills up. They are mounted in a namespace of the test's own and end with it.
 
+#![allow(dead_code, reason = "each test binary uses what it needs")]
+
 use std::{
     fs::{self, File},
     io::{self, Write},
     path::{Path, PathBuf},
 };
 
-use anyhow::Context;
 use nix::{
-    mount::{MsFlags, mount},
+    mount::{MntFlags, MsFlags, mount, umount2},
     sched::{CloneFlags, unshare},
-    sys::statvfs::statvfs,
 };
-
-use crate::Result;
 
 const NOTHING: Option<&str> = None;
 
@@ -42,29 +40,28 @@ impl SmallDisk {
     }
 
     /// Mounts one of so many bytes over a folder.
-    pub fn over(path: &Path, bytes: u64) -> Result<Self> {
+    pub fn over(path: &Path, bytes: u64) -> io::Result<Self> {
         let options = format!("size={bytes},nr_inodes={FILES},mode=711");
-        mount(Some("tmpfs"), path, Some("tmpfs"), MsFlags::empty(), Some(options.as_str()))
-            .with_context(|| format!("mounting over {}", path.display()))?;
+        mount(Some("tmpfs"), path, Some("tmpfs"), MsFlags::empty(), Some(options.as_str()))?;
         Ok(Self { path: path.to_owned() })
     }
 
-    /// Shows another folder below this path.
-    pub(crate) fn show(&self, folder: &Path, name: &str) -> Result {
+    /// Shows another folder in this one, under this name. It can't be written to from here, or removed.
+    pub fn show(&self, folder: &Path, name: &str) -> io::Result<()> {
         let place = self.path.join(name);
         fs::create_dir(&place)?;
-        mount(Some(folder), &place, NOTHING, MsFlags::MS_BIND, NOTHING)
-            .with_context(|| format!("showing {} at {}", folder.display(), place.display()))
+        mount(Some(folder), &place, NOTHING, MsFlags::MS_BIND, NOTHING)?;
+        let sealed = MsFlags::MS_BIND | MsFlags::MS_REMOUNT | MsFlags::MS_RDONLY;
+        Ok(mount(NOTHING, &place, NOTHING, sealed, NOTHING)?)
     }
 
-    /// Bytes that are free.
-    pub fn free(&self) -> Result<u64> {
-        let found = statvfs(&self.path)?;
-        Ok(found.blocks_available() * found.fragment_size())
+    /// The names at its top.
+    pub fn files(&self) -> io::Result<Vec<String>> {
+        fs::read_dir(&self.path)?.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect()
     }
 
     /// Takes all the space there is: no block is left, and no place for another file. May be called again.
-    pub fn fill(&self) -> Result {
+    pub fn fill(&self) -> io::Result<()> {
         let folder = self.path.join(BALLAST);
         fs::create_dir_all(&folder)?;
         let mut file = File::options().create(true).append(true).open(folder.join("bytes"))?;
@@ -74,17 +71,24 @@ impl SmallDisk {
     }
 
     /// Gives the space back.
-    pub fn clear(&self) -> Result {
-        Ok(fs::remove_dir_all(self.path.join(BALLAST))?)
+    pub fn clear(&self) -> io::Result<()> {
+        fs::remove_dir_all(self.path.join(BALLAST))
     }
 }
 
-fn until_full(mut take: impl FnMut(usize) -> io::Result<()>) -> Result {
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        // It goes with the test at the latest.
+        let _ = umount2(&self.path, MntFlags::MNT_DETACH);
+    }
+}
+
+fn until_full(mut take: impl FnMut(usize) -> io::Result<()>) -> io::Result<()> {
     for number in 0.. {
         match take(number) {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::StorageFull => break,
-            Err(error) => return Err(error.into()),
+            Err(error) => return Err(error),
         }
     }
     Ok(())

@@ -6,7 +6,7 @@
 mod command;
 mod disk;
 #[path = "../../crates/store/tests/support/postgres.rs"]
-#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#[allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a test fails by panicking")]
 mod postgres;
 mod processes;
 mod server;

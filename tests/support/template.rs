@@ -61,7 +61,7 @@ pub(crate) fn copy_on_small_disk(bytes: u64) -> Result<(TempDir, SmallDisk)> {
     let data = folder.path().join("data");
     fs::create_dir(&data)?;
     let disk = SmallDisk::over(&data, bytes)?;
-    fill(&data, |part, name| disk.show(part, name))?;
+    fill(&data, |part, name| Ok(disk.show(part, name)?))?;
     Ok((folder, disk))
 }
 

@@ -61,9 +61,10 @@ async fn a_sqlite_database_that_somebody_else_holds_costs_nothing_but_time() -> 
     let server = Server::with_models_on(Ground { settings: Some(CROWD), ..Ground::default() })?;
     let client = server.client(Some(&server.publisher()?))?;
     let mut dice = Dice::seeded("a database that somebody else holds");
+    let early = server.client(Some(&server.account("early", "admin")?))?;
     let wish = Wish::Number(7);
-    let pk = client.create(NULL, &wish.request("before")).await?.sim.model_pk;
-    client.wait(NULL, pk).await?;
+    let pk = early.create(NULL, &wish.request("before")).await?.sim.model_pk;
+    early.wait(NULL, pk).await?;
     // Somebody whose token was never used, which is noted.
     let guest = server.client(Some(&server.account("guest", "admin")?))?;
     let load = Load::new(Wish::any);

@@ -89,17 +89,18 @@ async fn a_full_data_folder_costs_nothing_but_time() -> Result {
         return Ok(());
     }
     let ground = Ground { settings: Some(CROWD), ..Ground::default() };
-    let (server, disk) = Server::with_models_on_small_disk(128 << 20, ground)?;
+    let (server, disk) = Server::with_models_on_small_disk(256 << 20, ground)?;
     let client = server.client(Some(&server.publisher()?))?;
+    let early = server.client(Some(&server.account("early", "admin")?))?;
     let mut dice = Dice::seeded("a full data folder");
-    let known = known(&client).await?;
+    let known = known(&early).await?;
     // Somebody whose token was never used, which is noted.
     let guest = server.client(Some(&server.account("guest", "admin")?))?;
     let load = Load::new(Wish::any);
     let people = load.begin(&client, &mut dice);
     tokio::time::sleep(Duration::from_millis(1_500)).await;
     disk.fill()?;
-    is_refused_with_a_reason(&client, &disk).await?;
+    is_refused_with_a_reason(&early, &disk).await?;
     reads_work(&guest, &known).await?;
     stay_full(&disk, knob("CSW_TEST_OUTAGE", FULL)).await?;
     disk.clear()?;
@@ -117,23 +118,24 @@ async fn a_full_scratch_folder_costs_nothing_but_time() -> Result {
     }
     let mut server = Server::with_models_on(Ground { settings: Some(CROWD), ..Ground::default() })?;
     server.stop()?;
-    let disk = SmallDisk::over(&server.data().join("scratch"), 24 << 20)?;
+    let disk = SmallDisk::over(&server.data().join("scratch"), 160 << 20)?;
     server.start()?;
     let client = server.client(Some(&server.publisher()?))?;
+    let early = server.client(Some(&server.account("early", "admin")?))?;
     let mut dice = Dice::seeded("a full scratch folder");
-    let known = known(&client).await?;
+    let known = known(&early).await?;
     let load = Load::new(Wish::any);
     let people = load.begin(&client, &mut dice);
     tokio::time::sleep(Duration::from_millis(1_500)).await;
     disk.fill()?;
-    reads_work(&client, &known).await?;
-    let taken = client.create(NULL, &Wish::Number(1).request("while full")).await?.sim.model_pk;
+    reads_work(&early, &known).await?;
+    let taken = early.create(NULL, &Wish::Number(1).request("while full")).await?.sim.model_pk;
     stay_full(&disk, knob("CSW_TEST_OUTAGE", FULL)).await?;
     disk.clear()?;
     tokio::time::sleep(Duration::from_secs(1)).await;
     load.finish();
     people.join_all().await;
-    assert_eq!(client.wait(NULL, taken).await?.status, "SUCCESS");
+    assert_eq!(early.wait(NULL, taken).await?.status, "SUCCESS");
     load.settle("a full scratch folder", &server, &client).await?;
     objects_are_whole(&server.data().join("objects"))
 }

@@ -94,7 +94,10 @@ impl Wish {
     pub async fn check(&self, client: &Client, done: &Detail<RemoteOutputs>) -> Result {
         let (model, pk) = (self.model(), done.model_pk);
         let inputs = client.inputs(model, pk).await?;
-        let ended = || format!("{} {:?} {:?}, inputs {}", done.status, done.reason, done.traceback, inputs.status);
+        let ended = || {
+            let (sim, validation) = (&done.traceback, &inputs.traceback);
+            format!("{} {:?} {sim:?}, inputs {} {validation:?}", done.status, done.reason, inputs.status)
+        };
         match self {
             Self::Refused(_) => {
                 ensure!(inputs.status == "INVALID", "{}", ended());
