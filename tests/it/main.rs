@@ -3,7 +3,7 @@
 mod accounts;
 mod backup;
 mod command_line;
-mod crash;
 mod dependencies;
+mod faults;
 mod publishing;
 mod simulations;

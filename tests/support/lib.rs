@@ -4,12 +4,20 @@
 //! models is made once and copied: see [`Server::with_models`].
 
 mod command;
+mod disk;
+#[path = "../../crates/store/tests/support/postgres.rs"]
+#[allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a test fails by panicking")]
+mod postgres;
+mod processes;
 mod server;
 mod template;
 
 pub use crate::{
     command::{Done, csw, example},
-    server::{Account, Server},
+    disk::SmallDisk,
+    postgres::Postgres,
+    processes::Processes,
+    server::{Account, Ground, Server},
 };
 
 /// The error of a test: whatever went wrong.

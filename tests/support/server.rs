@@ -4,7 +4,7 @@ use std::{
     fs::{self, File},
     io::{BufRead, BufReader},
     path::{Path, PathBuf},
-    process::{Child, Stdio},
+    process::{Child, Command, Stdio},
     time::Duration,
 };
 
@@ -15,10 +15,11 @@ use nix::{
     unistd::Pid,
 };
 use serde::Deserialize;
+use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::{
-    Done, Result,
+    Done, Result, SmallDisk,
     command::{command, csw},
     template,
 };
@@ -28,6 +29,16 @@ pub struct Server {
     folder: TempDir,
     running: Option<Running>,
     database: Option<String>,
+    settings: Option<PathBuf>,
+}
+
+/// What a server with models stands on, where that is not a folder and a file.
+#[derive(Debug, Clone, Default)]
+pub struct Ground {
+    /// A database of PostgreSQL, new and empty.
+    pub postgres: Option<String>,
+    /// The text of its configuration file.
+    pub settings: Option<&'static str>,
 }
 
 struct Running {
@@ -58,16 +69,43 @@ pub struct Account {
 impl Server {
     /// A server that has nothing yet.
     pub fn empty() -> Result<Self> {
-        let mut server = Self { folder: template::folder()?, running: None, database: None };
+        let mut server = Self::of(template::folder()?);
         server.start()?;
         Ok(server)
     }
 
     /// A server on which the accounts and models of [`template`] are: see [`Server::publisher`].
     pub fn with_models() -> Result<Self> {
-        let mut server = Self { folder: template::copy()?, running: None, database: None };
-        server.start()?;
-        Ok(server)
+        Self::with_models_on(Ground::default())
+    }
+
+    /// The same on this ground.
+    pub fn with_models_on(ground: Ground) -> Result<Self> {
+        Self::of(template::copy()?).stand_on(ground)
+    }
+
+    /// The same, its data folder a file system of so many bytes.
+    pub fn with_models_on_small_disk(bytes: u64, ground: Ground) -> Result<(Self, SmallDisk)> {
+        let (folder, disk) = template::copy_on_small_disk(bytes)?;
+        Ok((Self::of(folder).stand_on(ground)?, disk))
+    }
+
+    fn of(folder: TempDir) -> Self {
+        Self { folder, running: None, database: None, settings: None }
+    }
+
+    fn stand_on(mut self, ground: Ground) -> Result<Self> {
+        if let Some(url) = ground.postgres {
+            template::move_to_postgres(&self.data(), &url)?;
+            self.database = Some(url);
+        }
+        if let Some(text) = ground.settings {
+            let path = self.folder.path().join("settings.toml");
+            fs::write(&path, text)?;
+            self.settings = Some(path);
+        }
+        self.start()?;
+        Ok(self)
     }
 
     /// The account that published the models, an admin.
@@ -93,26 +131,60 @@ impl Server {
 
     /// Starts it again on the same folder.
     pub fn start(&mut self) -> Result {
-        let log = self.folder.path().join("server.log");
-        let stderr = File::options().create(true).append(true).open(&log)?;
+        let mut process = self.spawn()?;
+        let mut line = String::new();
+        let stdout = process.stdout.take().context("the server's stdout")?;
+        BufReader::new(stdout).read_line(&mut line)?;
+        if line.is_empty() {
+            process.wait()?;
+            bail!("the server did not start: {}", self.log()?);
+        }
+        let ready: Ready = serde_json::from_str(&line)?;
+        anyhow::ensure!(ready.pid == process.id(), "the line names another process");
+        self.running = Some(Running { process, url: ready.url });
+        Ok(())
+    }
+
+    /// Starts it, and the power fails so long after.
+    pub fn start_and_kill(&mut self, after: Duration) -> Result {
+        let mut process = self.spawn()?;
+        std::thread::sleep(after);
+        process.kill()?;
+        process.wait()?;
+        Ok(())
+    }
+
+    fn spawn(&self) -> Result<Child> {
+        let stderr = File::options().create(true).append(true).open(self.folder.path().join("server.log"))?;
         let mut command = command()?;
         command.args(["up", "--json", "--listen", "127.0.0.1:0", "--grace", "5", "--log", "json"]);
         command.arg("--data").arg(self.data()).arg("--cache").arg(template::packages()?);
         if let Some(database) = &self.database {
             command.args(["--database", database]);
         }
-        let mut process = command.stdout(Stdio::piped()).stderr(stderr).spawn()?;
-        let mut line = String::new();
-        let stdout = process.stdout.take().context("the server's stdout")?;
-        BufReader::new(stdout).read_line(&mut line)?;
-        if line.is_empty() {
-            process.wait()?;
-            bail!("the server did not start: {}", fs::read_to_string(log)?);
+        if let Some(settings) = &self.settings {
+            command.arg("--config").arg(settings);
         }
-        let ready: Ready = serde_json::from_str(&line)?;
-        anyhow::ensure!(ready.pid == process.id(), "the line names another process");
-        self.running = Some(Running { process, url: ready.url });
-        Ok(())
+        Ok(command.stdout(Stdio::piped()).stderr(stderr).spawn()?)
+    }
+
+    /// What a query finds in its database, a row an object.
+    pub fn query(&self, text: &str) -> Result<Vec<Value>> {
+        const SCRIPT: &str = "import json, sqlite3, sys; db = sqlite3.connect(sys.argv[1], 30); db.row_factory = \
+                              sqlite3.Row; print(json.dumps([dict(row) for row in db.execute(sys.argv[2])]))";
+        let output = match &self.database {
+            None => Command::new("python3").args(["-c", SCRIPT]).arg(self.data().join("csw.db")).arg(text).output()?,
+            Some(url) => {
+                let text = format!("SELECT COALESCE(json_agg(found), '[]') FROM ({text}) found");
+                Command::new("psql").args(["-AtX", "-c", &text, url]).output()?
+            }
+        };
+        Done::from(output).json()
+    }
+
+    /// Its process.
+    pub fn process(&self) -> Result<i32> {
+        Ok(self.running()?.process.id().cast_signed())
     }
 
     fn running(&self) -> Result<&Running> {

@@ -12,8 +12,8 @@ use anyhow::{Context, bail, ensure};
 use tempfile::TempDir;
 
 use crate::{
-    Result, Server,
-    command::{example, program, root},
+    Result, Server, SmallDisk,
+    command::{csw, example, program, root},
 };
 
 /// Who published the models.
@@ -47,19 +47,50 @@ pub(crate) fn folder() -> Result<TempDir> {
 
 /// A folder whose `data` has the published models.
 pub(crate) fn copy() -> Result<TempDir> {
-    let template = made()?;
     let folder = folder()?;
     let data = folder.path().join("data");
     fs::create_dir(&data)?;
-    for entry in fs::read_dir(&template)? {
-        let entry = entry?;
-        // Environments and code never change: links do. Everything else is the server's own.
-        let links = ["envs", "code"].iter().any(|name| entry.file_name() == *name);
-        let how = if links { "-al" } else { "-a" };
-        let done = Command::new("cp").arg(how).arg(entry.path()).arg(&data).output()?;
-        ensure!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
-    }
+    // Environments and code never change: links do. Everything else is the server's own.
+    fill(&data, |part, _| run("cp", &[Path::new("-al"), part, &data]))?;
     Ok(folder)
+}
+
+/// The same on a file system of so many bytes, which environments and code take nothing of.
+pub(crate) fn copy_on_small_disk(bytes: u64) -> Result<(TempDir, SmallDisk)> {
+    let folder = folder()?;
+    let data = folder.path().join("data");
+    fs::create_dir(&data)?;
+    let disk = SmallDisk::over(&data, bytes)?;
+    fill(&data, |part, name| Ok(disk.show(part, name)?))?;
+    Ok((folder, disk))
+}
+
+fn fill(data: &Path, lend: impl Fn(&Path, &str) -> Result) -> Result {
+    for entry in fs::read_dir(made()?)? {
+        let part = entry?.path();
+        match part.file_name().and_then(|name| name.to_str()) {
+            Some(name @ ("envs" | "code")) => lend(&part, name)?,
+            _ => run("cp", &[Path::new("-a"), &part, data])?,
+        }
+    }
+    Ok(())
+}
+
+fn run(program: &str, words: &[&Path]) -> Result {
+    let done = Command::new(program).args(words).output()?;
+    ensure!(done.status.success(), "{program}: {}", String::from_utf8_lossy(&done.stderr));
+    Ok(())
+}
+
+/// Moves what the database of a data folder holds into a new one of PostgreSQL.
+pub(crate) fn move_to_postgres(data: &Path, url: &str) -> Result {
+    let place = data.display().to_string();
+    let made = csw(&["accounts", "list", "--data", &place, "--database", url], &[])?;
+    ensure!(made.code == 0, "{}", made.stderr);
+    let script = root()?.join("tests/support/to_postgres.py");
+    let file = data.join("csw.db");
+    run("python3", &[&script, &file, Path::new(url)])?;
+    Ok(fs::remove_file(file)?)
 }
 
 /// The template, made by the first test that needs it; others wait. It is made anew when a model or the program changed.

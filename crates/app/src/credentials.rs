@@ -1,5 +1,7 @@
 //! Tokens and sessions: random texts whose SHA-256 is stored.
 
+use std::sync::Arc;
+
 use csw_core::{
     access::Caller,
     account::{Account, Session, Token},
@@ -61,9 +63,22 @@ impl App {
         };
         let stale = token.last_used_at.is_none_or(|last| now.duration_since(last) > SignedDuration::from_hours(1));
         if stale {
-            self.store().touch_token(token.id, now).await?;
+            self.note_use(token.id, now);
         }
         Ok(Some(account))
+    }
+
+    /// Notes when a token was used, some time: nobody waits for it, or fails with it. While one use is being noted others
+    /// are not; they will be used again.
+    fn note_use(&self, token: TokenId, now: Timestamp) {
+        let Ok(turn) = Arc::clone(&self.inner.noting).try_acquire_owned() else { return };
+        let app = self.clone();
+        tokio::spawn(async move {
+            if let Err(error) = app.store().touch_token(token, now).await {
+                tracing::debug!(%error, "the use of a token was not noted");
+            }
+            drop(turn);
+        });
     }
 
     /// Makes a named token for the caller; its text is returned once and never again.

@@ -1,8 +1,9 @@
 //! From the queue to the executor. The dispatcher sleeps until something is due or room is made; it never polls.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::Arc,
+    time::Duration,
 };
 
 use csw_core::{
@@ -12,12 +13,21 @@ use csw_core::{
 };
 use futures::StreamExt;
 
-use crate::{App, error::AppResult, new_id, report::Reporter, schemas::sharing_of};
+use crate::{
+    App,
+    error::{AppError, AppResult},
+    new_id,
+    patience::Patience,
+    report::Reporter,
+    schemas::sharing_of,
+};
 
 /// What the live runs were admitted with.
 #[derive(Default)]
 pub(crate) struct Admitted {
     runs: HashMap<RunId, Limits>,
+    /// Runs that somebody wants stopped: the executor may not have them yet.
+    stopped: HashSet<RunId>,
 }
 
 impl App {
@@ -45,9 +55,17 @@ impl App {
 
     /// Gives the room of a run back.
     pub(crate) fn release(&self, run: RunId) {
-        if self.admitted().runs.remove(&run).is_some() {
+        let mut admitted = self.admitted();
+        admitted.stopped.remove(&run);
+        if admitted.runs.remove(&run).is_some() {
             self.inner.wake.notify_one();
         }
+    }
+
+    /// Stops a run that was claimed, on its way to the executor or there.
+    pub(crate) async fn stop_run(&self, run: RunId) {
+        self.admitted().stopped.insert(run);
+        self.inner.ports.executor.cancel(run).await;
     }
 
     /// Runs that this process has admitted.
@@ -57,14 +75,16 @@ impl App {
 
     /// Claims what fits whenever woken, until `stop`.
     pub(crate) async fn dispatch(self, stop: tokio_util::sync::CancellationToken) {
+        let mut doubtful = false;
         loop {
-            match self.fill().await {
-                Ok(()) => {}
+            match self.fill_after(doubtful).await {
+                Ok(()) => doubtful = false,
                 Err(error) => {
                     tracing::warn!(%error, "the queue can't be read; trying again in a second");
+                    doubtful = true;
                     let app = self.clone();
                     tokio::spawn(async move {
-                        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+                        tokio::time::sleep(Duration::from_secs(1)).await;
                         app.inner.wake.notify_one();
                     });
                 }
@@ -77,6 +97,14 @@ impl App {
                 return;
             }
         }
+    }
+
+    /// A claim whose answer was lost may have been made: such a run is given back before others are claimed.
+    async fn fill_after(&self, doubtful: bool) -> AppResult<()> {
+        if doubtful {
+            self.reconcile("its claim was not answered", true).await?;
+        }
+        self.fill().await
     }
 
     async fn fill(&self) -> AppResult<()> {
@@ -96,18 +124,38 @@ impl App {
     async fn begin(self, claimed: ClaimedRun) {
         let run = claimed.run.id;
         let reporter = Arc::new(Reporter::new(self.clone(), &claimed.run));
-        match self.order(&claimed).await {
+        match self.patient_order(&claimed).await {
             Ok(order) => {
                 if let Err(error) = self.inner.ports.executor.start(order.clone(), Arc::clone(&reporter) as _).await {
                     reporter.lost(&order, error.to_string()).await;
+                } else if self.admitted().stopped.contains(&run) {
+                    self.inner.ports.executor.cancel(run).await;
                 }
             }
             Err(error) => {
                 tracing::warn!(%run, %error, "a claimed run can't be prepared");
-                if let Err(error) = self.store().requeue(run, claimed.lease, &error.to_string(), false).await {
-                    tracing::warn!(%run, %error, "and can't be given back; the reconciler will");
+                let mut patience = Patience::new();
+                // Before the first attempt too: what can't be prepared now can't be a moment later.
+                patience.pause().await;
+                while let Err(error) = self.store().requeue(run, claimed.lease, &error.to_string(), false).await {
+                    tracing::warn!(%run, %error, "and can't be given back yet");
+                    patience.pause().await;
                 }
                 self.release(run);
+            }
+        }
+    }
+
+    /// The order of a run, however long the database can't be asked for it.
+    async fn patient_order(&self, claimed: &ClaimedRun) -> AppResult<RunOrder> {
+        let mut patience = Patience::new();
+        loop {
+            match self.order(claimed).await {
+                Err(AppError::Unavailable { sentence }) => {
+                    tracing::warn!(run = %claimed.run.id, sentence, "a claimed run waits to be prepared");
+                    patience.pause().await;
+                }
+                order => return order,
             }
         }
     }
@@ -141,8 +189,8 @@ impl App {
                 change = changes.next() => change,
             };
             match change {
-                Some(Change::Queue) => self.inner.wake.notify_one(),
-                Some(Change::Cancel(run)) => self.inner.ports.executor.cancel(run).await,
+                Some(Change::Queue | Change::Missed) => self.inner.wake.notify_one(),
+                Some(Change::Cancel(run)) => self.stop_run(run).await,
                 Some(_) => {}
                 None => return,
             }
@@ -161,8 +209,13 @@ pub(crate) fn lost(sentence: String) -> RunEnd {
 }
 
 impl App {
+    /// Whether anything is at work. Where nothing is, nobody wants anything stopped.
     pub(crate) fn has_admitted(&self) -> bool {
-        !self.admitted().runs.is_empty()
+        let mut admitted = self.admitted();
+        if admitted.runs.is_empty() {
+            admitted.stopped.clear();
+        }
+        !admitted.runs.is_empty()
     }
 
     /// Ends a run for good that no attempt is left for.

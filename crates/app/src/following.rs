@@ -111,6 +111,7 @@ impl Following {
     async fn wait_for_simulation(&mut self, id: csw_core::ids::SimulationId) -> bool {
         loop {
             match self.changes.next().await {
+                Some(Change::Missed) => return true,
                 Some(Change::Simulation(changed)) if changed == id => return true,
                 Some(Change::Log(LogOf::Run(run))) if self.run == Some(run) => return true,
                 Some(Change::Queue) if matches!(self.last, Some(Progress::Simulation { ahead: Some(_), .. })) => {
@@ -125,6 +126,7 @@ impl Following {
     async fn wait_for_build(&mut self, id: BuildId) -> bool {
         loop {
             match self.changes.next().await {
+                Some(Change::Missed) => return true,
                 Some(Change::Build(changed)) if changed == id => return true,
                 Some(Change::Log(LogOf::Build(changed))) if changed == id => return true,
                 Some(_) => {}

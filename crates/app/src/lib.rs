@@ -20,6 +20,7 @@ mod following;
 mod limits;
 mod models;
 mod passwords;
+mod patience;
 mod publishing;
 mod reconcile;
 mod report;
@@ -83,6 +84,8 @@ pub(crate) struct Inner {
     pub(crate) schema_limit: limits::PerMinute<IpAddr>,
     pub(crate) submission_limit: limits::PerMinute<AccountId>,
     pub(crate) password_slots: tokio::sync::Semaphore,
+    /// The turn of noting a token's use.
+    pub(crate) noting: Arc<tokio::sync::Semaphore>,
 }
 
 /// The use cases. Cheap to clone.
@@ -108,6 +111,7 @@ impl App {
                 counts: std::sync::Mutex::default(),
                 builds: std::sync::Mutex::default(),
                 password_slots: tokio::sync::Semaphore::new(2),
+                noting: Arc::new(tokio::sync::Semaphore::new(1)),
             }),
         }
     }

@@ -21,6 +21,7 @@ use crate::{
     error::{AppError, AppResult},
     models::ModelView,
     new_id,
+    patience::Patience,
     schemas::{limits_of, sharing_of},
 };
 
@@ -172,16 +173,16 @@ impl App {
         if writer.await.is_err() {
             tracing::warn!(build = %build.id, "the log of a build is not complete");
         }
-        self.build_tokens().remove(&build.id);
         self.end_build(&build, &model).await;
+        // Until its end is stored it is no orphan.
+        self.build_tokens().remove(&build.id);
     }
 
     async fn end_build(&self, build: &Build, model: &Model) {
-        let mut wait = std::time::Duration::from_millis(100);
+        let mut patience = Patience::new();
         while let Err(error) = self.store().update_build(build).await {
             tracing::warn!(build = %build.id, %error, "the end of a build waits to be stored");
-            tokio::time::sleep(wait).await;
-            wait = (wait * 2).min(std::time::Duration::from_secs(10));
+            patience.pause().await;
         }
         if let Some(to) = self.address_of(build.requested_by).await {
             let message = build.message.clone().unwrap_or_default();
@@ -199,12 +200,14 @@ impl App {
             while let Ok(more) = lines.try_recv() {
                 text.push_str(&more);
             }
-            let length = text.len() as u64;
             let bytes = Bytes::from(text);
-            match self.store().append_log(LogOf::Build(build), offset, bytes, self.now()).await {
-                Ok(()) => offset += length,
-                Err(error) => tracing::warn!(%build, %error, "a part of a build's log is lost"),
+            let mut patience = Patience::new();
+            while let Err(error) = self.store().append_log(LogOf::Build(build), offset, bytes.clone(), self.now()).await
+            {
+                tracing::warn!(%build, %error, "the log of a build waits to be stored");
+                patience.pause().await;
             }
+            offset += bytes.len() as u64;
         }
     }
 

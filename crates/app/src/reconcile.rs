@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::{App, error::AppResult};
+use crate::{App, error::AppResult, patience::Patience};
 
 /// How often the comparison is made while this process has runs.
 const PERIOD: Duration = Duration::from_mins(1);
@@ -24,11 +24,10 @@ impl App {
         let stop = CancellationToken::new();
         let mut tasks = JoinSet::new();
         tasks.spawn(self.clone().listen(stop.clone()));
-        let mut wait = Duration::from_millis(100);
+        let mut patience = Patience::new();
         while let Err(error) = self.reconcile("the server was restarted", true).await {
             tracing::warn!(%error, "runs of a former process can't be reconciled yet");
-            tokio::time::sleep(wait).await;
-            wait = (wait * 2).min(Duration::from_secs(5));
+            patience.pause().await;
         }
         tasks.spawn(self.clone().dispatch(stop.clone()));
         tasks.spawn(self.clone().watch(stop.clone()));
@@ -53,7 +52,8 @@ impl App {
         }
     }
 
-    async fn reconcile(&self, sentence: &str, restarted: bool) -> AppResult<()> {
+    /// Gives runs back that nobody works at. `restarted`: nothing of theirs is to blame, and the attempt does not count.
+    pub(crate) async fn reconcile(&self, sentence: &str, restarted: bool) -> AppResult<()> {
         let running = self.store().running().await?;
         let live = self.inner.ports.executor.live().await;
         for claimed in running {

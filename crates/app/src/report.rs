@@ -1,10 +1,10 @@
 //! What executions tell, on its way into the database: logs in batches, outputs into object storage, and the end in one
 //! transaction that counts once.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use csw_core::{
     ids::RunId,
     output::{Output, OutputKind, file_names, object_key},
@@ -17,6 +17,7 @@ use csw_core::{
 };
 use jiff::SignedDuration;
 use serde_json::json;
+use tokio::sync::Mutex;
 
 use crate::{App, dispatch::lost, new_id, schemas::limits_of};
 
@@ -33,6 +34,8 @@ pub(crate) struct Pending {
     log: BytesMut,
     log_offset: Option<u64>,
     flush_planned: bool,
+    /// The turn of storing the log: two at once would give different texts the same place.
+    flushing: Arc<Mutex<()>>,
     stored_since: Option<std::time::Instant>,
 }
 
@@ -264,12 +267,12 @@ impl RunEvents for Reporter {
         pending.flush_planned = true;
         drop(reports);
         if full {
-            self.app.flush_log(LogOf::Run(order.run)).await;
+            self.app.try_to_flush_log(order.run).await;
         } else if plan {
             let (app, run) = (self.app.clone(), order.run);
             tokio::spawn(async move {
                 tokio::time::sleep(LOG_DELAY).await;
-                app.flush_log(LogOf::Run(run)).await;
+                app.try_to_flush_log(run).await;
             });
         }
     }
@@ -294,7 +297,9 @@ impl RunEvents for Reporter {
     }
 
     async fn ended(&self, order: &RunOrder, end: RunEnd) -> Result<(), ReportError> {
-        self.app.flush_log(LogOf::Run(order.run)).await;
+        // The log is complete before the end is told.
+        let flushed = self.app.flush_log(LogOf::Run(order.run)).await;
+        flushed.map_err(|error| unavailable(order.run, &error))?;
         let finished = self.finish(order, end).await;
         if !matches!(finished, Err(ReportError::Unavailable { .. })) {
             self.app.inner.reports.lock().await.remove(&order.run);
@@ -316,39 +321,47 @@ impl App {
         }
     }
 
-    /// Stores what a live run has written. A log that can't be stored now waits; it never fails the run.
-    pub(crate) async fn flush_log(&self, log: LogOf) {
-        let LogOf::Run(run) = log else { return };
-        let mut reports = self.inner.reports.lock().await;
-        let Some(pending) = reports.get_mut(&run) else { return };
-        pending.flush_planned = false;
-        if pending.log.is_empty() {
-            return;
-        }
-        let text = pending.log.split().freeze();
-        let known = pending.log_offset;
-        drop(reports);
-        let stored = self.append(log, known, text.clone()).await;
-        let mut reports = self.inner.reports.lock().await;
-        let Some(pending) = reports.get_mut(&run) else { return };
-        match stored {
-            Ok(offset) => pending.log_offset = Some(offset),
-            Err(error) => {
-                tracing::warn!(%run, %error, "a log waits to be stored");
-                let mut both = BytesMut::from(&text[..]);
-                both.extend_from_slice(&pending.log);
-                pending.log = both;
+    /// Stores what a live run has written. What can't be stored now is kept for the next time; so is what was being stored
+    /// when nobody waited any longer.
+    pub(crate) async fn flush_log(&self, log: LogOf) -> Result<(), StoreError> {
+        let LogOf::Run(run) = log else { return Ok(()) };
+        let turn = match self.inner.reports.lock().await.get(&run) {
+            Some(pending) if !pending.log.is_empty() => Arc::clone(&pending.flushing),
+            _ => return Ok(()),
+        };
+        let _turn = turn.lock().await;
+        let (text, known) = match self.inner.reports.lock().await.get_mut(&run) {
+            Some(pending) if !pending.log.is_empty() => {
+                pending.flush_planned = false;
+                (Bytes::copy_from_slice(&pending.log), pending.log_offset)
             }
-        }
-    }
-
-    async fn append(&self, log: LogOf, known: Option<u64>, text: Bytes) -> Result<u64, StoreError> {
+            _ => return Ok(()),
+        };
         let offset = match known {
             Some(offset) => offset,
             None => self.store().log_length(log).await?,
         };
-        let end = offset + text.len() as u64;
+        self.change(run, |pending| pending.log_offset = Some(offset)).await;
+        let length = text.len();
         self.store().append_log(log, offset, text, self.now()).await?;
-        Ok(end)
+        self.change(run, |pending| {
+            pending.log.advance(length);
+            pending.log_offset = Some(offset + length as u64);
+        })
+        .await;
+        Ok(())
+    }
+
+    /// The same where nothing depends on it.
+    async fn try_to_flush_log(&self, run: RunId) {
+        if let Err(error) = self.flush_log(LogOf::Run(run)).await {
+            tracing::warn!(%run, %error, "a log waits to be stored");
+        }
+    }
+
+    async fn change(&self, run: RunId, change: impl FnOnce(&mut Pending)) {
+        if let Some(pending) = self.inner.reports.lock().await.get_mut(&run) {
+            change(pending);
+        }
     }
 }

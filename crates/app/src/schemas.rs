@@ -175,10 +175,17 @@ impl App {
             created_at: self.now(),
         };
         let view = SchemaView::new(version.id, row.meta_parameters.clone(), row.model_parameters.clone())?;
-        if self.store().schema_count(version.id).await? < self.inner.config.schemas_per_version {
-            self.store().insert_schema(key, &row).await?;
+        if let Err(error) = self.keep_schema(version.id, key, &row).await {
+            tracing::warn!(%error, "a schema is computed again at the next start");
         }
         Ok(Arc::new(view))
+    }
+
+    async fn keep_schema(&self, version: VersionId, key: &str, row: &CachedSchema) -> AppResult<()> {
+        if self.store().schema_count(version).await? < self.inner.config.schemas_per_version {
+            self.store().insert_schema(key, row).await?;
+        }
+        Ok(())
     }
 
     async fn compute_schema(&self, model: &Model, version: &Version, meta: &Value) -> AppResult<(Value, Value)> {

@@ -1,6 +1,6 @@
 //! Simulations: making, looking, changing, stopping, removing.
 
-use std::{net::IpAddr, ops::Range};
+use std::{net::IpAddr, ops::Range, time::Duration};
 
 use bytes::Bytes;
 use csw_core::{
@@ -24,6 +24,9 @@ use crate::{
     new_id,
     submission::{Submission, check_title},
 };
+
+/// Readers of a log wait so long for what a live run has just written.
+const LATEST_LOG: Duration = Duration::from_secs(1);
 
 /// A simulation as one caller sees it.
 #[derive(Debug, Clone)]
@@ -307,7 +310,7 @@ impl App {
             Cancelled::NotPending => Ok(false),
             Cancelled::Done => Ok(true),
             Cancelled::Running(run) => {
-                self.inner.ports.executor.cancel(run).await;
+                self.stop_run(run).await;
                 Ok(true)
             }
         }
@@ -372,7 +375,11 @@ impl App {
     /// the log of the validation.
     pub async fn log(&self, view: &SimulationView, offset: u64, limit: u64) -> AppResult<(Bytes, u64)> {
         let Some(log) = self.log_of(&view.simulation).await? else { return Ok((Bytes::new(), 0)) };
-        self.flush_log(log).await;
+        // What is stored can be read while the database takes nothing new.
+        let flushed = tokio::time::timeout(LATEST_LOG, self.flush_log(log)).await;
+        if !matches!(flushed, Ok(Ok(()))) {
+            tracing::debug!("the latest part of a log is not stored yet");
+        }
         let length = self.store().log_length(log).await?;
         Ok((self.store().read_log(log, offset, limit).await?, length))
     }

@@ -13,6 +13,7 @@ A frame on a run's socket is one byte of kind, four bytes of length (little endi
 repeated) and E (end), and at last R (the end, JSON). Standard output and error belong to the model.
 """
 
+import errno
 import gc
 import importlib
 import json
@@ -133,6 +134,7 @@ class Run:
         except BaseException as problem:  # whatever it is, its author must see it
             report["failed"] = told(problem)
             report["memory_error"] = isinstance(problem, MemoryError)
+            report["disk_full"] = getattr(problem, "errno", None) in (errno.ENOSPC, errno.EDQUOT)
         self.finish(report)
 
     def _task(self, functions, arguments):

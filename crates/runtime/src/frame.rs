@@ -53,6 +53,9 @@ pub(crate) struct Report {
     pub(crate) failed: Option<String>,
     #[serde(default)]
     pub(crate) memory_error: bool,
+    /// The model failed for want of room on the disk.
+    #[serde(default)]
+    pub(crate) disk_full: bool,
     #[serde(default)]
     pub(crate) milliseconds: u64,
     pub(crate) version: Option<String>,

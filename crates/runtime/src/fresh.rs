@@ -46,6 +46,7 @@ pub(crate) async fn start(
     let child = spawn(site, &confinement, layout, wires.their_socket, wires.their_log, Mode::Fresh)?;
     let (kill, killed) = oneshot::channel();
     let (tell, exit) = oneshot::channel();
+    let path = folder.path().to_path_buf();
     let keeps = (folder, group.clone(), slot);
     tokio::spawn(async move {
         // Nobody may be listening any more.
@@ -63,7 +64,7 @@ pub(crate) async fn start(
         let said = last_words(wires.log).await;
         return Err(StartError::Failed(format!("a new interpreter did not start ({end}): {said}")));
     }
-    Ok(Process { socket: wires.socket, log: wires.log, exit, killer, group, keeps: Box::new(()) })
+    Ok(Process { socket: wires.socket, log: wires.log, exit, killer, group, folder: path, keeps: Box::new(()) })
 }
 
 /// Starts the interpreter of a version in the sandbox, with a socket at descriptor 3.

@@ -24,6 +24,7 @@ mod process;
 mod report;
 mod scratch;
 mod slots;
+mod space;
 mod spares;
 mod stops;
 mod supervise;

@@ -33,6 +33,7 @@ use crate::{
     process::Process,
     report, scratch,
     slots::{Slot, Slots},
+    space,
     stops::{Stop, Stops},
     supervise::{Supervised, Supervisor},
     verdict,
@@ -199,11 +200,18 @@ struct Job {
 impl Job {
     /// `None`: nobody is to hear of the end.
     async fn execute(&self) -> Option<RunEnd> {
-        let begun = Instant::now();
-        let mut import = Duration::ZERO;
-        let process = match self.process(&mut import).await {
-            Ok(process) => process,
-            Err(error) => return Some(self.end(self.not_started(error), Phases::default())),
+        let (begun, import, process) = loop {
+            let room = self.room().await;
+            let (begun, mut import) = (Instant::now(), Duration::ZERO);
+            let process = match room {
+                Ok(()) => self.process(&mut import).await,
+                Err(stop) => Err(StartError::Stopped(stop)),
+            };
+            match process {
+                Ok(process) => break (begun, import, process),
+                Err(StartError::Full(_)) => space::pause().await,
+                Err(error) => return Some(self.end(self.not_started(error), Phases::default())),
+            }
         };
         let start = begun.elapsed().saturating_sub(import);
         let arguments = match frame::encode(frame::ARGUMENTS, &self.words()) {
@@ -223,6 +231,17 @@ impl Job {
         let phases =
             Phases { start: milliseconds(start), import: milliseconds(import + imported), run, ..Phases::default() };
         Some(RunEnd { outcome: outcome?, model_version, phases, usage })
+    }
+
+    /// Waits for room on the disk. The time is not the run's.
+    async fn room(&self) -> Result<(), Stop> {
+        let asked = Instant::now();
+        tokio::select! {
+            () = space::wait_for_room(&self.site.config.scratch) => {}
+            stop = self.stops.by_somebody() => return Err(stop),
+        }
+        self.stops.give_back(asked.elapsed());
+        Ok(())
     }
 
     /// A process for the run, forked where that can be.
@@ -262,7 +281,9 @@ impl Job {
             StartError::Stopped(Stop::TimedOut) => Outcome::TimedOut { seconds: self.order.limits.deadline_seconds },
             StartError::Stopped(Stop::Closing) => verdict::lost("the server was shut down before the run began"),
             StartError::UsedUp => verdict::lost("no interpreter could be had for the run"),
-            StartError::CannotFork(sentence) | StartError::Failed(sentence) => verdict::lost(&sentence),
+            StartError::CannotFork(sentence) | StartError::Full(sentence) | StartError::Failed(sentence) => {
+                verdict::lost(&sentence)
+            }
         }
     }
 

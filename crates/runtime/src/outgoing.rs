@@ -1,8 +1,11 @@
 //! An output on its way through the server: small ones in memory, others in a file, hashed as they come.
 
 use std::{
+    fs::File,
     io,
+    os::unix::fs::FileExt,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use bytes::{Bytes, BytesMut};
@@ -11,7 +14,6 @@ use csw_core::{
     run::{OutputBody, OutputDraft},
 };
 use sha2::{Digest, Sha256};
-use tokio::{fs::File, io::AsyncWriteExt};
 use uuid::Uuid;
 
 use crate::frame::Head;
@@ -25,7 +27,7 @@ pub(crate) struct Outgoing {
     hash: Sha256,
     size: u64,
     memory: BytesMut,
-    file: Option<(File, TemporaryPath)>,
+    file: Option<(Arc<File>, TemporaryPath)>,
 }
 
 /// A file that is removed unless its receiver has moved it away.
@@ -43,35 +45,30 @@ impl Outgoing {
         Self { head, hash: Sha256::new(), size: 0, memory: BytesMut::new(), file: None }
     }
 
+    /// Keeps a part. One that could not be kept may be given again.
     pub(crate) async fn push(&mut self, folder: &Path, part: &Bytes) -> io::Result<()> {
-        self.hash.update(part);
-        self.size += part.len() as u64;
-        if self.file.is_none() {
-            if self.memory.len() + part.len() <= IN_MEMORY {
-                self.memory.extend_from_slice(part);
-                return Ok(());
-            }
+        if self.file.is_none() && self.memory.len() + part.len() > IN_MEMORY {
             let path = folder.join(format!("output-{}", Uuid::now_v7()));
-            let mut file = File::create_new(&path).await?;
+            let file = Arc::new(File::create_new(&path)?);
             let path = TemporaryPath(path);
-            file.write_all(&self.memory).await?;
+            write(&file, 0, Bytes::copy_from_slice(&self.memory)).await?;
             self.memory = BytesMut::new();
             self.file = Some((file, path));
         }
-        match &mut self.file {
-            Some((file, _)) => file.write_all(part).await,
-            None => Ok(()),
+        match &self.file {
+            Some((file, _)) => write(file, self.size, part.clone()).await?,
+            None => self.memory.extend_from_slice(part),
         }
+        self.hash.update(part);
+        self.size += part.len() as u64;
+        Ok(())
     }
 
     /// The complete output; the file lives as long as the second part.
-    pub(crate) async fn finish(self) -> io::Result<(OutputDraft, Option<TemporaryPath>)> {
+    pub(crate) fn finish(self) -> (OutputDraft, Option<TemporaryPath>) {
         let (body, path) = match self.file {
             None => (OutputBody::Bytes(self.memory.freeze()), None),
-            Some((mut file, path)) => {
-                file.flush().await?;
-                (OutputBody::File(path.0.clone()), Some(path))
-            }
+            Some((_, path)) => (OutputBody::File(path.0.clone()), Some(path)),
         };
         let draft = OutputDraft {
             id: OutputId::from_uuid(self.head.id.unwrap_or_else(Uuid::now_v7)),
@@ -83,8 +80,14 @@ impl Outgoing {
             size: self.size,
             sha256: hex::encode(self.hash.finalize()),
         };
-        Ok((draft, path))
+        (draft, path)
     }
+}
+
+/// Writes bytes where they belong, so that it can be done again.
+async fn write(file: &Arc<File>, at: u64, bytes: Bytes) -> io::Result<()> {
+    let file = Arc::clone(file);
+    tokio::task::spawn_blocking(move || file.write_all_at(&bytes, at)).await.map_err(io::Error::other)?
 }
 
 #[cfg(test)]
@@ -107,7 +110,7 @@ mod tests {
             for _ in 0..parts {
                 outgoing.push(folder.path(), &part).await.unwrap();
             }
-            let (draft, path) = outgoing.finish().await.unwrap();
+            let (draft, path) = outgoing.finish();
             assert_eq!(draft.size, parts * 100_000);
             let bytes = match &draft.body {
                 OutputBody::Bytes(bytes) => bytes.to_vec(),

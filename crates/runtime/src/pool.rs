@@ -17,7 +17,7 @@ use tokio::sync::watch;
 use crate::{
     layout::Layout,
     local::Site,
-    machine,
+    machine, space,
     zygote::{Unfit, Zygote},
 };
 
@@ -153,6 +153,7 @@ impl Pool {
 
     async fn start(&self, key: Key, order: RunOrder, layout: Layout, tell: watch::Sender<Started>) {
         self.make_room(1, 0);
+        space::wait_for_room(&self.site.config.scratch).await;
         match Zygote::start(&self.site, &order, &layout, key.warm).await {
             Ok(zygote) => {
                 self.lock().failed_starts.remove(&key.artifact);

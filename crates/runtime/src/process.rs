@@ -4,6 +4,7 @@ use std::{
     fmt, io,
     os::fd::{AsRawFd, OwnedFd},
     os::unix::process::ExitStatusExt,
+    path::PathBuf,
     process::ExitStatus,
     sync::Arc,
     time::Duration,
@@ -53,6 +54,8 @@ pub(crate) struct Process {
     pub(crate) killer: Killer,
     /// What limits it, where the machine can.
     pub(crate) group: Option<Arc<RunGroup>>,
+    /// What it may write to.
+    pub(crate) folder: PathBuf,
     /// What must outlive the process: its folder, its user, its zygote.
     pub(crate) keeps: Box<dyn Send>,
 }

@@ -1,6 +1,6 @@
 //! Telling the receiver, until it has heard.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use csw_core::{
     ids::RunId,
@@ -29,14 +29,17 @@ pub(crate) async fn output(
     draft: OutputDraft,
     stops: &Stops,
 ) -> Result<(), Undelivered> {
-    let mut wait = FIRST_WAIT;
+    let (mut wait, asked) = (FIRST_WAIT, Instant::now());
     loop {
         let delivered = tokio::select! {
             delivered = events.output(order, draft.clone()) => delivered,
             stop = stops.by_somebody() => return Err(Undelivered::Stopped(stop)),
         };
         match delivered {
-            Ok(()) => return Ok(()),
+            Ok(()) => {
+                stops.give_back(asked.elapsed());
+                return Ok(());
+            }
             Err(ReportError::Stale { .. }) => return Err(Undelivered::Stale),
             Err(ReportError::Unavailable { cause, .. }) => retry("output", order.run, &cause, &mut wait).await,
         }

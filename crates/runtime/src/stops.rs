@@ -1,6 +1,9 @@
 //! Why a run may have to stop before its time.
 
-use std::time::Duration;
+use std::{
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
 
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -21,12 +24,22 @@ pub(crate) enum Stop {
 pub(crate) struct Stops {
     cancel: CancellationToken,
     closing: CancellationToken,
-    deadline: Instant,
+    deadline: Mutex<Instant>,
 }
 
 impl Stops {
     pub(crate) fn new(cancel: CancellationToken, closing: CancellationToken, seconds: u32) -> Self {
-        Self { cancel, closing, deadline: Instant::now() + Duration::from_secs(u64::from(seconds)) }
+        let deadline = Instant::now() + Duration::from_secs(u64::from(seconds));
+        Self { cancel, closing, deadline: Mutex::new(deadline) }
+    }
+
+    /// Moves the deadline by time that the platform took for itself.
+    pub(crate) fn give_back(&self, time: Duration) {
+        *self.deadline.lock().unwrap_or_else(PoisonError::into_inner) += time;
+    }
+
+    fn deadline(&self) -> Instant {
+        *self.deadline.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits for the first of them. May be dropped and asked again.
@@ -34,7 +47,7 @@ impl Stops {
         tokio::select! {
             biased;
             stop = self.by_somebody() => stop,
-            () = tokio::time::sleep_until(self.deadline) => Stop::TimedOut,
+            () = tokio::time::sleep_until(self.deadline()) => Stop::TimedOut,
         }
     }
 

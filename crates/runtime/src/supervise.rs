@@ -1,6 +1,10 @@
 //! What is done while a run's process lives: its log and outputs are passed on, and it is ended when it must be.
 
-use std::{path::Path, pin::pin, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    pin::pin,
+    time::Duration,
+};
 
 use bytes::{Bytes, BytesMut};
 use csw_core::{
@@ -19,6 +23,7 @@ use crate::{
     outgoing::Outgoing,
     process::{Exit, Process},
     report::{self, Undelivered},
+    space,
     stops::{Stop, Stops},
     verdict,
 };
@@ -69,16 +74,18 @@ struct State {
     begun: Instant,
     import: Duration,
     outgoing: Option<Outgoing>,
+    /// What the run may write to.
+    folder: PathBuf,
 }
 
 impl Supervisor<'_> {
     /// Sends the arguments and stays until the process is over, or has to be.
     pub(crate) async fn supervise(&self, process: Process, arguments: Vec<u8>) -> Supervised {
-        let Process { socket, log, mut exit, mut killer, group, keeps } = process;
+        let Process { socket, log, mut exit, mut killer, group, folder, keeps } = process;
         let (reader, mut writer) = socket.into_split();
         let mut log = Log { pipe: Some(log), left: self.log_bytes, cut: false };
         let mut frames = Frames::new(reader);
-        let mut state = State { begun: Instant::now(), import: Duration::ZERO, outgoing: None };
+        let mut state = State { begun: Instant::now(), import: Duration::ZERO, outgoing: None, folder };
         // Arguments may be larger than the socket holds; the model may write before it has read them all.
         let mut send = pin!(async move {
             // Whoever does not take them ends, and that is seen.
@@ -142,30 +149,53 @@ impl Supervisor<'_> {
 
     /// Acts on a frame. False: there are no more.
     async fn take(&self, frame: Result<Option<Frame>, FrameError>, state: &mut State) -> Result<bool, End> {
-        let lost = |error: std::io::Error| End::Lost(format!("an output could not be kept on its way: {error}"));
         match frame {
             Ok(Some(Frame::Imported)) => state.import = state.begun.elapsed(),
             Ok(Some(Frame::Output(head))) => state.outgoing = Some(Outgoing::new(head)),
             Ok(Some(Frame::Data(part))) => match &mut state.outgoing {
-                Some(outgoing) => outgoing.push(self.folder, &part).await.map_err(lost)?,
+                Some(outgoing) => self.keep(outgoing, &part).await?,
                 None => return Err(End::Garbled("bytes of no output".to_owned())),
             },
             Ok(Some(Frame::OutputEnd)) => {
                 let Some(outgoing) = state.outgoing.take() else {
                     return Err(End::Garbled("the end of no output".to_owned()));
                 };
-                let (draft, _file) = outgoing.finish().await.map_err(lost)?;
+                let (draft, _file) = outgoing.finish();
                 match report::output(self.events, self.order, draft, self.stops).await {
                     Ok(()) => {}
                     Err(Undelivered::Stale) => return Err(End::Stale),
                     Err(Undelivered::Stopped(stop)) => return Err(End::Stopped(stop)),
                 }
             }
+            // The machine's fault, unless the run took the room itself.
+            Ok(Some(Frame::Report(report)))
+                if report.disk_full && space::is_short(self.folder) && !space::is_greedy(&state.folder) =>
+            {
+                return Err(End::Lost("the disk of this machine was full while the model ran".to_owned()));
+            }
             Ok(Some(Frame::Report(report))) => return Err(End::Reported(report)),
             Ok(None) | Err(FrameError::Broken(_)) => return Ok(false),
             Err(FrameError::Garbled(what)) => return Err(End::Garbled(what)),
         }
         Ok(true)
+    }
+
+    /// Keeps a part of an output. On a full disk it waits, as long as nobody stops the run.
+    async fn keep(&self, outgoing: &mut Outgoing, part: &Bytes) -> Result<(), End> {
+        let asked = Instant::now();
+        loop {
+            match outgoing.push(self.folder, part).await {
+                Err(error) if space::is_full(&error) => tokio::select! {
+                    () = space::pause() => {}
+                    stop = self.stops.by_somebody() => return Err(End::Stopped(stop)),
+                },
+                Err(error) => return Err(End::Lost(format!("an output could not be kept on its way: {error}"))),
+                Ok(()) => {
+                    self.stops.give_back(asked.elapsed());
+                    return Ok(());
+                }
+            }
+        }
     }
 
     fn conclude(&self, end: End, state: &State, group: Option<&RunGroup>) -> Supervised {

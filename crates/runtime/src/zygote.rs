@@ -13,7 +13,7 @@ use std::{
 };
 
 use bytes::BytesMut;
-use csw_core::run::{RunOrder, Usage};
+use csw_core::run::{Outcome, RunOrder, Usage};
 use csw_sandbox::{Confinement, Stage, UserRange, tree};
 use nix::sys::socket::{ControlMessage, MsgFlags, send, sendmsg};
 use serde::Deserialize;
@@ -38,7 +38,11 @@ use crate::{
     scratch::{self, Folder},
     spares::{PATIENCE, Spares},
     stops::Stops,
+    verdict,
 };
+
+/// The end of a process and that of its zygote are told this long after its socket was closed.
+const AFTERMATH: Duration = Duration::from_secs(2);
 
 /// Why a version has no zygote.
 #[derive(Debug, Clone)]
@@ -223,6 +227,7 @@ impl Zygote {
         let group = site.group(&name, order)?.map(Arc::new);
         let doors = group.as_ref().map_or(Ok(vec![]), |group| group.own_doors());
         let doors = doors.map_err(|error| StartError::io("opening a run's group", &error))?;
+        let path = folder.path().to_path_buf();
         let waiting = Waiting { answer: Some(answer), exit: tell, group: group.clone(), folder };
         self.control.runs.lock().unwrap_or_else(PoisonError::into_inner).insert(number, waiting);
         let mut descriptors = vec![wires.their_socket.as_raw_fd(), wires.their_log.as_raw_fd()];
@@ -248,18 +253,32 @@ impl Zygote {
         };
         let pid = match sign? {
             Ok(pid) => pid,
-            Err(_) if self.is_dead() => return Err(StartError::UsedUp),
-            Err(error) => {
-                let said = last_words(wires.log).await;
-                return Err(StartError::CannotFork(format!("a forked process did not start ({error}): {said}")));
-            }
+            Err(error) => return Err(self.stillborn(&error, exit, wires.log).await),
         };
         if let Some(group) = &group {
             let admitted = group.admit(pid).await;
             admitted.map_err(|error| StartError::io("moving a run into its group", &error))?;
         }
         let killer = Killer::Tree(pid);
-        Ok(Process { socket: wires.socket, log: wires.log, exit, killer, group, keeps: Box::new(()) })
+        Ok(Process { socket: wires.socket, log: wires.log, exit, killer, group, folder: path, keeps: Box::new(()) })
+    }
+
+    /// Why a child has ended without a sign of life. Only an end of its own speaks against forking: whoever kills a child,
+    /// or the zygote under it, says nothing about the version.
+    async fn stillborn(&self, error: &io::Error, exit: oneshot::Receiver<Exit>, log: pipe::Receiver) -> StartError {
+        let exit = tokio::select! {
+            exit = exit => exit.unwrap_or(Exit::Unknown),
+            () = self.control.dead.cancelled() => Exit::Unknown,
+            () = tokio::time::sleep(AFTERMATH) => Exit::unreported(),
+        };
+        match (&exit, verdict::of_exit(&exit)) {
+            (Exit::Unknown, _) => StartError::UsedUp,
+            (_, Outcome::Lost { sentence }) => StartError::Failed(sentence),
+            _ => {
+                let said = last_words(log).await;
+                StartError::CannotFork(format!("a forked process did not start ({error}): {said}"))
+            }
+        }
     }
 
     /// Whether it has ended.

@@ -181,26 +181,26 @@ impl SqlStore {
 
     /// Hears what this and other processes tell through PostgreSQL.
     async fn listen(&self, url: &str) -> StoreResult<()> {
-        let mut listener = PgListener::connect(url).await.map_err(failed)?;
-        listener.listen(CHANNEL).await.map_err(failed)?;
-        let changes = self.inner.changes.clone();
+        let (url, changes) = (url.to_owned(), self.inner.changes.clone());
+        let mut listener = listener(&url).await.map_err(failed)?;
         tokio::spawn(async move {
             loop {
-                match listener.try_recv().await {
-                    Ok(Some(note)) => {
-                        if let Some(change) = decode(note.payload()) {
-                            let _ = changes.send(change);
-                        }
-                    }
-                    // The connection was lost; what was told until it is made again is unknown.
-                    Ok(None) => drop(changes.send(Change::Queue)),
-                    Err(error) => {
-                        tracing::warn!(%error, "notifications of the database are interrupted");
-                        tokio::time::sleep(Duration::from_secs(1)).await;
-                        // Something may have been missed.
-                        let _ = changes.send(Change::Queue);
+                // An answer that is no note means that the connection was lost.
+                while let Ok(Some(note)) = listener.try_recv().await {
+                    if let Some(change) = decode(note.payload()) {
+                        // Nobody may be listening.
+                        let _ = changes.send(change);
                     }
                 }
+                tracing::warn!("notifications of the database are interrupted");
+                listener = loop {
+                    match self::listener(&url).await {
+                        Ok(listener) => break listener,
+                        Err(error) => tracing::warn!(%error, "notifications of the database are still interrupted"),
+                    }
+                    tokio::time::sleep(Duration::from_secs(1)).await;
+                };
+                let _ = changes.send(Change::Missed);
             }
         });
         Ok(())
@@ -210,10 +210,21 @@ impl SqlStore {
     pub(crate) async fn begin(&self) -> StoreResult<Unit> {
         self.count();
         let tx = match self.inner.kind {
-            Kind::Sqlite => self.inner.write.begin_with("BEGIN IMMEDIATE").await,
+            Kind::Sqlite => self.begin_immediately().await,
             Kind::Postgres => self.inner.write.begin().await,
         };
         Ok(Unit { tx: tx.map_err(failed)?, changes: Vec::new(), store: self.clone() })
+    }
+
+    /// SQLite ends a transaction by itself when the disk is full. Its connection still counts on that transaction, and
+    /// would refuse every other one: it is replaced.
+    async fn begin_immediately(&self) -> sqlx::Result<Transaction<'static, Any>> {
+        loop {
+            match self.inner.write.begin_with("BEGIN IMMEDIATE").await {
+                Err(sqlx::Error::InvalidSavePointStatement) => self.inner.write.acquire().await?.close().await?,
+                begun => return begun,
+            }
+        }
     }
 
     /// A connection that reads.
@@ -273,6 +284,12 @@ impl SqlStore {
     }
 }
 
+async fn listener(url: &str) -> sqlx::Result<PgListener> {
+    let mut listener = PgListener::connect(url).await?;
+    listener.listen(CHANNEL).await?;
+    Ok(listener)
+}
+
 async fn sqlite_pool(url: &str, connections: u32) -> StoreResult<AnyPool> {
     AnyPoolOptions::new()
         .max_connections(connections)
@@ -307,6 +324,7 @@ fn encode(change: Change) -> String {
         Change::Log(LogOf::Build(id)) => format!("build-log {id}"),
         Change::Build(id) => format!("build {id}"),
         Change::Cancel(id) => format!("cancel {id}"),
+        Change::Missed => "missed".to_owned(),
     }
 }
 
@@ -319,6 +337,7 @@ fn decode(text: &str) -> Option<Change> {
         "build-log" => Change::Log(LogOf::Build(id.parse::<BuildId>().ok()?)),
         "build" => Change::Build(id.parse::<BuildId>().ok()?),
         "cancel" => Change::Cancel(id.parse::<RunId>().ok()?),
+        "missed" => Change::Missed,
         _ => return None,
     })
 }
@@ -327,8 +346,8 @@ fn decode(text: &str) -> Option<Change> {
 impl Store for SqlStore {
     fn changes(&self) -> BoxStream<'static, Change> {
         let stream = tokio_stream::wrappers::BroadcastStream::new(self.inner.changes.subscribe());
-        // A listener that was too slow missed hints; it is told to look at the queue again.
-        stream.map(|change| change.unwrap_or(Change::Queue)).boxed()
+        // A listener that was too slow missed some.
+        stream.map(|change| change.unwrap_or(Change::Missed)).boxed()
     }
 
     async fn ping(&self) -> StoreResult<()> {

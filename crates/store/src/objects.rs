@@ -1,4 +1,4 @@
-//! Object storage in a folder. A put is a file beside its place, brought to disk, then renamed: whole or not at all.
+//! Object storage in a folder. A put is a file elsewhere in it, brought to disk, then renamed: whole or not at all.
 
 use std::{
     ops::Range,
@@ -15,6 +15,9 @@ use tokio_util::io::ReaderStream;
 /// Bytes read at once.
 const PART: usize = 256 * 1024;
 
+/// What is being written; no key begins with a dot.
+const INCOMING: &str = ".incoming";
+
 /// A folder.
 #[derive(Debug, Clone)]
 pub struct FolderObjects {
@@ -22,14 +25,18 @@ pub struct FolderObjects {
 }
 
 impl FolderObjects {
-    /// Objects below this folder, which is made if missing.
+    /// Objects below this folder, which is made if missing. What an earlier process left half-written is removed.
     pub fn open(root: &Path) -> std::io::Result<Self> {
-        std::fs::create_dir_all(root)?;
+        let incoming = root.join(INCOMING);
+        if incoming.exists() {
+            std::fs::remove_dir_all(&incoming)?;
+        }
+        std::fs::create_dir_all(&incoming)?;
         Ok(Self { root: root.to_owned() })
     }
 
     fn place(&self, key: &str) -> Result<PathBuf, ObjectError> {
-        let safe = !key.is_empty() && key.split('/').all(|part| !part.is_empty() && part != "." && part != "..");
+        let safe = !key.is_empty() && key.split('/').all(|part| !part.is_empty() && !part.starts_with('.'));
         if safe { Ok(self.root.join(key)) } else { Err(ObjectError::NotFound { key: key.to_owned() }) }
     }
 
@@ -59,18 +66,20 @@ impl FolderObjects {
                 Err(error) => return Err(error),
             }
         }
-        let beside =
-            folder.join(format!(".{}.{}", place.file_name().unwrap_or_default().display(), uuid::Uuid::new_v4()));
-        let moved = match write(&beside, source).await {
-            Ok(()) => tokio::fs::rename(&beside, &place).await,
-            Err(error) => Err(error),
-        };
-        if let Err(error) = moved {
-            // The half-written file is of no use; that it can't be removed either changes nothing.
-            let _ = tokio::fs::remove_file(&beside).await;
-            return Err(error);
-        }
+        let incoming = Incoming(self.root.join(INCOMING).join(uuid::Uuid::new_v4().to_string()));
+        write(&incoming.0, source).await?;
+        tokio::fs::rename(&incoming.0, &place).await?;
         sync(&folder).await
+    }
+}
+
+/// A file that is removed unless it was moved away, also when nobody waits for it any more.
+struct Incoming(PathBuf);
+
+impl Drop for Incoming {
+    fn drop(&mut self) {
+        // Moved away is as good as removed.
+        let _ = std::fs::remove_file(&self.0);
     }
 }
 
@@ -85,8 +94,8 @@ enum Source<'a> {
     File(&'a Path),
 }
 
-async fn write(beside: &Path, source: Source<'_>) -> std::io::Result<()> {
-    let mut target = tokio::fs::File::create_new(beside).await?;
+async fn write(incoming: &Path, source: Source<'_>) -> std::io::Result<()> {
+    let mut target = tokio::fs::File::create_new(incoming).await?;
     match source {
         Source::Bytes(bytes) => target.write_all(bytes).await?,
         Source::File(file) => {

@@ -55,3 +55,18 @@ async fn a_file_is_moved_and_read_in_parts() {
     let left: Vec<_> = std::fs::read_dir(folder.path().join("objects/outputs/cd")).unwrap().collect();
     assert_eq!(left.len(), 1, "nothing half-written is left");
 }
+
+#[tokio::test]
+async fn what_was_half_written_goes_with_the_next_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("objects");
+    let objects = FolderObjects::open(&root).unwrap();
+    let incoming = root.join(".incoming");
+    objects.put("outputs/ab/abcd", Bytes::from("whole")).await.unwrap();
+    assert_eq!(std::fs::read_dir(&incoming).unwrap().count(), 0);
+    std::fs::write(incoming.join("half"), "ha").unwrap();
+    assert!(objects.get(".incoming/half", None).await.is_err(), "it is never served");
+    let objects = FolderObjects::open(&root).unwrap();
+    assert_eq!(std::fs::read_dir(&incoming).unwrap().count(), 0);
+    assert_eq!(all(&objects, "outputs/ab/abcd", None).await, b"whole");
+}

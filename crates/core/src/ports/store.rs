@@ -75,6 +75,8 @@ pub enum Change {
     Build(BuildId),
     /// Somebody asked to stop a run.
     Cancel(RunId),
+    /// Some changes were not told: anything may have happened.
+    Missed,
 }
 
 /// A simulation to be made.

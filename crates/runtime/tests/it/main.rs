@@ -8,5 +8,6 @@ mod contract;
 mod ends;
 mod isolation;
 mod libraries;
+mod space;
 mod speed;
 mod support;

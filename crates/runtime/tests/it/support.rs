@@ -23,6 +23,11 @@ use serde_json::{Value, json};
 use tokio::sync::Notify;
 use uuid::Uuid;
 
+#[path = "../../../../tests/support/disk.rs"]
+mod disk;
+
+pub use disk::SmallDisk;
+
 /// An output as it arrived.
 #[derive(Debug, Clone)]
 pub struct Output {

@@ -69,18 +69,21 @@ pub(in crate::api) fn build_events(
 
 /// Turns progress into events.
 fn stream(progress: impl Stream<Item = AppResult<Progress>> + Send + 'static, offset: u64) -> Response {
-    let mut text = Text { held: Vec::new(), next: offset };
-    let events = progress.flat_map(move |item| {
-        stream::iter(match item {
-            Ok(progress) => events_of(progress, &mut text),
+    let text = Text { held: Vec::new(), next: offset };
+    let progress = progress.map(|item| item.map(Some)).chain(stream::once(async { Ok(None) }));
+    let events = progress.scan(text, |text, item| {
+        let events = match item {
+            Ok(Some(progress)) => Some(events_of(progress, text)),
+            Ok(None) => Some(vec![event("end", &json!({}))]),
+            // It breaks off without an end: clients come back for the rest.
             Err(error) => {
-                tracing::warn!(%error, "events end early");
-                Vec::new()
+                tracing::warn!(%error, "events break off");
+                None
             }
-        })
+        };
+        std::future::ready(events.map(stream::iter))
     });
-    let end = stream::once(async { event("end", &json!({})) });
-    let events = events.chain(end).map(Ok::<_, Infallible>);
+    let events = events.flatten().map(Ok::<_, Infallible>);
     let keep_alive = KeepAlive::new().interval(Duration::from_secs(15));
     // Proxies that gather answers would hold events back.
     ([("x-accel-buffering", "no")], Sse::new(events).keep_alive(keep_alive)).into_response()

@@ -1,0 +1,96 @@
+//! The power fails, again and again, under load.
+
+use std::time::Duration;
+
+use csw_client::NewSimulation;
+use csw_tests::{Ground, Postgres, Processes, Result, Server, csw};
+use serde_json::{Value, json};
+
+use super::{
+    dice::Dice,
+    knob,
+    load::Load,
+    wishes::{EDGES, Wish},
+};
+
+/// Times that the server is killed, so that both tests together take about a minute.
+const KILLS: u64 = 12;
+
+/// Longest time until the next kill.
+const MOMENT: u64 = 1_500;
+
+/// More runs at once than this machine has CPUs: most of them sleep.
+pub const CROWD: &str = "[machine]\ncpus = 6.0\n[site]\nsubmissions_per_minute = 100000\n";
+
+#[tokio::test]
+async fn nothing_is_lost_when_the_server_is_killed() -> Result {
+    let server = Server::with_models_on(Ground { settings: Some(CROWD), ..Ground::default() })?;
+    let server = kill_and_settle("killed on SQLite", server).await?;
+    let backup = server.beside("backup");
+    csw(&["backup", "--data", &server.place(), "--to", &backup, "--json"], &[])?.json::<Value>()?;
+    let words = ["restore", "--from", &backup, "--data", &server.beside("again"), "--json"];
+    assert_eq!(csw(&words, &[])?.json::<Value>()?["proved"], true);
+    Ok(())
+}
+
+#[tokio::test]
+async fn nothing_is_lost_when_the_server_is_killed_on_postgres() -> Result {
+    let postgres = Some(Postgres::shared().fresh_url("kills"));
+    let server = Server::with_models_on(Ground { postgres, settings: Some(CROWD) })?;
+    kill_and_settle("killed on PostgreSQL", server).await.map(drop)
+}
+
+async fn kill_and_settle(title: &str, mut server: Server) -> Result<Server> {
+    let kills = knob("CSW_TEST_KILLS", KILLS);
+    let mut dice = Dice::seeded(title);
+    let owner = server.publisher()?;
+    let load = Load::new(Wish::any);
+    for _ in 0..kills {
+        let client = server.client(Some(&owner))?;
+        let people = load.begin(&client, &mut dice);
+        tokio::time::sleep(Duration::from_millis(dice.below(MOMENT))).await;
+        server.kill()?;
+        people.join_all().await;
+        // Also while it starts.
+        if dice.below(4) == 0 {
+            server.start_and_kill(Duration::from_millis(dice.below(800)))?;
+        }
+        server.start()?;
+        load.repeat(&server.client(Some(&owner))?, &mut dice).await?;
+    }
+    load.settle(&format!("{kills} times {title}"), &server, &server.client(Some(&owner))?).await?;
+    assert!(!server.log()?.contains("\"level\":\"ERROR\""), "{}", errors(&server.log()?));
+    let data = server.data();
+    server.stop()?;
+    for _ in 0..200 {
+        if Processes::from_folder(&data)?.is_empty() {
+            server.start()?;
+            return Ok(server);
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    anyhow::bail!("processes are left: {:?}", Processes::from_folder(&data)?)
+}
+
+/// The lines of a log that tell of defects.
+fn errors(log: &str) -> String {
+    log.lines().filter(|line| line.contains("\"level\":\"ERROR\"")).collect::<Vec<_>>().join("\n")
+}
+
+#[tokio::test]
+async fn a_server_that_is_asked_to_stop_hands_its_runs_back() -> Result {
+    let mut server = Server::with_models()?;
+    let owner = server.publisher()?;
+    let adjustment = json!({ "Run": { "case": [{ "value": "sleeps" }], "seconds": [{ "value": 20.0 }] } });
+    let new = NewSimulation { adjustment, ..NewSimulation::default() };
+    let client = server.client(Some(&owner))?;
+    let pk = client.create(EDGES, &new).await?.sim.model_pk;
+    while client.remote(EDGES, pk).await?.status == "STARTED" {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(server.stop()?, 0);
+    server.start()?;
+    let done = server.client(Some(&owner))?.wait(EDGES, pk).await?;
+    assert_eq!(done.status, "SUCCESS", "{:?}", done.traceback);
+    Ok(())
+}
