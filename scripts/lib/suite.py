@@ -65,9 +65,10 @@ def checks():
         yield "tests", ["cargo", "test", "--workspace", "--no-fail-fast", "--quiet"], "cargo", None
     client = [TOOLS / "cskit/bin/python", "-m", "pytest", "-q", "--color=no", "-rA", "tests/cskit"]
     yield "Python client", client, "pytest", {"CSW": str(CSW)}
-    if (ROOT / "tests/e2e").is_dir():
-        browser = {"CSW": str(CSW), "NODE_PATH": str(TOOLS / "browser/node_modules")}
-        yield "browser", ["node", "--test", "--test-reporter=tap", "tests/e2e/"], "node", browser
+    modules = TOOLS / "browser/node_modules"
+    yield "types of scripts", [modules / ".bin/tsc", "--project", "crates/web/tsconfig.json"], None, None
+    browser = {"CSW": str(CSW), "NODE_PATH": str(modules)}
+    yield "browser", ["node", "--test", "--test-reporter=tap", *sorted(ROOT.glob("tests/e2e/*.test.mjs"))], "node", browser
     for script in sorted((ROOT / "scripts").glob("check-*")):
         if os.access(script, os.X_OK):
             yield script.name, [script], None, {"CSW": str(CSW)}

@@ -30,8 +30,8 @@ const ANSWER: Duration = Duration::from_mins(10);
 /// How long a client may be silent in the middle of its body.
 const SILENCE: Duration = Duration::from_secs(30);
 
-const POLICY: &str = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; object-src 'none'; base-uri 'self'; \
-                      form-action 'self'; frame-ancestors 'self'";
+const POLICY: &str = "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'self'; form-action 'self'; \
+                      frame-ancestors 'self'";
 
 /// Puts the layers around a router whose handlers are all in place.
 pub(crate) fn around(router: Router) -> Router {

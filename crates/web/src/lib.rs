@@ -14,7 +14,7 @@ mod state;
 
 use axum::{
     Json, Router,
-    extract::Request,
+    extract::{Request, State},
     http::{Method, StatusCode, Uri},
     middleware,
     response::{IntoResponse, Response},
@@ -61,12 +61,18 @@ fn toggled(uri: &Uri) -> Option<Uri> {
     format!("{path}{query}").parse().ok()
 }
 
-async fn not_found() -> Response {
+async fn not_found(State(state): State<WebState>, request: Request) -> Response {
+    if pages::is_for_a_person(request.uri().path(), request.headers()) {
+        return pages::lost(request, &state).await;
+    }
     (StatusCode::NOT_FOUND, Json(json!({ "detail": "Not found." }))).into_response()
 }
 
-async fn method_not_allowed(method: Method) -> Response {
-    let sentence = format!("Method \"{method}\" not allowed.");
+async fn method_not_allowed(State(state): State<WebState>, request: Request) -> Response {
+    if request.method() == Method::GET && pages::is_for_a_person(request.uri().path(), request.headers()) {
+        return pages::forms_only(request, &state).await;
+    }
+    let sentence = format!("Method \"{}\" not allowed.", request.method());
     (StatusCode::METHOD_NOT_ALLOWED, Json(json!({ "detail": sentence }))).into_response()
 }
 

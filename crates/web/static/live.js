@@ -1,37 +1,93 @@
 // Follows a simulation or a build: state, log and end, by server-sent events. Without this script the page reloads itself.
 
-/** @type {HTMLElement | null} */
-const live = document.querySelector("[data-events]");
+/**
+ * @typedef {{
+ *   status: string, final: boolean, inputs?: string, ahead?: number | null,
+ *   eta?: number, original_eta?: number, stage?: string,
+ * }} State
+ */
 
-if (live) {
-  const source = new EventSource(live.dataset.events ?? "");
+/** Characters of a log that a page keeps; the whole is a file. */
+const LONGEST = 500_000;
+
+const live = document.querySelector("[data-events]");
+if (live instanceof HTMLElement) follow(live.dataset.events ?? "", live.dataset.then ?? location.href);
+
+/**
+ * @param {string} events where they come from
+ * @param {string} then where the reader goes at the end
+ */
+function follow(events, then) {
+  const source = new EventSource(events);
   const status = document.querySelector("[data-status]");
   const log = document.querySelector("[data-log]");
-  /** @type {HTMLProgressElement | null} */
-  const progress = document.querySelector("progress");
+  const clock = countdown();
 
   source.addEventListener("status", (event) => {
+    /** @type {State} */
     const state = JSON.parse(event.data);
-    if (status) status.textContent = sentence(state);
-    if (progress && state.original_eta > 0) progress.value = 1 - state.eta / state.original_eta;
+    const sentence = inWords(state);
+    // The same words again would be read out again.
+    if (status && status.textContent !== sentence) status.textContent = sentence;
+    clock(state);
     if (state.final) {
       source.close();
-      location.assign(live.dataset.then ?? location.href);
+      location.replace(then);
     }
   });
   source.addEventListener("log", (event) => {
-    if (!log) return;
-    const atEnd = log.scrollTop + log.clientHeight >= log.scrollHeight - 8;
-    log.textContent += JSON.parse(event.data).text;
-    if (atEnd) log.scrollTop = log.scrollHeight;
+    if (log) append(log, JSON.parse(event.data).text);
+  });
+  source.addEventListener("end", () => {
+    source.close();
+    setTimeout(() => location.replace(then), 2000);
+  });
+  source.addEventListener("error", () => {
+    if (source.readyState === EventSource.CLOSED && status) {
+      status.textContent = "The connection was lost. Load the page again to go on.";
+    }
   });
 }
 
-/** @param {{inputs?: string, status: string, ahead?: number | null, eta?: number, stage?: string}} state */
-function sentence(state) {
-  if (state.stage) return `${state.stage}: ${state.status}`;
+/** @param {State} state */
+function inWords(state) {
+  if (state.stage) return state.stage;
   if (state.inputs === "PENDING") return "Checking the inputs …";
   if (state.ahead) return `Waiting: ${state.ahead} ahead in the queue`;
-  if (state.eta && state.eta > 1) return `Running: about ${Math.ceil(state.eta)} s to go`;
   return "Running …";
+}
+
+/** Shows the time that is left, which the server tells at changes only. */
+function countdown() {
+  const words = document.querySelector("[data-eta]");
+  const bar = document.querySelector("progress");
+  let end = 0;
+  let whole = 0;
+  const show = () => {
+    const left = Math.max(0, (end - performance.now()) / 1000);
+    if (words) words.textContent = left >= 1 ? `about ${Math.ceil(left)} s to go` : "";
+    if (bar && whole > 0 && left > 0) bar.value = 1 - left / whole;
+    else bar?.removeAttribute("value");
+  };
+  setInterval(show, 1000);
+  return (/** @type {State} */ state) => {
+    end = performance.now() + (state.eta ?? 0) * 1000;
+    whole = Math.max(state.original_eta ?? 0, state.eta ?? 0);
+    show();
+  };
+}
+
+/**
+ * @param {Element} log
+ * @param {string} text
+ */
+function append(log, text) {
+  const atEnd = log.scrollTop + log.clientHeight >= log.scrollHeight - 8;
+  log.append(text);
+  let length = log.textContent?.length ?? 0;
+  while (length > LONGEST && log.firstChild && log.firstChild !== log.lastChild) {
+    length -= log.firstChild.textContent?.length ?? 0;
+    log.firstChild.remove();
+  }
+  if (atEnd) log.scrollTop = log.scrollHeight;
 }

@@ -3,10 +3,14 @@
 use std::{fmt::Write, sync::OnceLock};
 
 use askama::Template;
-use csw_app::AppError;
+use axum::response::Response;
 use serde_json::Value;
 
 use super::document;
+use crate::pages::{
+    page::{Page, show},
+    render::markdown,
+};
 
 const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
 
@@ -58,89 +62,43 @@ struct Shape {
     fields: Vec<Row>,
 }
 
-#[derive(Template)]
-#[template(
-    ext = "html",
-    source = r##"<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>REST API</title>
-<link rel="stylesheet" href="/static/style.css">
-</head>
-<body>
-<main>
-<h1>REST API</h1>
-{% for part in introduction %}<p>{{ part }}</p>
-{% endfor %}
-<p>Machines read <a href="/api/openapi.json">/api/openapi.json</a> (OpenAPI 3.1).</p>
-<nav aria-label="Contents"><ul>
-{% for group in groups %}<li><a href="#{{ group.name }}">{{ group.name }}</a></li>
-{% endfor %}<li><a href="#shapes">shapes of JSON</a></li>
-</ul></nav>
-{% for group in groups %}
-<section id="{{ group.name }}">
-<h2>{{ group.name }}</h2>
-{% for operation in group.operations %}
-<article id="{{ operation.id }}">
-<h3><code>{{ operation.method }} {{ operation.path }}</code></h3>
-<p>{{ operation.summary }}</p>
-{% if !operation.description.is_empty() %}<p>{{ operation.description }}</p>{% endif %}
-{% if !operation.parameters.is_empty() %}
-<table><caption>Parameters</caption>
-<thead><tr><th scope="col">name</th><th scope="col">in</th><th scope="col">meaning</th></tr></thead>
-<tbody>{% for row in operation.parameters %}
-<tr><th scope="row"><code>{{ row.name }}</code></th><td>{{ row.kind }}{% if row.required %}, required{% endif %}</td><td>{{ row.description }}</td></tr>{% endfor %}
-</tbody></table>
-{% endif %}
-{% if !operation.body.is_empty() %}<p>Body: <a href="#shape-{{ operation.body }}">{{ operation.body }}</a></p>{% endif %}
-<table><caption>Answers</caption>
-<thead><tr><th scope="col">status</th><th scope="col">body</th><th scope="col">meaning</th></tr></thead>
-<tbody>{% for answer in operation.answers %}
-<tr><th scope="row">{{ answer.status }}</th><td>{% if !answer.body.is_empty() %}<a href="#shape-{{ answer.body }}">{{ answer.body }}</a>{% endif %}</td><td>{{ answer.description }}</td></tr>{% endfor %}
-</tbody></table>
-</article>
-{% endfor %}
-</section>
-{% endfor %}
-<section id="shapes">
-<h2>Shapes of JSON</h2>
-{% for shape in shapes %}
-<article id="shape-{{ shape.name }}">
-<h3>{{ shape.name }}</h3>
-<p>{{ shape.description }}</p>
-<table><thead><tr><th scope="col">field</th><th scope="col">type</th><th scope="col">meaning</th></tr></thead>
-<tbody>{% for row in shape.fields %}
-<tr><th scope="row"><code>{{ row.name }}</code></th><td>{{ row.kind }}{% if !row.required %}, optional{% endif %}</td><td>{{ row.description }}</td></tr>{% endfor %}
-</tbody></table>
-</article>
-{% endfor %}
-</section>
-</main>
-</body>
-</html>
-"##
-)]
-struct Page {
-    introduction: Vec<String>,
+struct Reference {
+    introduction: String,
     groups: Vec<Group>,
     shapes: Vec<Shape>,
 }
 
-/// The page.
-pub(super) fn page() -> Result<&'static str, AppError> {
-    static TEXT: OnceLock<Result<String, String>> = OnceLock::new();
-    let made = TEXT.get_or_init(|| read(&value()).render().map_err(|error| error.to_string()));
-    made.as_deref().map_err(|sentence| AppError::Internal { sentence: sentence.clone() })
+#[derive(Template)]
+#[template(path = "reference.html")]
+struct ReferencePage<'a> {
+    page: Page,
+    reference: &'a Reference,
+}
+
+/// The page, for its reader.
+pub(super) fn page(page: Page) -> Response {
+    static READ: OnceLock<Reference> = OnceLock::new();
+    show(&ReferencePage { page, reference: READ.get_or_init(|| read(&value())) })
 }
 
 fn text(value: &Value, key: &str) -> String {
     value.get(key).and_then(Value::as_str).unwrap_or_default().to_owned()
 }
 
-fn read(document: &Value) -> Page {
-    let introduction = text(&document["info"], "description").split("\n\n").map(str::to_owned).collect();
+/// A text of the document, which is markdown, as HTML.
+fn prose(value: &Value, key: &str) -> String {
+    markdown(&text(value, key))
+}
+
+/// One that stands in a line.
+fn line(value: &Value, key: &str) -> String {
+    let html = prose(value, key);
+    let inner = html.trim().strip_prefix("<p>").and_then(|html| html.strip_suffix("</p>"));
+    inner.filter(|inner| !inner.contains("<p>")).map_or_else(|| html.clone(), str::to_owned)
+}
+
+fn read(document: &Value) -> Reference {
+    let introduction = prose(&document["info"], "description");
     let mut groups: Vec<Group> = Vec::new();
     for (path, item) in document["paths"].as_object().into_iter().flatten() {
         for method in METHODS {
@@ -154,7 +112,7 @@ fn read(document: &Value) -> Page {
         }
     }
     let shapes = document["components"]["schemas"].as_object().into_iter().flatten();
-    Page { introduction, groups, shapes: shapes.map(|(name, schema)| read_shape(name, schema)).collect() }
+    Reference { introduction, groups, shapes: shapes.map(|(name, schema)| read_shape(name, schema)).collect() }
 }
 
 fn read_operation(method: &str, path: &str, operation: &Value) -> Operation {
@@ -164,21 +122,21 @@ fn read_operation(method: &str, path: &str, operation: &Value) -> Operation {
         method: method.to_uppercase(),
         path: path.to_owned(),
         id: text(operation, "operationId"),
-        summary: text(operation, "summary"),
-        description: text(operation, "description"),
+        summary: line(operation, "summary"),
+        description: prose(operation, "description"),
         parameters: parameters
             .map(|row| Row {
                 name: text(row, "name"),
                 kind: text(row, "in"),
                 required: row["required"] == true,
-                description: text(row, "description"),
+                description: line(row, "description"),
             })
             .collect(),
         body: body_of(&operation["requestBody"]),
         answers: answers
             .map(|(status, answer)| Answer {
                 status: status.clone(),
-                description: text(answer, "description"),
+                description: line(answer, "description"),
                 body: body_of(answer),
             })
             .collect(),
@@ -212,7 +170,7 @@ fn read_shape(name: &str, schema: &Value) -> Shape {
         }
         gather(part, &mut fields);
     }
-    Shape { name: name.to_owned(), description: text(schema, "description"), fields }
+    Shape { name: name.to_owned(), description: line(schema, "description"), fields }
 }
 
 fn gather(schema: &Value, fields: &mut Vec<Row>) {
@@ -222,7 +180,7 @@ fn gather(schema: &Value, fields: &mut Vec<Row>) {
         name: name.clone(),
         kind: kind_of(field),
         required: required.is_some_and(|names| names.iter().any(|other| other == name)),
-        description: text(field, "description"),
+        description: line(field, "description"),
     }));
 }
 

@@ -4,7 +4,7 @@ use axum::{
     Json,
     extract::State,
     http::header,
-    response::{Html, IntoResponse},
+    response::{IntoResponse, Response},
 };
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -13,6 +13,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::reference;
 use crate::{
     error::{ApiError, ApiResult},
+    pages::visitor::Visitor,
     state::WebState,
 };
 
@@ -90,7 +91,6 @@ async fn openapi() -> impl IntoResponse {
     tag = "service",
     responses((status = 200, description = "A page", content_type = "text/html")),
 )]
-async fn page() -> ApiResult<impl IntoResponse> {
-    let page = reference::page()?;
-    Ok(([(header::CACHE_CONTROL, "no-cache")], Html(page)))
+async fn page(visitor: Visitor) -> Response {
+    reference::page(visitor.page())
 }

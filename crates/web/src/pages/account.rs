@@ -3,13 +3,14 @@
 use askama::Template;
 use axum::{
     http::{HeaderValue, header},
-    response::{IntoResponse, Redirect, Response},
+    response::{IntoResponse, Response},
 };
 use csw_app::AppError;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 
 use super::{
-    page::{Page, PageResult, problems, sentence, show},
+    page::{Page, PageError, PageResult, done, go, problems, sentence, show},
     visitor::{Fields, Visitor},
 };
 use crate::auth;
@@ -25,7 +26,25 @@ struct AccountPage {
     next: String,
     fields: Vec<Field>,
     button: &'static str,
-    links: Vec<(&'static str, &'static str)>,
+    /// Whether the button destroys something.
+    danger: bool,
+    links: Vec<(String, &'static str)>,
+}
+
+/// A form that asks for nothing yet.
+fn blank(visitor: &Visitor, heading: &'static str, action: &str, button: &'static str) -> AccountPage {
+    AccountPage {
+        page: visitor.page(),
+        heading,
+        lead: String::new(),
+        problem: String::new(),
+        action: action.to_owned(),
+        next: String::new(),
+        fields: Vec::new(),
+        button,
+        danger: false,
+        links: Vec::new(),
+    }
 }
 
 struct Field {
@@ -43,44 +62,46 @@ fn field(name: &'static str, label: &'static str, kind: &'static str, autocomple
     Field { name, label, hint: "", kind, autocomplete, value: String::new(), required: true, problem: String::new() }
 }
 
+/// The address of a form that leads back to where the visitor came from.
+fn with_next(address: &str, next: &str) -> String {
+    if next == "/" {
+        return address.to_owned();
+    }
+    format!("{address}?next={}", utf8_percent_encode(next, NON_ALPHANUMERIC))
+}
+
 fn login_page(visitor: &Visitor, next: &str) -> AccountPage {
     AccountPage {
-        page: visitor.page(),
-        heading: "Sign in",
-        lead: String::new(),
-        problem: String::new(),
-        action: "/users/login/".to_owned(),
         next: next.to_owned(),
         fields: vec![
             field("username", "Username or mail address", "text", "username"),
             field("password", "Password", "password", "current-password"),
         ],
-        button: "Sign in",
-        links: vec![("/users/signup/", "Make an account"), ("/users/password_reset/", "Forgot the password?")],
+        links: vec![
+            (with_next("/users/signup/", next), "Make an account"),
+            ("/users/password_reset/".to_owned(), "Forgot the password?"),
+        ],
+        ..blank(visitor, "Sign in", "/users/login/", "Sign in")
     }
 }
 
-fn signup_page(visitor: &Visitor) -> AccountPage {
+fn signup_page(visitor: &Visitor, next: &str) -> AccountPage {
     let mail = Field {
         required: false,
         hint: "For news of your runs; may stay empty.",
         ..field("email", "Mail address", "email", "email")
     };
     AccountPage {
-        page: visitor.page(),
-        heading: "Sign up",
         lead: "An account runs models and keeps its results.".to_owned(),
-        problem: String::new(),
-        action: "/users/signup/".to_owned(),
-        next: String::new(),
+        next: next.to_owned(),
         fields: vec![
-            field("username", "Username", "text", "username"),
+            Field { hint: "Letters, digits and - . _ + @", ..field("username", "Username", "text", "username") },
             mail,
-            field("password1", "Password", "password", "new-password"),
+            Field { hint: "At least 8 characters.", ..field("password1", "Password", "password", "new-password") },
             field("password2", "Password again", "password", "new-password"),
         ],
-        button: "Sign up",
-        links: vec![("/users/login/", "I have an account")],
+        links: vec![(with_next("/users/login/", next), "I have an account")],
+        ..blank(visitor, "Sign up", "/users/signup/", "Sign up")
     }
 }
 
@@ -104,11 +125,12 @@ fn again(mut form: AccountPage, fields: &Fields, error: &AppError) -> Response {
     show(&form)
 }
 
-/// Only places of this site: an open redirect would lend our name to others.
+/// Only places of this site: an open redirect would lend our name to others. Whoever is in has no use for the door.
 fn inside(next: &str) -> &str {
     let safe =
         next.starts_with('/') && !next.starts_with("//") && !next.contains('\\') && !next.contains(char::is_control);
-    if safe { next } else { "/" }
+    let door = ["/users/login", "/users/signup", "/users/reset", "/users/password_reset"];
+    if safe && !door.iter().any(|door| next.starts_with(door)) { next } else { "/" }
 }
 
 fn with_cookie(response: impl IntoResponse, cookie: &str) -> Response {
@@ -120,8 +142,7 @@ fn with_cookie(response: impl IntoResponse, cookie: &str) -> Response {
 }
 
 pub(crate) async fn login_form(visitor: Visitor) -> Response {
-    let next = visitor.query.get("next").map_or("", String::as_str);
-    show(&login_page(&visitor, inside(next)))
+    show(&login_page(&visitor, inside(visitor.asked("next"))))
 }
 
 pub(crate) async fn login(
@@ -133,7 +154,7 @@ pub(crate) async fn login(
         Ok(account) => {
             let secret = visitor.take(visitor.app.open_session(account.id).await)?;
             let next = inside(fields.get("next")).to_owned();
-            Ok(with_cookie(Redirect::to(&next), &auth::session_cookie(&state, &secret)))
+            Ok(with_cookie(go(&next), &auth::session_cookie(&state, &secret)))
         }
         Err(error) => Ok(again(login_page(&visitor, inside(fields.get("next"))), &fields, &error)),
     }
@@ -146,11 +167,11 @@ pub(crate) async fn logout(
     if let Some(session) = &visitor.session {
         visitor.take(visitor.app.close_session(session).await)?;
     }
-    Ok(with_cookie(Redirect::to("/"), &auth::expired_cookie(&state)))
+    Ok(with_cookie(go("/"), &auth::expired_cookie(&state)))
 }
 
 pub(crate) async fn signup_form(visitor: Visitor) -> Response {
-    show(&signup_page(&visitor))
+    show(&signup_page(&visitor, inside(visitor.asked("next"))))
 }
 
 pub(crate) async fn signup(
@@ -167,23 +188,19 @@ pub(crate) async fn signup(
     match made {
         Ok(account) => {
             let secret = visitor.take(visitor.app.open_session(account.id).await)?;
-            Ok(with_cookie(Redirect::to("/"), &auth::session_cookie(&state, &secret)))
+            let next = inside(fields.get("next"));
+            Ok(with_cookie(go(next), &auth::session_cookie(&state, &secret)))
         }
-        Err(error) => Ok(again(signup_page(&visitor), &fields, &error)),
+        Err(error) => Ok(again(signup_page(&visitor, inside(fields.get("next"))), &fields, &error)),
     }
 }
 
 fn reset_request_page(visitor: &Visitor) -> AccountPage {
     AccountPage {
-        page: visitor.page(),
-        heading: "Forgot the password?",
         lead: "Name the mail address of your account; a link to set a new password comes by mail.".to_owned(),
-        problem: String::new(),
-        action: "/users/password_reset/".to_owned(),
-        next: String::new(),
         fields: vec![field("email", "Mail address", "email", "email")],
-        button: "Send the link",
-        links: vec![("/users/login/", "Sign in")],
+        links: vec![("/users/login/".to_owned(), "Sign in")],
+        ..blank(visitor, "Forgot the password?", "/users/password_reset/", "Send the link")
     }
 }
 
@@ -200,18 +217,12 @@ pub(crate) async fn reset_request(visitor: Visitor, fields: Fields) -> PageResul
 
 fn reset_page(visitor: &Visitor) -> AccountPage {
     AccountPage {
-        page: visitor.page(),
-        heading: "Set a new password",
         lead: "The code is the part after # of the link in your mail.".to_owned(),
-        problem: String::new(),
-        action: "/users/reset/".to_owned(),
-        next: String::new(),
         fields: vec![
             field("token", "Code", "text", "one-time-code"),
             field("new_password1", "New password", "password", "new-password"),
         ],
-        button: "Set it",
-        links: Vec::new(),
+        ..blank(visitor, "Set a new password", "/users/reset/", "Set it")
     }
 }
 
@@ -221,25 +232,24 @@ pub(crate) async fn reset_form(visitor: Visitor) -> Response {
 
 pub(crate) async fn reset(visitor: Visitor, fields: Fields) -> PageResult {
     match visitor.app.reset_password(fields.get("token").trim(), fields.get("new_password1")).await {
-        Ok(()) => Ok(Redirect::to("/users/login/").into_response()),
+        Ok(()) => Ok(done("/users/login/", "reset")),
         Err(error) => Ok(again(reset_page(&visitor), &fields, &error)),
     }
 }
 
 fn password_page(visitor: &Visitor) -> AccountPage {
     AccountPage {
-        page: visitor.page(),
-        heading: "Change password",
         lead: "Other browsers are signed out.".to_owned(),
-        problem: String::new(),
-        action: "/users/password_change/".to_owned(),
-        next: String::new(),
         fields: vec![
-            Field { required: false, ..field("old_password", "Old password", "password", "current-password") },
+            Field {
+                required: false,
+                hint: "May stay empty if the account never had one.",
+                ..field("old_password", "Old password", "password", "current-password")
+            },
             field("new_password1", "New password", "password", "new-password"),
         ],
-        button: "Change",
-        links: Vec::new(),
+        links: vec![("/users/settings/".to_owned(), "Keep the old one")],
+        ..blank(visitor, "Change password", "/users/password_change/", "Change")
     }
 }
 
@@ -251,27 +261,33 @@ pub(crate) async fn password_form(visitor: Visitor) -> PageResult {
 pub(crate) async fn password(visitor: Visitor, fields: Fields) -> PageResult {
     let (old, new) = (fields.get("old_password"), fields.get("new_password1"));
     match visitor.app.change_password(&visitor.caller, old, new, visitor.session.as_deref()).await {
-        Ok(()) => Ok(Redirect::to("/users/settings/").into_response()),
+        Ok(()) => Ok(done("/users/settings/", "password")),
         Err(error) => Ok(again(password_page(&visitor), &fields, &error)),
     }
 }
 
 fn leave_page(visitor: &Visitor, delete: bool) -> AccountPage {
+    let (heading, action, button, lead) = if delete {
+        (
+            "Delete account",
+            "/users/delete/",
+            "Delete for ever",
+            "Your tokens and private simulations are removed at once. Public simulations and models stay, without your name.",
+        )
+    } else {
+        (
+            "Deactivate account",
+            "/users/cancel/",
+            "Deactivate",
+            "You can look at everything, and change nothing, until an operator activates the account again.",
+        )
+    };
     AccountPage {
-        page: visitor.page(),
-        heading: if delete { "Delete account" } else { "Deactivate account" },
-        lead: if delete {
-            "Your tokens and private simulations are removed at once. Public simulations and models stay, without your name."
-        } else {
-            "You can look at everything, and change nothing, until an operator activates the account again."
-        }
-        .to_owned(),
-        problem: String::new(),
-        action: if delete { "/users/delete/" } else { "/users/cancel/" }.to_owned(),
-        next: String::new(),
+        lead: lead.to_owned(),
         fields: vec![field("confirm_username", "Type your username", "text", "off")],
-        button: if delete { "Delete for ever" } else { "Deactivate" },
-        links: vec![("/users/settings/", "Keep it")],
+        danger: true,
+        links: vec![("/users/settings/".to_owned(), "Keep it")],
+        ..blank(visitor, heading, action, button)
     }
 }
 
@@ -282,7 +298,7 @@ pub(crate) async fn cancel_form(visitor: Visitor) -> PageResult {
 
 pub(crate) async fn cancel(visitor: Visitor, fields: Fields) -> PageResult {
     match visitor.app.deactivate(&visitor.caller, fields.get("confirm_username")).await {
-        Ok(()) => Ok(Redirect::to("/").into_response()),
+        Ok(()) => Ok(go("/")),
         Err(error) => Ok(again(leave_page(&visitor, false), &fields, &error)),
     }
 }
@@ -294,31 +310,38 @@ pub(crate) async fn delete_form(visitor: Visitor) -> PageResult {
 
 pub(crate) async fn delete(visitor: Visitor, fields: Fields) -> PageResult {
     match visitor.app.delete_account(&visitor.caller, fields.get("confirm_username")).await {
-        Ok(()) => Ok(Redirect::to("/").into_response()),
+        Ok(()) => Ok(done("/", "goodbye")),
         Err(error) => Ok(again(leave_page(&visitor, true), &fields, &error)),
     }
 }
 
-pub(crate) fn require_account(visitor: &Visitor) -> Result<(), super::page::PageError> {
+pub(crate) fn require_account(visitor: &Visitor) -> Result<(), PageError> {
     match visitor.caller.account() {
         Some(_) => Ok(()),
         None => Err(visitor.fail(AppError::LoginRequired)),
     }
 }
 
+/// A question before something is done.
+pub(crate) struct Confirmation {
+    pub(crate) heading: &'static str,
+    pub(crate) lead: String,
+    /// Where the answer goes.
+    pub(crate) action: String,
+    pub(crate) button: &'static str,
+    /// Whether it destroys something.
+    pub(crate) danger: bool,
+    /// The way back.
+    pub(crate) back: (String, &'static str),
+}
+
 /// A page with one button.
-pub(crate) fn confirmation(visitor: &Visitor, heading: &'static str, lead: String, button: &'static str) -> Response {
-    let page = visitor.page();
+pub(crate) fn confirmation(visitor: &Visitor, asked: Confirmation) -> Response {
     show(&AccountPage {
-        action: page.path.clone(),
-        page,
-        heading,
-        lead,
-        problem: String::new(),
-        next: String::new(),
-        fields: Vec::new(),
-        button,
-        links: Vec::new(),
+        lead: asked.lead,
+        danger: asked.danger,
+        links: vec![asked.back],
+        ..blank(visitor, asked.heading, &asked.action, asked.button)
     })
 }
 

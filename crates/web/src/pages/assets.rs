@@ -19,6 +19,11 @@ pub(crate) fn url(file: &str) -> String {
     }
 }
 
+/// What browsers ask for where no page names an icon.
+pub(crate) async fn icon() -> Response {
+    serve(Path("icon.svg".to_owned())).await
+}
+
 pub(crate) async fn serve(Path(file): Path<String>) -> Response {
     match Files::get(&file) {
         Some(found) => {

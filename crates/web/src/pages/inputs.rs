@@ -3,20 +3,18 @@
 use std::{collections::HashMap, sync::Arc};
 
 use askama::Template;
-use axum::{
-    extract::Path,
-    response::{IntoResponse, Redirect},
-};
 use csw_app::{AppError, ModelView, SchemaView, SimulationView, Submission};
 use csw_core::simulation::SimulationStatus;
 use serde_json::{Value, json};
 
 use super::{
-    form::{Form, Meta, Part, Problem, Sent, meta_of_query, read},
-    page::{Page, PageError, PageResult, problems, show},
+    actions::{At, find},
+    form::{Form, Problem},
+    head::{Head, Tab},
+    page::{Page, PageError, PageResult, go, problems, show},
     render::{seconds, url},
-    simulation::tabs,
-    visitor::{Fields, Visitor},
+    sent::{changed, meta_of_query, read},
+    visitor::{Fields, Place, Visitor},
 };
 
 #[derive(Template)]
@@ -24,14 +22,19 @@ use super::{
 struct NewPage {
     page: Page,
     name: String,
-    heading: String,
-    tabs: Option<String>,
+    head: Option<Head>,
     action: String,
     parent: Option<u32>,
     expected: String,
-    metas: Vec<Meta>,
-    sections: Vec<Part>,
-    problems: Vec<Problem>,
+    form: Form,
+    /// Whether the visitor may send it.
+    may_run: bool,
+    /// Whether it goes into a simulation that waits for it, instead of a new one.
+    submits: bool,
+    title: String,
+    notify: bool,
+    public: bool,
+    fresh: bool,
 }
 
 async fn page_of(
@@ -39,25 +42,40 @@ async fn page_of(
     view: &ModelView,
     form: Form,
     existing: Option<&SimulationView>,
-) -> Result<NewPage, PageError> {
-    let estimate = visitor.take(visitor.app.estimate(view).await)?;
+) -> Result<NewPage, AppError> {
+    let estimate = visitor.app.estimate(view).await?;
     let name = view.model.name().to_string();
-    let started = existing.is_some_and(|view| view.simulation.status == SimulationStatus::Started);
+    let head = match existing {
+        Some(simulation) => {
+            let inputs = visitor.app.inputs(simulation).await?;
+            Some(Head::new(visitor, simulation, &inputs, Tab::Inputs).await?)
+        }
+        None => None,
+    };
+    // Only its writers submit one that waits for inputs; everybody else makes their own from it.
+    let waits = existing.filter(|view| view.simulation.status == SimulationStatus::Started);
+    let waits = waits.filter(|_| head.as_ref().is_some_and(|head| head.writer));
     Ok(NewPage {
         page: visitor.page(),
-        heading: existing.map_or_else(|| "New simulation".to_owned(), |view| view.simulation.title.clone()),
-        tabs: existing.map(|view| tabs(&view.simulation, true)),
-        action: match existing {
-            Some(view) if started => format!("{}edit/", url(&view.simulation)),
-            _ => format!("/{name}/new/"),
-        },
-        parent: existing.filter(|_| !started).map(|view| view.simulation.number),
+        head,
+        action: waits.map_or_else(|| format!("/{name}/new/"), |view| format!("{}edit/", url(&view.simulation))),
+        submits: waits.is_some(),
+        parent: existing.filter(|_| waits.is_none()).map(|view| view.simulation.number),
         name,
         expected: seconds(estimate.seconds),
-        metas: form.metas,
-        sections: form.sections,
-        problems: form.problems,
+        form,
+        may_run: visitor.caller.active().is_some(),
+        title: String::new(),
+        notify: false,
+        public: false,
+        fresh: false,
     })
+}
+
+/// The schema that a visitor asks for, or the default one and what is wrong with what they asked for.
+struct Asked {
+    schema: Arc<SchemaView>,
+    wrong: Vec<(String, String)>,
 }
 
 async fn schema(
@@ -65,18 +83,22 @@ async fn schema(
     view: &ModelView,
     values: &HashMap<String, String>,
     prefix: &str,
-) -> Result<Arc<SchemaView>, AppError> {
+) -> Result<Asked, AppError> {
     let base = visitor.app.schema(&visitor.caller, visitor.from, view, &json!({})).await?;
     let meta = meta_of_query(&base, values, prefix);
-    visitor.app.schema(&visitor.caller, visitor.from, view, &meta).await
+    match visitor.app.schema(&visitor.caller, visitor.from, view, &meta).await {
+        Ok(schema) => Ok(Asked { schema, wrong: Vec::new() }),
+        Err(AppError::MetaParameters { errors }) => Ok(Asked { schema: base, wrong: problems(&errors) }),
+        Err(error) => Err(error),
+    }
 }
 
-pub(crate) async fn new_form(visitor: Visitor, Path((owner, title)): Path<(String, String)>) -> PageResult {
+pub(crate) async fn new_form(visitor: Visitor, Place((owner, title)): Place<(String, String)>) -> PageResult {
     let view = visitor.take(visitor.app.model(&visitor.caller, &owner, &title).await)?;
-    let schema = visitor.take(schema(&visitor, &view, &visitor.query, "").await)?;
+    let asked = visitor.take(schema(&visitor, &view, &visitor.query, "").await)?;
     warm(&visitor, &view).await;
-    let form = Form::new(&schema, &json!({}), &Value::Null);
-    Ok(show(&page_of(&visitor, &view, form, None).await?))
+    let form = Form::new(&asked.schema, &json!({}), &Value::Null).with_metas(&visitor.query, "", asked.wrong);
+    Ok(show(&visitor.take(page_of(&visitor, &view, form, None).await)?))
 }
 
 /// The reader's own time hides the import. For visitors who can run it only, and a failure costs time only.
@@ -88,40 +110,54 @@ async fn warm(visitor: &Visitor, view: &ModelView) {
     }
 }
 
-fn submission(sent: Sent, fields: &Fields) -> Submission {
-    Submission {
+/// What to do with a form that was sent.
+enum Wish {
+    Show(Box<Form>),
+    Run(Box<Submission>, Arc<SchemaView>),
+}
+
+async fn wish(visitor: &Visitor, view: &ModelView, fields: &Fields) -> Result<Wish, AppError> {
+    let Asked { schema, wrong } = schema(visitor, view, &fields.0, "meta:").await?;
+    let sent = read(&schema, &fields.0);
+    let only_show = !fields.get("show").is_empty() || changed(&fields.0);
+    if only_show || !wrong.is_empty() || !sent.problems.is_empty() {
+        let form = Form::new(&schema, &json!({}), &Value::Null);
+        let form = form.with_metas(&fields.0, "meta:", wrong).with_sent(&fields.0, &sent.problems);
+        return Ok(Wish::Show(Box::new(form)));
+    }
+    let submission = Submission {
         meta_parameters: sent.meta,
         adjustment: sent.adjustment,
         parent: fields.get("parent").parse().ok(),
-        notify_on_completion: Some(fields.get("notify") == "1"),
+        notify_on_completion: Some(fields.is_set("notify")),
         client: "web-beta".to_owned(),
-        is_public: fields.get("public") == "1",
-        fresh: fields.get("fresh") == "1",
+        title: Some(fields.get("title").trim().to_owned()).filter(|title| !title.is_empty()),
+        is_public: fields.is_set("public"),
+        fresh: fields.is_set("fresh"),
         ..Submission::default()
-    }
+    };
+    Ok(Wish::Run(Box::new(submission), schema))
 }
 
-pub(crate) async fn create(
-    visitor: Visitor,
-    Path((owner, title)): Path<(String, String)>,
-    fields: Fields,
+/// The form again, with what was sent.
+async fn again(
+    visitor: &Visitor,
+    view: &ModelView,
+    form: Form,
+    fields: &Fields,
+    existing: Option<&SimulationView>,
 ) -> PageResult {
-    let view = visitor.take(visitor.app.model(&visitor.caller, &owner, &title).await)?;
-    let schema = visitor.take(schema(&visitor, &view, &fields.0, "meta:").await)?;
-    let sent = read(&schema, &fields.0);
-    if !sent.problems.is_empty() {
-        let form = Form::new(&schema, &json!({}), &Value::Null).with_sent(&fields.0, &sent.problems);
-        return Ok(show(&page_of(&visitor, &view, form, None).await?));
+    let mut page = visitor.take(page_of(visitor, view, form, existing).await)?;
+    fields.get("title").clone_into(&mut page.title);
+    page.notify = fields.is_set("notify");
+    page.public = fields.is_set("public");
+    page.fresh = fields.is_set("fresh");
+    page.parent = page.parent.or_else(|| fields.get("parent").parse().ok());
+    if page.form.problems.is_empty() && changed(&fields.0) {
+        let sentence = "The settings changed, and with them the defaults. Have a look, then run it.";
+        page.page.notice = Some(sentence.to_owned());
     }
-    let submission = submission(sent, &fields);
-    match visitor.app.create(&visitor.caller, visitor.from, &view, submission, None).await {
-        Ok((simulation, _)) => Ok(Redirect::to(&url(&simulation)).into_response()),
-        Err(AppError::Invalid { errors }) => {
-            let form = refused(&schema, &fields, &errors);
-            Ok(show(&page_of(&visitor, &view, form, None).await?))
-        }
-        Err(error) => Err(visitor.fail(error)),
-    }
+    Ok(show(&page))
 }
 
 fn refused(schema: &SchemaView, fields: &Fields, errors: &Value) -> Form {
@@ -132,53 +168,67 @@ fn refused(schema: &SchemaView, fields: &Fields, errors: &Value) -> Form {
     form
 }
 
-pub(crate) async fn edit_form(
+pub(crate) async fn create(
     visitor: Visitor,
-    Path((owner, title, number)): Path<(String, String, u32)>,
+    Place((owner, title)): Place<(String, String)>,
+    fields: Fields,
 ) -> PageResult {
-    let simulation = visitor.take(visitor.app.simulation(&visitor.caller, &owner, &title, number).await)?;
     let view = visitor.take(visitor.app.model(&visitor.caller, &owner, &title).await)?;
-    let inputs = visitor.take(visitor.app.inputs(&simulation).await)?;
-    let schema = if visitor.query.is_empty() {
-        visitor.app.schema(&visitor.caller, visitor.from, &view, &inputs.meta_parameters).await
-    } else {
-        schema(&visitor, &view, &visitor.query, "").await
+    let (submission, schema) = match visitor.take(wish(&visitor, &view, &fields).await)? {
+        Wish::Show(form) => return again(&visitor, &view, *form, &fields, None).await,
+        Wish::Run(submission, schema) => (submission, schema),
     };
-    let schema = match schema {
-        // The saved values may be none of the live version's any more.
-        Err(AppError::MetaParameters { .. }) => {
-            visitor.take(visitor.app.schema(&visitor.caller, visitor.from, &view, &json!({})).await)?
+    match visitor.app.create(&visitor.caller, visitor.from, &view, *submission, None).await {
+        Ok((simulation, _)) => Ok(go(&url(&simulation))),
+        Err(AppError::Invalid { errors }) => {
+            again(&visitor, &view, refused(&schema, &fields, &errors), &fields, None).await
         }
-        other => visitor.take(other)?,
-    };
+        Err(error) => Err(visitor.fail(error)),
+    }
+}
+
+pub(crate) async fn edit_form(visitor: Visitor, at: At) -> PageResult {
+    let simulation = find(&visitor, &at).await?;
+    let Place((owner, title, _)) = &at;
+    let view = visitor.take(visitor.app.model(&visitor.caller, owner, title).await)?;
+    let form = edited(&visitor, &view, &simulation).await?;
     warm(&visitor, &view).await;
-    let mut form = Form::new(&schema, &inputs.adjustment, &inputs.errors_warnings);
+    Ok(show(&visitor.take(page_of(&visitor, &view, form, Some(&simulation)).await)?))
+}
+
+async fn edited(visitor: &Visitor, view: &ModelView, simulation: &SimulationView) -> Result<Form, PageError> {
+    let app = &visitor.app;
+    let inputs = visitor.take(app.inputs(simulation).await)?;
+    let saved = app.schema(&visitor.caller, visitor.from, view, &inputs.meta_parameters).await;
+    let (schema, wrong) = match saved {
+        // The saved values may be none of the live version's any more.
+        Err(AppError::MetaParameters { errors }) => {
+            let base = visitor.take(app.schema(&visitor.caller, visitor.from, view, &json!({})).await)?;
+            (base, problems(&errors))
+        }
+        other => (visitor.take(other)?, Vec::new()),
+    };
+    let form = Form::new(&schema, &inputs.adjustment, &inputs.errors_warnings);
+    let mut form = form.with_metas(&HashMap::new(), "", wrong);
     if let Some(traceback) = inputs.traceback.filter(|_| simulation.simulation.status == SimulationStatus::Started) {
         let label = "The inputs could not be checked".to_owned();
         form.problems.push(Problem { anchor: String::new(), label, sentence: traceback });
     }
-    Ok(show(&page_of(&visitor, &view, form, Some(&simulation)).await?))
+    Ok(form)
 }
 
-pub(crate) async fn submit(
-    visitor: Visitor,
-    Path((owner, title, number)): Path<(String, String, u32)>,
-    fields: Fields,
-) -> PageResult {
-    let simulation = visitor.take(visitor.app.simulation(&visitor.caller, &owner, &title, number).await)?;
-    let view = visitor.take(visitor.app.model(&visitor.caller, &owner, &title).await)?;
-    let schema = visitor.take(schema(&visitor, &view, &fields.0, "meta:").await)?;
-    let sent = read(&schema, &fields.0);
-    if !sent.problems.is_empty() {
-        let form = Form::new(&schema, &json!({}), &Value::Null).with_sent(&fields.0, &sent.problems);
-        return Ok(show(&page_of(&visitor, &view, form, Some(&simulation)).await?));
-    }
-    let submission = submission(sent, &fields);
-    match visitor.app.submit(&visitor.caller, visitor.from, &simulation, submission).await {
-        Ok((simulation, _)) => Ok(Redirect::to(&url(&simulation)).into_response()),
+pub(crate) async fn submit(visitor: Visitor, at: At, fields: Fields) -> PageResult {
+    let simulation = find(&visitor, &at).await?;
+    let Place((owner, title, _)) = &at;
+    let view = visitor.take(visitor.app.model(&visitor.caller, owner, title).await)?;
+    let (submission, schema) = match visitor.take(wish(&visitor, &view, &fields).await)? {
+        Wish::Show(form) => return again(&visitor, &view, *form, &fields, Some(&simulation)).await,
+        Wish::Run(submission, schema) => (submission, schema),
+    };
+    match visitor.app.submit(&visitor.caller, visitor.from, &simulation, *submission).await {
+        Ok((simulation, _)) => Ok(go(&url(&simulation))),
         Err(AppError::Invalid { errors }) => {
-            let form = refused(&schema, &fields, &errors);
-            Ok(show(&page_of(&visitor, &view, form, Some(&simulation)).await?))
+            again(&visitor, &view, refused(&schema, &fields, &errors), &fields, Some(&simulation)).await
         }
         Err(error) => Err(visitor.fail(error)),
     }

@@ -1,32 +1,70 @@
 //! The page of a model.
 
 use askama::Template;
-use axum::extract::Path;
-use csw_core::{
-    model::{Build, BuildState, Version},
-    page::PageRequest,
-};
+use csw_app::ModelView;
+use csw_core::{access::may_administer, model::Version, page::PageRequest, ports::SimulationFilter};
 
 use super::{
+    home::newest,
     page::{Page, PageResult, show},
-    render::{Card, markdown, seconds, size, when},
-    visitor::Visitor,
+    render::{Card, Line, markdown, seconds, size, when},
+    visitor::{Place, Visitor},
 };
+
+/// Simulations that the page shows.
+const LATEST: PageRequest = PageRequest { number: 1, size: 5 };
+
+/// The pages of a model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Tab {
+    Overview,
+    Builds,
+    Settings,
+}
+
+/// The top of every page of a model.
+pub(crate) struct ModelHead {
+    pub(crate) card: Card,
+    pub(crate) writer: bool,
+    pub(crate) admin: bool,
+    tab: Tab,
+}
+
+impl ModelHead {
+    pub(crate) fn new(visitor: &Visitor, view: &ModelView, tab: Tab) -> Self {
+        Self {
+            card: Card::of(&view.model),
+            writer: view.may_write(),
+            admin: may_administer(&visitor.caller, view.role),
+            tab,
+        }
+    }
+
+    pub(crate) fn is_overview(&self) -> bool {
+        self.tab == Tab::Overview
+    }
+
+    pub(crate) fn is_builds(&self) -> bool {
+        self.tab == Tab::Builds
+    }
+
+    pub(crate) fn is_settings(&self) -> bool {
+        self.tab == Tab::Settings
+    }
+}
 
 #[derive(Template)]
 #[template(path = "model.html")]
 struct ModelPage {
     page: Page,
-    card: Card,
+    head: ModelHead,
     runnable: bool,
-    writer: bool,
     expected: String,
     cost: Option<String>,
     readme: String,
     version: Option<VersionFacts>,
-    repo_url: String,
-    repo_tag: String,
-    builds: Vec<BuildLine>,
+    own: Vec<Line>,
+    public: Vec<Line>,
 }
 
 struct VersionFacts {
@@ -34,33 +72,6 @@ struct VersionFacts {
     commit: String,
     facts: Vec<(String, String)>,
     warnings: Vec<String>,
-}
-
-pub(crate) struct BuildLine {
-    pub(crate) id: String,
-    pub(crate) when: String,
-    pub(crate) source: String,
-    pub(crate) state: &'static str,
-    pub(crate) tone: &'static str,
-    pub(crate) message: String,
-}
-
-impl BuildLine {
-    pub(crate) fn of(build: &Build) -> Self {
-        Self {
-            id: build.id.to_string(),
-            when: when(build.created_at),
-            source: build.source.clone(),
-            state: build.state.as_str(),
-            tone: match build.state {
-                BuildState::Running => "busy",
-                BuildState::Succeeded => "good",
-                BuildState::Failed => "bad",
-                BuildState::Cancelled => "warn",
-            },
-            message: build.message.as_deref().and_then(|text| text.lines().next()).unwrap_or_default().to_owned(),
-        }
-    }
 }
 
 fn facts(version: &Version) -> VersionFacts {
@@ -92,29 +103,29 @@ fn facts(version: &Version) -> VersionFacts {
     }
 }
 
-pub(crate) async fn model(visitor: Visitor, Path((owner, title)): Path<(String, String)>) -> PageResult {
+pub(crate) async fn model(visitor: Visitor, Place((owner, title)): Place<(String, String)>) -> PageResult {
     let app = &visitor.app;
     let view = visitor.take(app.model(&visitor.caller, &owner, &title).await)?;
     let version = visitor.take(app.live_version(&view.model).await)?;
     let estimate = visitor.take(app.estimate(&view).await)?;
-    let writer = view.may_write();
-    let builds = if writer {
-        let page = PageRequest { number: 1, size: 20 };
-        visitor.take(app.builds(&visitor.caller, &view, page).await)?.items
-    } else {
-        Vec::new()
+    let filter = newest(SimulationFilter { model: Some(view.model.id), ..SimulationFilter::default() });
+    let own = match visitor.caller.account() {
+        Some(_) => {
+            let filter = SimulationFilter { shared: true, ..filter.clone() };
+            visitor.take(app.own_simulations(&visitor.caller, filter, LATEST).await)?.items
+        }
+        None => Vec::new(),
     };
+    let public = visitor.take(app.public_simulations(filter, LATEST).await)?.items;
     Ok(show(&ModelPage {
         page: visitor.page(),
-        card: Card::of(&view.model),
+        head: ModelHead::new(&visitor, &view, Tab::Overview),
         runnable: view.model.status.is_runnable() && version.is_some(),
-        writer,
         expected: seconds(estimate.seconds),
         cost: (estimate.cost >= 0.0001).then(|| format!("${:.4} of compute", estimate.cost)),
         readme: markdown(&view.model.settings.description),
         version: version.as_ref().map(facts),
-        repo_url: view.model.settings.repo_url.clone(),
-        repo_tag: view.model.settings.repo_tag.clone(),
-        builds: builds.iter().map(BuildLine::of).collect(),
+        own: own.iter().map(Line::of).collect(),
+        public: public.iter().map(Line::of).collect(),
     }))
 }

@@ -25,14 +25,17 @@ pub(crate) struct Page {
 }
 
 impl Page {
-    pub(crate) fn new(caller: &Caller, path: &str, origin: &str) -> Self {
+    /// `done` is the word that a form which was just sent left in the address.
+    pub(crate) fn new(caller: &Caller, path: &str, origin: &str, done: &str) -> Self {
+        let (name, active) = match caller {
+            Caller::Anonymous => (None, true),
+            Caller::Account { name, active, .. } => (Some(name.clone()), *active),
+        };
+        let deactivated = "Your account is deactivated: you can look at everything, and change nothing.";
         Self {
-            name: match caller {
-                Caller::Anonymous => None,
-                Caller::Account { name, .. } => Some(name.clone()),
-            },
+            name,
             path: path.to_owned(),
-            notice: None,
+            notice: if active { told(done).map(str::to_owned) } else { Some(deactivated.to_owned()) },
             origin: origin.to_owned(),
             release: env!("CARGO_PKG_VERSION"),
         }
@@ -42,6 +45,38 @@ impl Page {
         let _ = self;
         assets::url(file)
     }
+}
+
+/// What a form did, by the word it leaves in the address: a closed list, so that no address can put words in our mouth.
+fn told(done: &str) -> Option<&'static str> {
+    Some(match done {
+        "saved" => "Saved.",
+        "shared" => "Access changed.",
+        "invited" => "Invited. They find the invitation on the page of the simulation, and in their mail.",
+        "accepted" => "You are an author of this simulation now.",
+        "declined" => "Invitation declined.",
+        "removed" => "Removed.",
+        "deleted" => "Deleted.",
+        "archived" => "Archived: it is no longer in your list.",
+        "restored" => "Back in your list.",
+        "revoked" => "Token revoked.",
+        "promoted" => "This version is live.",
+        "password" => "The password is changed.",
+        "reset" => "The password is set. Sign in with it.",
+        "goodbye" => "Your account is gone.",
+        _ => return None,
+    })
+}
+
+/// On to another page of this site. Names of accounts may hold letters that a header can't.
+pub(crate) fn go(url: &str) -> Response {
+    let ascii = percent_encoding::utf8_percent_encode(url, percent_encoding::CONTROLS).to_string();
+    Redirect::to(&ascii).into_response()
+}
+
+/// On to another page, which has a word on what was done.
+pub(crate) fn done(url: &str, word: &str) -> Response {
+    go(&format!("{url}?done={word}"))
 }
 
 /// Why a page can't be shown, with the page that says so.
@@ -67,6 +102,22 @@ struct ErrorPage {
     page: Page,
     heading: &'static str,
     sentence: String,
+    /// What a model said.
+    traceback: Option<String>,
+}
+
+/// The page of an address that leads nowhere.
+pub(crate) fn lost(page: Page) -> Response {
+    let sentence = "There is no such page. It may have been removed, or its address may have a slip.".to_owned();
+    let page = ErrorPage { page, heading: "Not found", sentence, traceback: None };
+    (StatusCode::NOT_FOUND, show(&page)).into_response()
+}
+
+/// The page of an address that forms are sent to, for a browser that opens it.
+pub(crate) fn forms_only(page: Page) -> Response {
+    let sentence = "This address only takes what a form sends. Go back, and use the form again.".to_owned();
+    let page = ErrorPage { page, heading: "Nothing to see here", sentence, traceback: None };
+    (StatusCode::METHOD_NOT_ALLOWED, show(&page)).into_response()
 }
 
 impl IntoResponse for PageError {
@@ -76,7 +127,7 @@ impl IntoResponse for PageError {
         let (status, heading) = match &error {
             AppError::LoginRequired => {
                 let next = percent_encoding::utf8_percent_encode(&page.path, percent_encoding::NON_ALPHANUMERIC);
-                return Redirect::to(&format!("/users/login/?next={next}")).into_response();
+                return go(&format!("/users/login/?next={next}"));
             }
             AppError::NotFound { .. } => (StatusCode::NOT_FOUND, "Not found"),
             AppError::Forbidden { .. } => (StatusCode::FORBIDDEN, "Not allowed"),
@@ -94,7 +145,11 @@ impl IntoResponse for PageError {
             AppError::TooMany { retry_after_seconds, .. } => Some(*retry_after_seconds),
             _ => None,
         };
-        let mut response = (status, show(&ErrorPage { page, heading, sentence })).into_response();
+        let traceback = match error {
+            AppError::ModelFailed { traceback } => Some(traceback),
+            _ => None,
+        };
+        let mut response = (status, show(&ErrorPage { page, heading, sentence, traceback })).into_response();
         if let Some(seconds) = retry {
             response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
         }
@@ -111,6 +166,9 @@ pub(crate) fn sentence(error: &AppError) -> String {
             .collect::<Vec<_>>()
             .join(" "),
         AppError::NotFound { what } => format!("{}: it does not exist, or is not for you to see.", capital(what)),
+        AppError::ModelFailed { .. } => {
+            "It failed while it was asked for its inputs. Its author finds the cause in what it said:".to_owned()
+        }
         AppError::Internal { .. } => {
             "This is a defect of the site. Its operator finds the cause in the log.".to_owned()
         }
@@ -147,7 +205,7 @@ fn capital(text: &str) -> String {
 /// Renders a template.
 pub(crate) fn show(template: &impl Template) -> Response {
     match template.render() {
-        Ok(html) => Html(html).into_response(),
+        Ok(html) => ([(header::CACHE_CONTROL, "private, no-cache")], Html(html)).into_response(),
         Err(error) => {
             tracing::error!(%error, "a template failed");
             StatusCode::INTERNAL_SERVER_ERROR.into_response()

@@ -36,6 +36,7 @@ pub(crate) struct Line {
     pub(crate) title: String,
     pub(crate) model: String,
     pub(crate) number: u32,
+    pub(crate) owner: String,
     pub(crate) private: bool,
     pub(crate) status: &'static str,
     pub(crate) tone: &'static str,
@@ -50,6 +51,7 @@ impl Line {
             title: simulation.title.clone(),
             model: format!("{}/{}", simulation.model_owner, simulation.model_title),
             number: simulation.number,
+            owner: simulation.owner_name.clone(),
             private: !simulation.is_public,
             status,
             tone,
@@ -91,14 +93,14 @@ pub(crate) fn size(bytes: u64) -> String {
     }
 }
 
-/// Seconds for people.
+/// How long something takes, for people.
 pub(crate) fn seconds(seconds: f64) -> String {
     if seconds < 1.0 {
         "less than a second".to_owned()
     } else if seconds < 90.0 {
-        format!("{seconds:.0} s")
+        format!("about {seconds:.0} s")
     } else {
-        format!("{:.0} min", seconds / 60.0)
+        format!("about {:.0} min", seconds / 60.0)
     }
 }
 

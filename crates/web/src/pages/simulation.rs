@@ -1,65 +1,56 @@
 //! The page of a simulation: its state while it runs, its outputs for ever.
 
 use askama::Template;
-use axum::{
-    extract::Path,
-    response::{IntoResponse, Redirect},
-};
-use csw_app::SimulationView;
+use csw_app::{AppError, SimulationView};
 use csw_core::{
-    access::{may_administer, may_write},
     output::{MediaType, Output, OutputKind},
     run::Phases,
-    simulation::{Inputs, InputsStatus, Simulation, SimulationStatus},
+    simulation::{Inputs, Simulation, SimulationStatus},
 };
 
 use super::{
-    page::{Page, PageResult, show},
-    render::{size, status, url, when},
-    visitor::Visitor,
+    frame,
+    head::{Head, Tab, are_refused},
+    page::{Page, PageResult, go, show},
+    render::{size, url},
+    visitor::{Place, Visitor},
 };
 
 /// Bytes of a log that a page shows.
 const LOG: u64 = 64 * 1024;
 
-/// Tables below this size get a low frame.
+/// Frames of tables below this size are low where no script fits them to what they show.
 const SHORT: u64 = 3_000;
 
 #[derive(Template)]
 #[template(path = "simulation.html")]
 struct SimulationPage {
     page: Page,
-    name: String,
-    number: u32,
-    owner: String,
-    when: String,
-    private: bool,
-    title: String,
-    tone: &'static str,
-    status: &'static str,
-    model_version: Option<String>,
-    memo: bool,
-    tabs: String,
-    busy: bool,
+    head: Head,
     started: bool,
-    writer: bool,
-    admin: bool,
-    url: String,
     events: String,
     sentence: String,
     traceback: Option<String>,
+    invitation: Option<Invitation>,
     outputs: Vec<Shown>,
     downloads: Vec<File>,
     phases: Vec<Phase>,
     log: String,
+    /// The address of the whole log, where the page shows a part of it.
+    whole_log: Option<String>,
+}
+
+/// An invitation of the visitor.
+struct Invitation {
+    url: String,
+    until: String,
 }
 
 struct Shown {
     title: String,
     kind: &'static str,
     url: String,
-    filename: String,
-    size: String,
+    file: File,
     short: bool,
 }
 
@@ -72,132 +63,114 @@ struct File {
 struct Phase {
     name: &'static str,
     milliseconds: u64,
+    /// Where its bar begins, and how long it is, in thousandths of the whole.
+    from: u64,
+    share: u64,
 }
 
-/// The two tabs of a simulation.
-pub(crate) fn tabs(simulation: &Simulation, inputs: bool) -> String {
-    let url = url(simulation);
-    let current = |here: bool| if here { " aria-current=\"page\"" } else { "" };
-    format!(
-        "<nav class=\"tabs\" aria-label=\"Simulation\"><a href=\"{url}edit/\"{}>Inputs</a><a href=\"{url}\"{}>Outputs</a></nav>",
-        current(inputs),
-        current(!inputs)
-    )
+fn file(simulation: &Simulation, output: &Output) -> File {
+    let Simulation { model_owner, model_title, number, .. } = simulation;
+    File {
+        url: format!("/{model_owner}/{model_title}/api/v1/{number}/outputs/{}/", output.id),
+        filename: output.filename.clone(),
+        size: size(output.size),
+    }
 }
 
 fn shown(simulation: &Simulation, output: &Output) -> Shown {
+    let file = file(simulation, output);
     let kind = match output.media_type {
         MediaType::Png | MediaType::Jpeg => "image",
         MediaType::Mp3 => "audio",
         MediaType::Mp4 => "video",
-        MediaType::Bokeh | MediaType::Table | MediaType::Markdown | MediaType::Text | MediaType::Csv => "frame",
         MediaType::Hdf5 | MediaType::Pdf => "file",
+        _ if output.size > frame::LARGEST => "file",
+        MediaType::Bokeh | MediaType::Table | MediaType::Markdown | MediaType::Text | MediaType::Csv => "frame",
     };
     Shown {
         title: if output.title.trim().is_empty() { output.filename.clone() } else { output.title.clone() },
         kind,
         url: match kind {
-            "frame" => format!("{}outputs/{}/", url(simulation), output.id),
-            _ => output_url(simulation, output),
+            "frame" => format!("{}outputs/{}/view/", url(simulation), output.id),
+            _ => file.url.clone(),
         },
-        filename: output.filename.clone(),
-        size: size(output.size),
+        file,
         short: output.size < SHORT && output.media_type != MediaType::Bokeh,
     }
 }
 
-fn output_url(simulation: &Simulation, output: &Output) -> String {
-    format!(
-        "/{}/{}/api/v1/{}/outputs/{}/",
-        simulation.model_owner, simulation.model_title, simulation.number, output.id
-    )
+fn phases(simulation: &Simulation) -> Vec<Phase> {
+    if simulation.status != SimulationStatus::Success || simulation.answered_by.is_some() {
+        return Vec::new();
+    }
+    let Phases { queue, start, import, run, store } = simulation.phases;
+    let all = [("queue", queue), ("start", start), ("import", import), ("run", run), ("store", store)];
+    let whole = all.iter().map(|(_, milliseconds)| milliseconds).sum::<u64>().max(1);
+    let mut before = 0;
+    all.into_iter()
+        .map(|(name, milliseconds)| {
+            let from = before * 1000 / whole;
+            before += milliseconds;
+            Phase { name, milliseconds, from, share: milliseconds * 1000 / whole }
+        })
+        .collect()
 }
 
-fn phases(phases: Phases) -> Vec<Phase> {
-    [
-        ("queue", phases.queue),
-        ("start", phases.start),
-        ("import", phases.import),
-        ("run", phases.run),
-        ("store", phases.store),
-    ]
-    .into_iter()
-    .map(|(name, milliseconds)| Phase { name, milliseconds })
-    .collect()
-}
-
-fn sentence(simulation: &Simulation, inputs: &Inputs) -> String {
-    match (simulation.status, inputs.status) {
-        (SimulationStatus::Started, InputsStatus::Pending) => "Checking the inputs …".to_owned(),
-        (SimulationStatus::Pending, _) => "Waiting or running …".to_owned(),
-        (SimulationStatus::Fail, _) => "The model failed. This is what it said:".to_owned(),
-        _ => "This simulation has no result.".to_owned(),
+fn sentence(simulation: &Simulation) -> &'static str {
+    match simulation.status {
+        SimulationStatus::Started => "Checking the inputs …",
+        SimulationStatus::Pending => "Waiting or running …",
+        SimulationStatus::Fail => "The model failed. Its author finds the cause in what it said:",
+        _ => "This simulation has no results:",
     }
 }
 
 pub(crate) async fn simulation(
     visitor: Visitor,
-    Path((owner, title, number)): Path<(String, String, u32)>,
+    Place((owner, title, number)): Place<(String, String, u32)>,
 ) -> PageResult {
     let app = &visitor.app;
     let view = visitor.take(app.simulation(&visitor.caller, &owner, &title, number).await)?;
     let inputs = visitor.take(app.inputs(&view).await)?;
-    let refused = matches!(inputs.status, InputsStatus::Invalid | InputsStatus::Fail | InputsStatus::WorkerFailure);
-    if view.simulation.status == SimulationStatus::Started && refused {
-        return Ok(Redirect::to(&format!("{}edit/", url(&view.simulation))).into_response());
+    if are_refused(&view, &inputs) {
+        return Ok(go(&format!("{}edit/", url(&view.simulation))));
     }
-    Ok(show(&page_of(&visitor, &view, &inputs).await?))
+    Ok(show(&visitor.take(page_of(&visitor, &view, &inputs).await)?))
 }
 
-async fn page_of(
-    visitor: &Visitor,
-    view: &SimulationView,
-    inputs: &Inputs,
-) -> Result<SimulationPage, super::page::PageError> {
+async fn page_of(visitor: &Visitor, view: &SimulationView, inputs: &Inputs) -> Result<SimulationPage, AppError> {
     let app = &visitor.app;
     let simulation = &view.simulation;
-    let outputs = visitor.take(app.outputs(view).await)?;
+    let head = Head::new(visitor, view, inputs, Tab::Results).await?;
+    let outputs = app.outputs(view).await?;
     let finished = simulation.status.is_final();
-    let busy = simulation.status == SimulationStatus::Pending || inputs.status == InputsStatus::Pending;
-    let log = if finished { visitor.take(app.log(view, 0, LOG).await)?.0 } else { bytes::Bytes::new() };
-    let url = url(simulation);
-    let name = format!("{}/{}", simulation.model_owner, simulation.model_title);
-    let (status, tone) = status(simulation);
+    let (log, length) = if finished { app.log(view, 0, LOG).await? } else { (bytes::Bytes::new(), 0) };
     let of_kind = |kind| outputs.iter().filter(move |output: &&Output| output.kind == kind);
+    let api = format!("/{}/api/v1/{}/", head.model, head.number);
     Ok(SimulationPage {
         page: visitor.page(),
-        number: simulation.number,
-        owner: simulation.owner_name.clone(),
-        when: when(simulation.created_at),
-        private: !simulation.is_public,
-        title: simulation.title.clone(),
-        tone: if busy { "busy" } else { tone },
-        status: if busy { "running" } else { status },
-        model_version: simulation.model_version.clone(),
-        memo: simulation.answered_by.is_some(),
-        tabs: tabs(simulation, false),
-        busy,
-        started: simulation.status == SimulationStatus::Started && !busy,
-        writer: may_write(&visitor.caller, view.role),
-        admin: may_administer(&visitor.caller, view.role),
-        events: format!("/{name}/api/v1/{}/events/", simulation.number),
-        sentence: sentence(simulation, inputs),
+        started: simulation.status == SimulationStatus::Started && !head.busy,
+        events: format!("{api}events/"),
+        sentence: sentence(simulation).to_owned(),
         traceback: simulation.traceback.clone().filter(|_| finished),
+        invitation: invitation(visitor, view).await?,
         outputs: of_kind(OutputKind::Renderable).map(|output| shown(simulation, output)).collect(),
-        downloads: of_kind(OutputKind::Downloadable)
-            .map(|output| File {
-                url: output_url(simulation, output),
-                filename: output.filename.clone(),
-                size: size(output.size),
-            })
-            .collect(),
-        phases: if simulation.status == SimulationStatus::Success && simulation.answered_by.is_none() {
-            phases(simulation.phases)
-        } else {
-            Vec::new()
-        },
+        downloads: of_kind(OutputKind::Downloadable).map(|output| file(simulation, output)).collect(),
+        phases: phases(simulation),
+        whole_log: (length > LOG).then(|| format!("{api}log/")),
         log: String::from_utf8_lossy(&log).into_owned(),
-        name,
-        url,
+        head,
     })
+}
+
+async fn invitation(visitor: &Visitor, view: &SimulationView) -> Result<Option<Invitation>, AppError> {
+    if visitor.caller.active().is_none() {
+        return Ok(None);
+    }
+    let open = visitor.app.invites(&visitor.caller, view).await?;
+    let own = open.into_iter().find(|invite| Some(invite.account) == visitor.caller.account());
+    Ok(own.map(|invite| Invitation {
+        url: format!("{}access/{}/", url(&view.simulation), invite.id),
+        until: super::render::when(invite.expires_at),
+    }))
 }

@@ -1,0 +1,98 @@
+//! The top of every page of a simulation: what it is, how it stands, and the ways to its other pages.
+
+use csw_app::{AppError, SimulationView};
+use csw_core::{
+    access::{may_administer, may_write},
+    simulation::{Inputs, InputsStatus, SimulationStatus},
+};
+
+use super::{
+    render::{status, url, when},
+    visitor::Visitor,
+};
+
+/// The pages of a simulation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Tab {
+    Results,
+    Inputs,
+    Sharing,
+}
+
+/// The top of a page of a simulation.
+pub(crate) struct Head {
+    pub(crate) model: String,
+    pub(crate) number: u32,
+    pub(crate) title: String,
+    pub(crate) authors: String,
+    pub(crate) when: String,
+    pub(crate) private: bool,
+    pub(crate) archived: bool,
+    pub(crate) status: &'static str,
+    pub(crate) tone: &'static str,
+    pub(crate) version: Option<String>,
+    pub(crate) memo: bool,
+    /// Whether something is going to happen to it by itself.
+    pub(crate) busy: bool,
+    pub(crate) writer: bool,
+    pub(crate) admin: bool,
+    /// Whether the visitor shares it in any role.
+    pub(crate) member: bool,
+    pub(crate) url: String,
+    tab: Tab,
+}
+
+/// Whether a simulation waits for its inputs to be mended.
+pub(crate) fn are_refused(view: &SimulationView, inputs: &Inputs) -> bool {
+    let refused = matches!(inputs.status, InputsStatus::Invalid | InputsStatus::Fail | InputsStatus::WorkerFailure);
+    view.simulation.status == SimulationStatus::Started && refused
+}
+
+impl Head {
+    pub(crate) async fn new(
+        visitor: &Visitor,
+        view: &SimulationView,
+        inputs: &Inputs,
+        tab: Tab,
+    ) -> Result<Self, AppError> {
+        let simulation = &view.simulation;
+        let authors = visitor.app.authors(simulation.id).await?;
+        let waiting = simulation.status == SimulationStatus::Started && inputs.status == InputsStatus::Pending;
+        let (status, tone) = match (waiting, are_refused(view, inputs)) {
+            (true, _) => ("checking inputs", "busy"),
+            (_, true) => ("inputs refused", "bad"),
+            _ => status(simulation),
+        };
+        Ok(Self {
+            model: format!("{}/{}", simulation.model_owner, simulation.model_title),
+            number: simulation.number,
+            title: simulation.title.clone(),
+            authors: if authors.is_empty() { simulation.owner_name.clone() } else { authors.join(", ") },
+            when: when(simulation.created_at),
+            private: !simulation.is_public,
+            archived: simulation.archived,
+            status,
+            tone,
+            version: simulation.model_version.as_deref().and_then(|text| text.lines().next()).map(str::to_owned),
+            memo: simulation.answered_by.is_some(),
+            busy: waiting || simulation.status == SimulationStatus::Pending,
+            writer: may_write(&visitor.caller, view.role),
+            admin: may_administer(&visitor.caller, view.role),
+            member: visitor.caller.account().is_some() && view.role.is_some(),
+            url: url(simulation),
+            tab,
+        })
+    }
+
+    pub(crate) fn is_results(&self) -> bool {
+        self.tab == Tab::Results
+    }
+
+    pub(crate) fn is_inputs(&self) -> bool {
+        self.tab == Tab::Inputs
+    }
+
+    pub(crate) fn is_sharing(&self) -> bool {
+        self.tab == Tab::Sharing
+    }
+}
