@@ -16,6 +16,13 @@ fn errors_end_with_a_hint() -> Result {
         (&["restore", "--from", "/nonexistent", "--data", "/nonexistent"], 5),
         (&["check", "/nonexistent"], 5),
         (&["up", "--data", "/proc/x", "--json"], 5),
+        (&["up", "--data", "/proc/x", "--public-url", "studio.example.org"], 2),
+        (&["up", "--data", "/proc/x", "--public-url", "https://example.org/studio"], 2),
+        (&["accounts", "list", "--data", "/nonexistent"], 5),
+        (&["sims", "-n", "a/b", "create", "--adjustment", "{"], 2),
+        (&["sims", "-n", "a/b", "create", "--inputs", "/nonexistent"], 5),
+        (&["sims", "-n", "a/b", "show", "1"], 4),
+        (&["models", "-n", "a/b", "publish", "--repo", "/nonexistent"], 5),
     ];
     for (words, code) in cases {
         let done = csw(words, &unreachable)?;
@@ -55,5 +62,27 @@ fn the_doctor_reports_every_layer_and_tool() -> Result {
         assert!(findings.iter().any(|finding| finding["name"] == name), "{name} is not reported");
     }
     assert!(report["cgroup_mode"].is_string());
+    Ok(())
+}
+
+#[test]
+fn a_command_line_that_makes_no_sense_ends_with_2() -> Result {
+    let cases: &[&[&str]] = &[
+        &[],
+        &["nonsense"],
+        &["up", "--lisen", "x"],
+        &["up", "--grace", "soon"],
+        &["accounts", "create"],
+        &["accounts", "create", "ann", "--role", "boss"],
+        &["sims", "-n", "a/b", "show", "first"],
+        &["backup", "--data", "x"],
+    ];
+    for words in cases {
+        let done = csw(words, &[])?;
+        assert_eq!((done.code, done.stdout.as_str()), (2, ""), "{words:?}: {}", done.stderr);
+        assert!(done.stderr.contains("--help"), "{words:?}: {}", done.stderr);
+    }
+    let help = csw(&["--help"], &[])?;
+    assert!(help.code == 0 && help.stdout.contains("Exit codes:"), "{}", help.stdout);
     Ok(())
 }

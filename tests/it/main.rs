@@ -5,5 +5,7 @@ mod backup;
 mod command_line;
 mod dependencies;
 mod faults;
+mod mail;
+mod operators;
 mod publishing;
 mod simulations;

@@ -5,6 +5,7 @@
 
 mod command;
 mod disk;
+mod mail;
 #[path = "../../crates/store/tests/support/postgres.rs"]
 #[allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a test fails by panicking")]
 mod postgres;
@@ -15,6 +16,7 @@ mod template;
 pub use crate::{
     command::{Done, csw, example},
     disk::SmallDisk,
+    mail::MailServer,
     postgres::Postgres,
     processes::Processes,
     server::{Account, Ground, Server},

@@ -30,6 +30,8 @@ pub struct Server {
     running: Option<Running>,
     database: Option<String>,
     settings: Option<PathBuf>,
+    /// Further words of `csw up`.
+    words: Vec<String>,
 }
 
 /// What a server with models stands on, where that is not a folder and a file.
@@ -44,11 +46,13 @@ pub struct Ground {
 struct Running {
     process: Child,
     url: String,
+    listen: String,
 }
 
 #[derive(Deserialize)]
 struct Ready {
     url: String,
+    listen: String,
     pid: u32,
 }
 
@@ -69,9 +73,30 @@ pub struct Account {
 impl Server {
     /// A server that has nothing yet.
     pub fn empty() -> Result<Self> {
+        Self::asked(&[])
+    }
+
+    /// The same, with further words for `csw up`.
+    pub fn asked(words: &[&str]) -> Result<Self> {
         let mut server = Self::of(template::folder()?);
+        server.words = words.iter().map(ToString::to_string).collect();
         server.start()?;
         Ok(server)
+    }
+
+    /// The same, with a configuration file.
+    pub fn configured(settings: &str) -> Result<Self> {
+        let mut server = Self::of(template::folder()?);
+        server.configure(settings)?;
+        server.start()?;
+        Ok(server)
+    }
+
+    fn configure(&mut self, settings: &str) -> Result {
+        let path = self.folder.path().join("settings.toml");
+        fs::write(&path, settings)?;
+        self.settings = Some(path);
+        Ok(())
     }
 
     /// A server on which the accounts and models of [`template`] are: see [`Server::publisher`].
@@ -91,7 +116,7 @@ impl Server {
     }
 
     fn of(folder: TempDir) -> Self {
-        Self { folder, running: None, database: None, settings: None }
+        Self { folder, running: None, database: None, settings: None, words: Vec::new() }
     }
 
     fn stand_on(mut self, ground: Ground) -> Result<Self> {
@@ -100,9 +125,7 @@ impl Server {
             self.database = Some(url);
         }
         if let Some(text) = ground.settings {
-            let path = self.folder.path().join("settings.toml");
-            fs::write(&path, text)?;
-            self.settings = Some(path);
+            self.configure(text)?;
         }
         self.start()?;
         Ok(self)
@@ -141,7 +164,7 @@ impl Server {
         }
         let ready: Ready = serde_json::from_str(&line)?;
         anyhow::ensure!(ready.pid == process.id(), "the line names another process");
-        self.running = Some(Running { process, url: ready.url });
+        self.running = Some(Running { process, url: ready.url, listen: ready.listen });
         Ok(())
     }
 
@@ -165,6 +188,7 @@ impl Server {
         if let Some(settings) = &self.settings {
             command.arg("--config").arg(settings);
         }
+        command.args(&self.words);
         Ok(command.stdout(Stdio::piped()).stderr(stderr).spawn()?)
     }
 
@@ -194,6 +218,11 @@ impl Server {
     /// Its address.
     pub fn url(&self) -> Result<&str> {
         Ok(&self.running()?.url)
+    }
+
+    /// Where it listens.
+    pub fn listen(&self) -> Result<&str> {
+        Ok(&self.running()?.listen)
     }
 
     /// A client of it.

@@ -14,12 +14,15 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     App,
+    access_rules::active,
     credentials::hash,
-    error::{AppError, AppResult},
+    error::{AppError, AppResult, sentence_of},
     new_id, passwords,
 };
 
 const WRONG: &str = "Unable to log in with provided credentials.";
+const NAME_TAKEN: &str = "A user with that username already exists.";
+const ADDRESS_TAKEN: &str = "A user is already registered with this e-mail address.";
 
 impl App {
     /// Signs somebody up.
@@ -31,10 +34,15 @@ impl App {
         let mut errors = Map::new();
         let parsed = AccountName::try_from(name.trim().to_owned());
         if let Err(error) = &parsed {
-            errors.insert("username".to_owned(), json!([error.to_string()]));
+            errors.insert("username".to_owned(), json!([sentence_of(error)]));
+        }
+        if self.store().account_by_name(name.trim()).await?.is_some() {
+            errors.insert("username".to_owned(), json!([NAME_TAKEN]));
         }
         if !email.is_empty() && !looks_like_address(email) {
             errors.insert("email".to_owned(), json!(["Enter a valid email address."]));
+        } else if self.store().account_by_email(email).await?.is_some() {
+            errors.insert("email".to_owned(), json!([ADDRESS_TAKEN]));
         }
         if let Some(weakness) = passwords::weakness(password, name) {
             errors.insert("password1".to_owned(), json!([weakness]));
@@ -64,7 +72,7 @@ impl App {
         password: Option<&str>,
         token_name: &str,
     ) -> AppResult<(Account, Token, String)> {
-        let name = AccountName::try_from(name.to_owned())?;
+        let name = AccountName::try_from(name.to_owned()).map_err(|error| AppError::name("username", &error))?;
         let password_hash = match password {
             Some(password) => match passwords::weakness(password, name.as_str()) {
                 Some(weakness) => return Err(AppError::field("password", weakness)),
@@ -98,11 +106,9 @@ impl App {
         match self.store().insert_account(&account).await {
             Ok(()) => Ok(account),
             Err(StoreError::Conflict { what }) if what.contains("email") => {
-                Err(AppError::field("email", "A user is already registered with this e-mail address."))
+                Err(AppError::field("email", ADDRESS_TAKEN))
             }
-            Err(StoreError::Conflict { .. }) => {
-                Err(AppError::field("username", "A user with that username already exists."))
-            }
+            Err(StoreError::Conflict { .. }) => Err(AppError::field("username", NAME_TAKEN)),
             Err(error) => Err(error.into()),
         }
     }
@@ -151,7 +157,7 @@ impl App {
 
     /// Changes the caller's own address and names; other fields of the patch are ignored.
     pub async fn update_account(&self, caller: &Caller, patch: AccountPatch) -> AppResult<Account> {
-        let id = caller.active().ok_or(AppError::LoginRequired)?;
+        let id = active(caller)?;
         if let Some(email) = &patch.email
             && !email.is_empty()
             && !looks_like_address(email)
@@ -160,9 +166,7 @@ impl App {
         }
         let patch = AccountPatch { password_hash: None, role: None, is_active: None, ..patch };
         match self.store().update_account(id, &patch).await {
-            Err(StoreError::Conflict { .. }) => {
-                Err(AppError::field("email", "A user is already registered with this e-mail address."))
-            }
+            Err(StoreError::Conflict { .. }) => Err(AppError::field("email", ADDRESS_TAKEN)),
             other => Ok(other?),
         }
     }
@@ -198,7 +202,7 @@ impl App {
         new: &str,
         keep_session: Option<&str>,
     ) -> AppResult<()> {
-        let account = self.account(caller.active().ok_or(AppError::LoginRequired)?).await?;
+        let account = self.account(active(caller)?).await?;
         if let Some(stored) = &account.password_hash
             && !self.password_matches(old, stored).await?
         {
@@ -224,9 +228,7 @@ impl App {
             return Ok(());
         };
         let secret = self.secret();
-        let hour = jiff::SignedDuration::from_hours(1);
-        let until = self.now().checked_add(hour).unwrap_or(jiff::Timestamp::MAX);
-        self.store().insert_password_reset(&hash(&secret), account.id, until).await?;
+        self.store().insert_password_reset(&hash(&secret), account.id, self.reset_until()).await?;
         self.mail(Mail {
             to: account.email.clone(),
             subject: "Set a new password".to_owned(),
@@ -249,8 +251,16 @@ impl App {
                 AppError::field("token", "This link was used before or is too old; ask for a new one.")
             })?;
         let account = self.account(id).await?;
-        self.set_password(&account, new, "new_password1").await?;
+        if let Err(refused) = self.set_password(&account, new, "new_password1").await {
+            // Nothing was changed: the link has to be good for another try.
+            self.store().insert_password_reset(&hash(secret), id, self.reset_until()).await?;
+            return Err(refused);
+        }
         Ok(self.store().delete_sessions(id, None).await?)
+    }
+
+    fn reset_until(&self) -> jiff::Timestamp {
+        self.now().checked_add(jiff::SignedDuration::from_hours(1)).unwrap_or(jiff::Timestamp::MAX)
     }
 
     /// Deactivates the caller's account; `confirm` is its name.
@@ -274,7 +284,7 @@ impl App {
     }
 
     async fn confirmed(&self, caller: &Caller, confirm: &str) -> AppResult<Account> {
-        let account = self.account(caller.active().ok_or(AppError::LoginRequired)?).await?;
+        let account = self.account(active(caller)?).await?;
         if account.name.folded() == confirm.trim().to_lowercase() {
             Ok(account)
         } else {
@@ -284,7 +294,7 @@ impl App {
 
     /// Names of up to ten accounts that contain `text`. Addresses are not searched: they would tell who is registered.
     pub async fn autocomplete(&self, caller: &Caller, text: &str) -> AppResult<Vec<String>> {
-        caller.active().ok_or(AppError::LoginRequired)?;
+        active(caller)?;
         let text = text.trim();
         if text.is_empty() {
             return Ok(Vec::new());

@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     App,
+    access_rules::active,
     error::{AppError, AppResult},
     new_id,
 };
@@ -83,7 +84,7 @@ impl App {
 
     /// Makes a named token for the caller; its text is returned once and never again.
     pub async fn create_token(&self, caller: &Caller, name: &str, days: Option<u32>) -> AppResult<(Token, String)> {
-        let account = caller.active().ok_or(AppError::LoginRequired)?;
+        let account = active(caller)?;
         self.issue_token(account, name, days).await
     }
 

@@ -93,15 +93,24 @@ impl From<StoreError> for AppError {
         match error {
             StoreError::NotFound { what } => Self::NotFound { what },
             StoreError::State { what } => Self::Conflict { sentence: what },
-            StoreError::Conflict { what } => Self::Conflict { sentence: format!("{what} exists already") },
+            StoreError::Conflict { what } => Self::Conflict { sentence: format!("{what} exists already.") },
             StoreError::Unavailable { .. } => Self::Unavailable { sentence: error.to_string() },
             StoreError::Corrupt { .. } => Self::Internal { sentence: error.to_string() },
         }
     }
 }
 
-impl From<NameError> for AppError {
-    fn from(error: NameError) -> Self {
-        Self::field("username", error.to_string())
+impl AppError {
+    /// A name that can't be one, as an error of this field.
+    pub(crate) fn name(field: &str, error: &NameError) -> Self {
+        Self::field(field, sentence_of(error))
     }
+}
+
+/// What is wrong with a name, as a sentence of its own.
+pub(crate) fn sentence_of(error: &NameError) -> String {
+    let text = error.to_string();
+    let mut letters = text.chars();
+    let first: String = letters.next().into_iter().flat_map(char::to_uppercase).collect();
+    format!("{first}{}.", letters.as_str())
 }

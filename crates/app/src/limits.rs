@@ -25,7 +25,7 @@ impl<K: Hash + Eq + Clone + Debug> PerMinute<K> {
             let wait = refused.wait_time_from(governor::clock::DefaultClock::default().now());
             let seconds = u32::try_from(wait.max(Duration::from_secs(1)).as_secs()).unwrap_or(60).saturating_add(1);
             AppError::TooMany {
-                sentence: format!("{} are limited to {} a minute; try again in {seconds} s", self.what, self.limit),
+                sentence: format!("{} are limited to {} a minute; try again in {seconds} s.", self.what, self.limit),
                 retry_after_seconds: seconds,
             }
         })

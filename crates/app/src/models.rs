@@ -69,7 +69,8 @@ impl App {
         Ok(ModelView { role: effective(caller, stored), model })
     }
 
-    /// The models that the caller may see, of those that the filter wants. Unlisted ones show only to those with a role.
+    /// The models that the caller may see, of those that the filter wants. Unlisted ones, and those that never had a
+    /// version, show only to those with a role.
     pub async fn models(&self, caller: &Caller, filter: ModelFilter, page: PageRequest) -> AppResult<Page<Model>> {
         let own = filter.owner.is_some() && filter.owner == caller.account();
         let filter = if caller.is_admin() {
@@ -79,21 +80,43 @@ impl App {
                 visible_to: caller.account(),
                 public_only: caller.account().is_none(),
                 listed_only: filter.listed_only || !own,
+                // A maintainer looks at what waits for a first version.
+                published_only: !own && !caller.is_maintainer(),
                 ..filter
             }
         };
         Ok(self.store().models(&filter, page).await?)
     }
 
-    /// The models the caller last made simulations of.
-    pub async fn recent_models(&self, caller: &Caller) -> AppResult<Vec<Model>> {
-        Ok(self.store().recent_models(caller.account().ok_or(AppError::LoginRequired)?, RECENT).await?)
+    /// Models, each as the caller sees it.
+    pub async fn views(&self, caller: &Caller, models: Vec<Model>) -> AppResult<Vec<ModelView>> {
+        let roles = match caller.account() {
+            Some(account) if !models.is_empty() => self.store().model_roles(account).await?,
+            _ => Vec::new(),
+        };
+        let role_on = |model: &Model| {
+            if caller.account() == Some(model.owner) {
+                return Some(Role::Admin);
+            }
+            roles.iter().find(|(id, _)| *id == model.id).map(|(_, role)| *role)
+        };
+        let view = |model: Model| ModelView { role: effective(caller, role_on(&model)), model };
+        Ok(models.into_iter().map(view).collect())
+    }
+
+    /// The models the caller last made simulations of, without those they may not see any more.
+    pub async fn recent_models(&self, caller: &Caller) -> AppResult<Vec<ModelView>> {
+        let account = caller.account().ok_or(AppError::LoginRequired)?;
+        let models = self.store().recent_models(account, RECENT).await?;
+        let mut views = self.views(caller, models).await?;
+        views.retain(|view| may_read(caller, view.model.settings.is_public, view.role));
+        Ok(views)
     }
 
     /// Publishes a model, without a version yet. The title is cleaned as the publish form always did.
     pub async fn create_model(&self, caller: &Caller, title: &str, settings: ModelSettings) -> AppResult<Model> {
         let owner = active(caller)?;
-        let title = ModelTitle::cleaned(title).map_err(|error| AppError::field("title", error.to_string()))?;
+        let title = ModelTitle::cleaned(title).map_err(|error| AppError::name("title", &error))?;
         check(&settings)?;
         let account = self.account(owner).await?;
         let model = Model {
@@ -148,12 +171,19 @@ impl App {
         Ok(self.store().set_model_tags(view.model.id, latest, staging).await?)
     }
 
+    /// Refuses unless the caller may take models off, or back on.
+    pub fn may_set_model_status(&self, caller: &Caller) -> AppResult<()> {
+        active(caller)?;
+        if caller.is_maintainer() {
+            Ok(())
+        } else {
+            Err(AppError::forbidden("Only a maintainer changes the status of a model."))
+        }
+    }
+
     /// Takes a model off, or back on, for maintainers.
     pub async fn set_model_status(&self, caller: &Caller, view: &ModelView, status: ModelStatus) -> AppResult<()> {
-        active(caller)?;
-        if !caller.is_maintainer() {
-            return Err(AppError::forbidden("Only a maintainer changes the status of a model."));
-        }
+        self.may_set_model_status(caller)?;
         Ok(self.store().set_model_status(view.model.id, status).await?)
     }
 

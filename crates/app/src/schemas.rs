@@ -87,12 +87,8 @@ impl App {
     pub(crate) async fn runnable_version(&self, view: &ModelView, wanted: Option<VersionId>) -> AppResult<Version> {
         let model = &view.model;
         if let Some(wanted) = wanted {
-            let version = self.version_by_id(wanted).await?;
-            let known = self.versions(view).await?.iter().any(|other| other.id == wanted);
-            if version.model == model.id && known {
-                return Ok(version);
-            }
-            return Err(AppError::field("version", "This model has no such version that you may use."));
+            let known = self.versions(view).await?.into_iter().find(|version| version.id == wanted);
+            return known.ok_or_else(|| AppError::field("version", "This model has no such version that you may use."));
         }
         match model.live_version {
             Some(id) if model.status.is_runnable() => self.version_by_id(id).await,

@@ -99,8 +99,13 @@ impl App {
         Ok((simulation, inputs))
     }
 
-    /// Makes an empty simulation, to be filled in and submitted.
-    pub async fn create_blank(&self, caller: &Caller, view: &ModelView) -> AppResult<(Simulation, Inputs)> {
+    /// Makes an empty simulation, to be filled in and submitted. `idempotency` is as in [`App::create`].
+    pub async fn create_blank(
+        &self,
+        caller: &Caller,
+        view: &ModelView,
+        idempotency: Option<(String, String)>,
+    ) -> AppResult<(Simulation, Inputs)> {
         let owner = active(caller)?;
         self.inner.submission_limit.check(&owner)?;
         let new = NewSimulation {
@@ -115,9 +120,11 @@ impl App {
             inputs: Inputs::blank(),
             parse: None,
             now: self.now(),
-            idempotency: None,
+            idempotency,
         };
-        Ok((self.insert_simulation(&new).await?, new.inputs))
+        let simulation = self.insert_simulation(&new).await?;
+        let inputs = if simulation.id == new.id { new.inputs } else { self.store().inputs(simulation.id).await? };
+        Ok((simulation, inputs))
     }
 
     async fn insert_simulation(&self, new: &NewSimulation) -> AppResult<Simulation> {

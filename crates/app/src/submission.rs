@@ -97,8 +97,14 @@ impl App {
 
     /// Refuses inputs that are too large or of the wrong shape, before a schema is looked up.
     pub(crate) fn check_shape(&self, submission: &Submission) -> AppResult<()> {
-        object("adjustment", &submission.adjustment)?;
+        let adjustment = object("adjustment", &submission.adjustment)?;
         object("meta_parameters", &submission.meta_parameters)?;
+        for (section, given) in adjustment.as_object().into_iter().flatten() {
+            if !given.is_object() && !given.is_null() {
+                let sentence = format!("The section \"{section}\" has to be a JSON object of parameters.");
+                return Err(AppError::field("adjustment", sentence));
+            }
+        }
         let size = submission.adjustment.to_string().len() + submission.meta_parameters.to_string().len();
         let limit = self.inner.config.inputs_limit;
         if size > limit {

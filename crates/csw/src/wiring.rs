@@ -105,9 +105,17 @@ fn private(path: &Path) -> Outcome {
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).map_err(|error| Failure::file(path, &error))
 }
 
-/// The use cases of commands that touch nothing but the database.
+/// The use cases of commands that touch nothing but the database, which is made where it is missing.
 pub(crate) async fn database_only(settings: &Settings, place: &Place) -> Outcome<App> {
-    let store = open(&Database::choose(settings, place)).await?;
+    Ok(over(open(&Database::choose(settings, place)).await?))
+}
+
+/// The same over a database that has to be there.
+pub(crate) async fn existing_database_only(settings: &Settings, place: &Place) -> Outcome<App> {
+    Ok(over(open_existing(&Database::choose(settings, place)).await?))
+}
+
+fn over(store: SqlStore) -> App {
     let ports = Ports {
         store: Arc::new(store),
         objects: Arc::new(Unplugged),
@@ -117,7 +125,7 @@ pub(crate) async fn database_only(settings: &Settings, place: &Place) -> Outcome
         clock: Arc::new(SystemClock),
         randomness: Arc::new(SystemRandomness::new()),
     };
-    Ok(App::new(ports, Config::default()))
+    App::new(ports, Config::default())
 }
 
 /// What builds and runs models.

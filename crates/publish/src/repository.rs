@@ -41,7 +41,7 @@ impl RepositoryUrl {
             "file" if allow_local => {}
             "file" => {
                 return refuse(
-                    "this server does not publish from its own disk. Push the repository to a host, or upload it with `csw publish`",
+                    "this server does not publish from its own disk. Push the repository to a host, or upload it with `csw models publish`",
                 );
             }
             _ => return refuse("only https, http, ssh and git URLs are allowed"),

@@ -8,7 +8,7 @@ use sqlx::{AssertSqlSafe, any::AnyRow};
 
 use crate::{
     SqlStore,
-    sql::{all, number, pattern, whole},
+    sql::{Storable, all, number, pattern, whole},
 };
 
 /// Conditions of a list. Their values are texts.
@@ -25,7 +25,7 @@ impl Conditions {
         let mut values = values.into_iter();
         for c in condition.chars() {
             if c == '?' {
-                self.values.extend(values.next());
+                self.values.extend(values.next().map(Storable::storable));
                 text.push('$');
                 text.push_str(&self.values.len().to_string());
             } else {

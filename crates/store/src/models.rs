@@ -101,16 +101,21 @@ impl ModelStore for SqlStore {
         if let Some(owner) = filter.owner {
             conditions.add("m.owner_id = ?", [owner.to_string()]);
         }
+        let shown = [(filter.listed_only, "m.listed = 1"), (filter.published_only, "m.status <> 'pending'")];
         if let Some(account) = filter.visible_to {
             let role = "EXISTS (SELECT 1 FROM model_roles r WHERE r.model_id = m.id AND r.account_id = ?)";
             let own = format!("m.owner_id = ? OR {role}");
             let id = account.to_string();
             conditions.add(&format!("(m.is_public = 1 OR {own})"), [id.clone(), id.clone()]);
-            if filter.listed_only {
-                conditions.add(&format!("(m.listed = 1 OR {own})"), [id.clone(), id]);
+            for (wanted, condition) in shown {
+                if wanted {
+                    conditions.add(&format!("({condition} OR {own})"), [id.clone(), id.clone()]);
+                }
             }
-        } else if filter.listed_only {
-            conditions.add("m.listed = 1", []);
+        } else {
+            for (_, condition) in shown.into_iter().filter(|(wanted, _)| *wanted) {
+                conditions.add(condition, []);
+            }
         }
         if filter.public_only {
             conditions.add("m.is_public = 1", []);
@@ -205,6 +210,13 @@ impl ModelStore for SqlStore {
         let roles = all(statement, &mut reader).await?;
         let roles = roles.iter().map(|row| row.word("role", Role::parse)).collect::<StoreResult<Vec<_>>>()?;
         Ok(roles.into_iter().max())
+    }
+
+    async fn model_roles(&self, account: AccountId) -> StoreResult<Vec<(ModelId, Role)>> {
+        let mut reader = self.reader().await?;
+        let statement = sql!(self, "SELECT model_id, role FROM model_roles WHERE account_id = $1", account.to_string());
+        let rows = all(statement, &mut reader).await?;
+        rows.iter().map(|row| Ok((row.id("model_id")?, row.word("role", Role::parse)?))).collect()
     }
 
     async fn model_members(&self, model: ModelId) -> StoreResult<Vec<Collaborator>> {

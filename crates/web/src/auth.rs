@@ -6,7 +6,7 @@
 
 use std::{
     collections::HashMap,
-    net::{IpAddr, Ipv4Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     sync::Mutex,
 };
 
@@ -152,17 +152,32 @@ impl BasicCache {
     }
 }
 
-/// The client's address: the peer's, or what a proxy that we trust says.
+/// The client's address, as limits count it: the peer's, or what a proxy that we trust says.
 pub(crate) fn address(parts: &Parts, state: &WebState) -> IpAddr {
-    if state.options.trust_forwarded {
-        let forwarded = parts.headers.get_all("x-forwarded-for").iter().next_back();
-        let last = forwarded.and_then(|value| value.to_str().ok()).and_then(|list| list.rsplit(',').next());
-        if let Some(address) = last.and_then(|text| text.trim().parse().ok()) {
-            return address;
-        }
-    }
+    let forwarded =
+        parts.headers.get_all("x-forwarded-for").iter().next_back().filter(|_| state.options.trust_forwarded);
+    // Earlier entries are the client's own words.
+    let last = forwarded.and_then(|value| value.to_str().ok()).and_then(|list| list.rsplit(',').next());
     let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
-    peer.map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |ConnectInfo(peer)| peer.ip())
+    let peer = peer.map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |ConnectInfo(peer)| peer.ip());
+    counted(last.and_then(read_address).unwrap_or(peer))
+}
+
+/// An address as proxies write it, some with a port.
+fn read_address(text: &str) -> Option<IpAddr> {
+    let text = text.trim();
+    text.parse().ok().or_else(|| text.parse().ok().map(|address: SocketAddr| address.ip()))
+}
+
+/// What belongs to one customer counts as one address: of IPv6 that is a network of 64 bits.
+fn counted(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => {
+            let [a, b, c, d, ..] = address.segments();
+            IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
+        }
+        address @ IpAddr::V4(_) => address,
+    }
 }
 
 fn cookie_name(state: &WebState) -> &'static str {
@@ -197,6 +212,17 @@ fn cookie_text(state: &WebState, value: &str, seconds: i64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn addresses_of_one_customer_are_one() {
+        let of = |text| read_address(text).map(counted).map(|address| address.to_string());
+        assert_eq!(of(" 192.0.2.7 ").as_deref(), Some("192.0.2.7"));
+        assert_eq!(of("192.0.2.7:4711").as_deref(), Some("192.0.2.7"));
+        assert_eq!(of("::ffff:192.0.2.7").as_deref(), Some("192.0.2.7"));
+        assert_eq!(of("2001:db8:1:2:3:4:5:6"), of("[2001:db8:1:2:ffff::1]:80"));
+        assert_ne!(of("2001:db8:1:2::1"), of("2001:db8:1:3::1"));
+        assert_eq!(of("unknown"), None);
+    }
 
     #[test]
     fn cookies_are_found_among_others() {

@@ -1,6 +1,9 @@
 //! What happens to every request, whatever it asks: limits, origin check, headers, identifiers, log lines.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use axum::{
     Json, Router,
@@ -33,8 +36,10 @@ const SILENCE: Duration = Duration::from_secs(30);
 const POLICY: &str = "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'self'; form-action 'self'; \
                       frame-ancestors 'self'";
 
-/// Puts the layers around a router whose handlers are all in place.
-pub(crate) fn around(router: Router) -> Router {
+/// Puts the layers around a router whose handlers are all in place. `public_url` is where browsers find it.
+pub(crate) fn around(router: Router, public_url: &str) -> Router {
+    let ours: Arc<str> = Arc::from(public_url);
+    let same_origin = move |request: Request, next: Next| same_origin(Arc::clone(&ours), request, next);
     let id = HeaderName::from_static("x-request-id");
     // Outputs that are compressed already, and events, gain nothing.
     let worthwhile = DefaultPredicate::new()
@@ -116,6 +121,8 @@ async fn headers(mut response: Response) -> Response {
         (header::CONTENT_SECURITY_POLICY, POLICY),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::REFERRER_POLICY, "same-origin"),
+        // Nearly every answer depends on who asks.
+        (header::CACHE_CONTROL, "private, no-cache"),
         (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
         (HeaderName::from_static("permissions-policy"), "camera=(), geolocation=(), microphone=()"),
     ] {
@@ -126,22 +133,24 @@ async fn headers(mut response: Response) -> Response {
 
 /// Refuses requests that change something, carry no credential of their own, and come from another site's page: a
 /// browser would lend them its cookie. Programs that are not browsers send neither `Sec-Fetch-Site` nor `Origin`.
-pub(crate) async fn same_origin(request: Request, next: Next) -> Response {
+async fn same_origin(ours: Arc<str>, request: Request, next: Next) -> Response {
     let safe = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE);
-    if safe || request.headers().contains_key(header::AUTHORIZATION) || is_same_origin(request.headers()) {
+    if safe || request.headers().contains_key(header::AUTHORIZATION) || is_same_origin(request.headers(), &ours) {
         return next.run(request).await;
     }
     let sentence = "CSRF Failed: the request comes from a page of another site.";
     (StatusCode::FORBIDDEN, Json(json!({ "detail": sentence }))).into_response()
 }
 
-fn is_same_origin(headers: &HeaderMap) -> bool {
+/// Whether a page of ours, at `ours` or at the host that was asked, sent this. A proxy may ask by another host.
+fn is_same_origin(headers: &HeaderMap, ours: &str) -> bool {
     let text = |name: &HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
     if let Some(site) = text(&HeaderName::from_static("sec-fetch-site")) {
         return matches!(site, "same-origin" | "none");
     }
     match (text(&header::ORIGIN), text(&header::HOST)) {
         (None, _) => true,
+        (Some(origin), _) if origin.eq_ignore_ascii_case(ours) => true,
         (Some(origin), Some(host)) => origin.split_once("://").is_some_and(|(_, authority)| authority == host),
         (Some(_), None) => false,
     }
@@ -155,6 +164,7 @@ mod tests {
         let pairs = pairs.iter();
         is_same_origin(
             &pairs.map(|(k, v)| (HeaderName::from_static(k), HeaderValue::from_static(v))).collect::<HeaderMap>(),
+            "https://public.example",
         )
     }
 
@@ -168,5 +178,7 @@ mod tests {
         assert!(of(&[("origin", "https://a.example"), ("host", "a.example")]));
         assert!(!of(&[("origin", "https://b.example"), ("host", "a.example")]));
         assert!(!of(&[("origin", "null"), ("host", "a.example")]));
+        assert!(of(&[("origin", "https://public.example"), ("host", "10.0.0.7:8080")]));
+        assert!(!of(&[("origin", "http://public.example"), ("host", "10.0.0.7:8080")]));
     }
 }

@@ -27,6 +27,7 @@ pub use crate::state::{WebOptions, WebState};
 /// Everything the server answers over HTTP, with limits, headers and log lines around it. Serve it with connection
 /// information (`into_make_service_with_connect_info::<SocketAddr>`): rate limits are by address.
 pub fn router(state: WebState) -> Router {
+    let public_url = state.app.config().public_url.clone();
     let routes = api::router(&state.options)
         .merge(pages::router())
         .method_not_allowed_fallback(method_not_allowed)
@@ -34,7 +35,8 @@ pub fn router(state: WebState) -> Router {
         .route_layer(middleware::from_fn(layers::note_route))
         .with_state(state);
     let again = routes.clone();
-    layers::around(routes.fallback(move |request: Request| other_slash(again.clone(), request)))
+    let routes = routes.fallback(move |request: Request| other_slash(again.clone(), request));
+    layers::around(routes, &public_url)
 }
 
 /// The OpenAPI document of the API, as it is committed.

@@ -233,6 +233,8 @@ pub struct ModelFilter {
     pub public_only: bool,
     /// Listed ones only.
     pub listed_only: bool,
+    /// Without those that never had a version, but for the account's that may see them anyway.
+    pub published_only: bool,
     /// Words in title, one-liner or owner.
     pub search: Option<String>,
     /// Newest first instead of by owner and title.
@@ -318,6 +320,8 @@ pub trait ModelStore: Send + Sync {
     ) -> StoreResult<Model>;
     /// An account's role on a model; owners have `Admin`.
     async fn model_role(&self, model: ModelId, account: AccountId) -> StoreResult<Option<Role>>;
+    /// The models an account has a role on, but for its own.
+    async fn model_roles(&self, account: AccountId) -> StoreResult<Vec<(ModelId, Role)>>;
     /// Everybody with a role on a model, but its owner.
     async fn model_members(&self, model: ModelId) -> StoreResult<Vec<Collaborator>>;
     /// Gives, changes or takes a role.

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use axum::serve::ListenerExt;
+use axum::{http::Uri, serve::ListenerExt};
 use serde_json::json;
 use tokio::{net::TcpListener, signal::unix::SignalKind};
 use tokio_util::sync::CancellationToken;
@@ -32,16 +32,13 @@ const FIRST_LOGIN: &str = "first-login.txt";
 
 pub(crate) async fn run(settings: &Settings, options: &Up, printer: Printer) -> Outcome {
     start_log(options.log)?;
+    let public_url = options.public_url.as_ref().or(settings.public_url.as_ref()).map(|url| origin(url)).transpose()?;
     let way_out = "stop the other server, or choose another folder with `--data`";
     let folder = Folder::take(&settings.data(&options.place), way_out)?;
     let data = folder.path();
     let listener = listen(settings, options).await?;
     let address = listener.local_addr().map_err(|error| Failure::local(error.to_string(), "try another port"))?;
-    let public_url = options
-        .public_url
-        .clone()
-        .or_else(|| settings.public_url.clone())
-        .map_or_else(|| local_url(address), |url| url.trim_end_matches('/').to_owned());
+    let public_url = public_url.unwrap_or_else(|| local_url(address));
     let site = wiring::site(settings, options, &folder, public_url.clone()).await?;
     let background = site.app.start().await;
     let stop = stop_signal()?;
@@ -105,6 +102,24 @@ async fn listen(settings: &Settings, options: &Up) -> Outcome<TcpListener> {
     })
 }
 
+/// The address of a whole site, without a slash at its end: pages and answers name their paths from its root.
+fn origin(url: &str) -> Outcome<String> {
+    let bare = url.trim_end_matches('/');
+    let is_root = |uri: &Uri| {
+        matches!(uri.scheme_str(), Some("http" | "https"))
+            && uri.authority().is_some_and(|authority| !authority.as_str().contains('@'))
+            && uri.path() == "/"
+            && uri.query().is_none()
+    };
+    if bare.parse::<Uri>().is_ok_and(|uri| is_root(&uri)) {
+        return Ok(bare.to_owned());
+    }
+    Err(Failure::usage(
+        format!("`{url}` is not the address of a site"),
+        "write `--public-url https://HOST[:PORT]`, without a path",
+    ))
+}
+
 fn local_url(address: SocketAddr) -> String {
     if address.ip().is_unspecified() {
         return format!("http://127.0.0.1:{}", address.port());
@@ -160,6 +175,17 @@ fn explain_first_login(data: &Path, url: &str, printer: Printer) -> Outcome {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_site_is_at_the_root_of_its_address() {
+        assert_eq!(origin("https://studio.example.org/").unwrap(), "https://studio.example.org");
+        assert_eq!(origin("http://10.0.0.7:8080").unwrap(), "http://10.0.0.7:8080");
+        for wrong in
+            ["studio.example.org", "ftp://host", "https://", "https://host/studio", "https://a@host", "https://h/?x"]
+        {
+            assert!(origin(wrong).is_err(), "{wrong}");
+        }
+    }
 
     #[test]
     fn the_url_of_all_addresses_is_one_that_works() {

@@ -59,7 +59,7 @@ pub async fn lists(store: &dyn Store) {
         change(&mut model.settings);
         async move { store.insert_model(&model).await.map(|()| model.id).unwrap() }
     };
-    add(&bob, "Zeta", |_| {}).await;
+    let zeta = add(&bob, "Zeta", |_| {}).await;
     let private = add(&bob, "alpha", |s| s.is_public = false).await;
     add(&ada, "Beta", |s| s.oneliner = "Ökonomie of 50%".into()).await;
     add(&ada, "Unlisted", |s| s.listed = false).await;
@@ -75,7 +75,17 @@ pub async fn lists(store: &dyn Store) {
     assert_eq!(titles(store, seen(ada.id)).await, ["Beta", "Unlisted", "Zeta"]);
     store.set_model_role(private, ada.id, Some(Role::Read)).await.unwrap();
     assert_eq!(titles(store, seen(ada.id)).await, ["Beta", "Unlisted", "alpha", "Zeta"]);
+    assert_eq!(store.model_roles(ada.id).await.unwrap(), [(private, Role::Read)]);
+    assert_eq!(store.model_roles(bob.id).await.unwrap(), []);
+    let published = ModelFilter { public_only: true, published_only: true, ..ModelFilter::default() };
+    assert_eq!(titles(store, published.clone()).await, Vec::<String>::new());
+    store.set_model_status(zeta, ModelStatus::Live).await.unwrap();
+    assert_eq!(titles(store, published).await, ["Zeta"]);
+    let published = |account| ModelFilter { published_only: true, ..seen(account) };
+    assert_eq!(titles(store, published(ada.id)).await, ["Beta", "Unlisted", "alpha", "Zeta"]);
+    assert_eq!(titles(store, published(person(store, "eve").await)).await, ["Zeta"]);
     for (words, found) in [
+        ("\0", vec![]),
         ("ökonomie", vec!["Beta"]),
         ("BOB zet", vec!["Zeta"]),
         ("50%", vec!["Beta"]),

@@ -1,9 +1,6 @@
 //! Accounts, for admins.
 
-use axum::{
-    Json,
-    extract::{Path, State},
-};
+use axum::{Json, extract::State};
 use csw_core::access::AccountRole;
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -12,6 +9,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::{
     body::Fields,
     dto::AccountBody,
+    extract::Path,
     page::{Envelope, ListQuery},
 };
 use crate::{auth::Identity, error::ApiResult, state::WebState};

@@ -153,6 +153,10 @@ impl Fields {
     /// A text.
     pub(crate) fn text(&mut self, name: &str) -> Option<String> {
         match self.map.get(name)? {
+            Value::String(text) if text.contains('\0') => {
+                self.refuse(name, "Null characters are not allowed.");
+                None
+            }
             Value::String(text) => Some(text.clone()),
             Value::Number(number) => Some(number.to_string()),
             Value::Null => {

@@ -1,12 +1,13 @@
-//! The model or simulation that a path names, as the one who asks sees it.
+//! What a path and a query name: a model or simulation as the one who asks sees it, or parts that a handler reads itself.
+
+use std::str::FromStr;
 
 use axum::{
-    extract::{FromRequestParts, Path},
-    http::request::Parts,
+    extract::FromRequestParts,
+    http::{StatusCode, request::Parts},
 };
 use csw_app::{ModelView, SimulationView};
-use serde::Deserialize;
-use std::str::FromStr;
+use serde::{Deserialize, de::DeserializeOwned};
 use utoipa::IntoParams;
 
 use crate::{
@@ -14,6 +15,31 @@ use crate::{
     error::{ApiError, ApiResult},
     state::WebState,
 };
+
+/// Parts of a path. What can't be the name of anything of ours does not exist.
+pub(crate) struct Path<T>(pub(crate) T);
+
+impl<T: DeserializeOwned + Send> FromRequestParts<WebState> for Path<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &WebState) -> ApiResult<Self> {
+        let read = axum::extract::Path::from_request_parts(parts, state).await;
+        read.map(|axum::extract::Path(named)| Self(named)).map_err(|_| ApiError::not_found())
+    }
+}
+
+/// What a query string asks for.
+pub(crate) struct Query<T>(pub(crate) T);
+
+impl<T: DeserializeOwned> FromRequestParts<WebState> for Query<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &WebState) -> ApiResult<Self> {
+        let read = axum::extract::Query::from_request_parts(parts, state).await;
+        read.map(|axum::extract::Query(asked)| Self(asked))
+            .map_err(|error| ApiError::detail(StatusCode::BAD_REQUEST, error.body_text()))
+    }
+}
 
 /// The name of a model in a path.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -47,8 +73,7 @@ impl FromRequestParts<WebState> for AtModel {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &WebState) -> ApiResult<Self> {
-        let Path(path) =
-            Path::<ModelPath>::from_request_parts(parts, state).await.map_err(|_| ApiError::not_found())?;
+        let Path(path) = Path::<ModelPath>::from_request_parts(parts, state).await?;
         let who = Identity::from_request_parts(parts, state).await?;
         let view = state.app.model(&who.caller, &path.owner, &path.title).await?;
         Ok(Self { who, view })
@@ -65,8 +90,7 @@ impl FromRequestParts<WebState> for AtSimulation {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &WebState) -> ApiResult<Self> {
-        let Path(path) =
-            Path::<SimulationPath>::from_request_parts(parts, state).await.map_err(|_| ApiError::not_found())?;
+        let Path(path) = Path::<SimulationPath>::from_request_parts(parts, state).await?;
         let who = Identity::from_request_parts(parts, state).await?;
         let view = state.app.simulation(&who.caller, &path.owner, &path.title, path.model_pk).await?;
         Ok(Self { who, view })

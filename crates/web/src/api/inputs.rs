@@ -1,7 +1,7 @@
 //! Input schemas: what a form is generated from.
 
 use axum::{
-    extract::{FromRequestParts, Path, State},
+    extract::{FromRequestParts, State},
     http::{HeaderMap, request::Parts},
     response::Response,
 };
@@ -10,7 +10,11 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{body::Fields, extract::ModelPath, schema_cache::SchemaCache};
+use super::{
+    body::Fields,
+    extract::{ModelPath, Path},
+    schema_cache::SchemaCache,
+};
 use crate::{
     auth::Identity,
     error::{ApiError, ApiResult},
@@ -55,8 +59,7 @@ impl FromRequestParts<WebState> for Asked {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &WebState) -> ApiResult<Self> {
-        let Path(path) =
-            Path::<ModelPath>::from_request_parts(parts, state).await.map_err(|_| ApiError::not_found())?;
+        let Path(path) = Path::<ModelPath>::from_request_parts(parts, state).await?;
         Ok(Self { path, who: Identity::from_request_parts(parts, state).await? })
     }
 }

@@ -4,14 +4,15 @@ use std::collections::HashMap;
 
 use axum::{
     Json,
-    extract::{FromRequestParts, Query},
+    extract::FromRequestParts,
     http::{StatusCode, request::Parts},
 };
 use csw_core::page::{Page, PageRequest};
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::extract::Query;
 use crate::{
     error::{ApiError, ApiResult},
     state::WebState,
@@ -22,6 +23,9 @@ const SIZE: u32 = 50;
 
 /// Items a page at most.
 const LARGEST: u32 = 200;
+
+/// What is written as it is in a query.
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
 /// A part of a list.
 #[derive(Debug, Serialize, ToSchema)]
@@ -48,9 +52,7 @@ impl FromRequestParts<WebState> for ListQuery {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &WebState) -> ApiResult<Self> {
-        let Query(query) = Query::<HashMap<String, String>>::from_request_parts(parts, state)
-            .await
-            .map_err(|_| ApiError::detail(StatusCode::BAD_REQUEST, "The query string can't be read."))?;
+        let Query(query) = Query::<HashMap<String, String>>::from_request_parts(parts, state).await?;
         let number = match query.get("page") {
             None => 1,
             Some(text) => text.parse().ok().filter(|number| *number > 0).ok_or_else(invalid_page)?,
@@ -72,8 +74,13 @@ impl ListQuery {
     }
 
     /// A parameter that says yes or no.
-    pub(crate) fn flag(&self, name: &str) -> Option<bool> {
-        self.get(name).map(|text| matches!(text, "1" | "true" | "True" | "yes" | "on"))
+    pub(crate) fn flag(&self, name: &str) -> ApiResult<Option<bool>> {
+        match self.get(name).map(str::to_ascii_lowercase).as_deref() {
+            None => Ok(None),
+            Some("1" | "true" | "yes" | "on") => Ok(Some(true)),
+            Some("0" | "false" | "no" | "off") => Ok(Some(false)),
+            Some(_) => Err(ApiError::field(name, "Must be a valid boolean.")),
+        }
     }
 
     /// The same for a list that has one part only.
@@ -82,7 +89,7 @@ impl ListQuery {
     }
 
     fn url_of(&self, number: u32) -> String {
-        let encode = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
+        let encode = |text: &str| utf8_percent_encode(text, ENCODED).to_string();
         let mut others: Vec<_> = self.query.iter().filter(|(key, _)| *key != "page").collect();
         others.sort();
         let mut query: Vec<_> =

@@ -2,7 +2,12 @@
 
 use std::ops::Range;
 
-use axum::http::{HeaderMap, header};
+use axum::{
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+
+use crate::error::ApiError;
 
 /// What part of a thing is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,6 +45,16 @@ fn parse(text: &str, length: u64) -> Part {
         _ => return Part::Whole,
     };
     if range.start < range.end { Part::Bytes(range) } else { Part::Unsatisfiable }
+}
+
+/// The answer to a range that a thing of `length` bytes does not have.
+pub(crate) fn unsatisfiable(length: u64) -> Response {
+    let sentence = format!("There are {length} bytes only.");
+    let mut response = ApiError::detail(StatusCode::RANGE_NOT_SATISFIABLE, sentence).into_response();
+    if let Ok(value) = HeaderValue::try_from(format!("bytes */{length}")) {
+        response.headers_mut().insert(header::CONTENT_RANGE, value);
+    }
+    response
 }
 
 /// Whether `If-None-Match` names this tag.

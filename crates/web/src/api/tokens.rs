@@ -1,10 +1,6 @@
 //! Named API tokens of the caller.
 
-use axum::{
-    Json,
-    extract::{Path, State},
-    http::StatusCode,
-};
+use axum::{Json, extract::State, http::StatusCode};
 use serde::Deserialize;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -12,7 +8,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::{
     body::Fields,
     dto::{NewTokenBody, TokenBody},
-    extract::id,
+    extract::{Path, id},
 };
 use crate::{
     auth::Identity,

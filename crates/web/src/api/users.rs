@@ -1,14 +1,11 @@
 //! What pages ask about people: suggestions of names, and whether the caller may run a model.
 
-use axum::{
-    Json,
-    extract::{Query, State},
-};
+use axum::{Json, extract::State};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::extract::{AtModel, ModelPath};
+use super::extract::{AtModel, ModelPath, Query};
 use crate::{auth::Identity, error::ApiResult, state::WebState};
 
 /// The routes about people.

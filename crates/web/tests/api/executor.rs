@@ -26,6 +26,9 @@ pub(crate) const TABLE: &str = "<table><tr><td>\"1\" & 2</td></tr></table><scrip
 /// The model's data.
 pub(crate) const DATA: &str = "a,b\n1,2\n3,4\n";
 
+/// The title of the model with many parameters.
+pub(crate) const WIDE: &str = "Wide";
+
 #[derive(Default)]
 pub(crate) struct Model {
     held: Mutex<HashMap<RunId, Arc<Notify>>>,
@@ -55,6 +58,16 @@ pub(crate) fn schema() -> (Value, Value) {
         },
     });
     (meta, model)
+}
+
+/// Sixty parameters in an order that no sorting gives, and two meta parameters.
+fn wide_schema() -> (Value, Value) {
+    let section = json!({ "labels": {}, "additional_members": {}, "operators": {} });
+    let parameter = |kind: &str, value: Value| json!({ "title": "A", "description": "", "type": kind, "value": [{ "value": value }], "validators": {} });
+    let meta = json!({ "schema": section, "d1": parameter("str", json!("")), "d0": parameter("int", json!(0)) });
+    let mut all = serde_json::Map::from_iter([("schema".to_owned(), section)]);
+    all.extend((10..70).rev().map(|number| (format!("p{number}"), parameter("float", json!(0.5)))));
+    (meta, json!({ "all": all }))
 }
 
 fn draft(kind: OutputKind, position: u32, title: &str, media_type: MediaType, bytes: &[u8]) -> OutputDraft {
@@ -95,7 +108,8 @@ async fn outcome(order: &RunOrder, events: &dyn RunEvents, released: &Notify) ->
     match order.task {
         Task::Version => Outcome::Returned(TaskResult::Version("1.0".to_owned())),
         Task::Defaults => {
-            let (meta_parameters, model_parameters) = schema();
+            let wide = order.model.title.as_str() == WIDE;
+            let (meta_parameters, model_parameters) = if wide { wide_schema() } else { schema() };
             Outcome::Returned(TaskResult::Defaults { meta_parameters, model_parameters })
         }
         Task::Parse => Outcome::Returned(TaskResult::Parse {

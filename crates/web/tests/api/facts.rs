@@ -68,17 +68,30 @@ async fn visibility_is_obeyed_everywhere() {
     let rig = Rig::new().await;
     let number = rig.simulation(json!({})).await;
     let path = format!("/owner/Model/api/v1/{number}/");
-    let paths = [path.clone(), format!("{path}remote/"), format!("{path}edit/"), format!("{path}log/")];
+    let remote = rig.get(&format!("{path}remote/"), OWNER).await.json();
+    let output = remote["outputs"]["outputs"]["renderable"]["outputs"][0]["url"].as_str().unwrap().to_owned();
+    let paths = [
+        path.clone(),
+        format!("{path}remote/"),
+        format!("{path}edit/"),
+        format!("{path}log/"),
+        format!("{path}events/"),
+        format!("/owner/Model/{number}/download/"),
+        output.clone(),
+    ];
     for path in &paths {
         let refused = rig.get(path, "").await;
         assert_eq!(refused.status, 403);
         assert_eq!(refused.json()["detail"], "Authentication credentials were not provided.");
     }
+    assert_eq!(rig.get(&output, OWNER).await.headers["cache-control"], "private, no-cache");
     let published = rig.call("PUT", &path, OWNER, json!({ "is_public": true })).await;
     assert_eq!(published.json()["is_public"], true);
     for path in &paths {
         assert_eq!(rig.get(path, "").await.status, 200, "{path}");
     }
+    let shared = rig.get(&output, "").await.headers["cache-control"].to_str().unwrap().to_owned();
+    assert!(shared.starts_with("public"), "caches between us and the reader may keep it: {shared}");
     let listed = rig.get("/api/v1/sims/owner", "").await.json();
     assert_eq!((&listed["count"], &listed["results"][0]["role"]), (&json!(1), &Value::Null));
     let copy = rig.call("POST", &format!("{path}fork/"), STRANGER, Value::Null).await.json();
@@ -128,6 +141,37 @@ async fn blank_simulations_wait_for_their_owner() {
     rig.until(made["sim"]["model_pk"].as_u64().unwrap(), |simulation| simulation["status"] == "SUCCESS").await;
     let again = rig.call("POST", &path, OWNER, json!({})).await;
     assert_eq!((again.status.as_u16(), again.json().get("status").is_some()), (400, true));
+}
+
+#[tokio::test]
+async fn a_second_click_makes_no_second_simulation() {
+    let rig = Rig::new().await;
+    let ask = |key: &str, path: &str| {
+        Request::post(path)
+            .header("authorization", format!("Token {}", rig.token(OWNER)))
+            .header("idempotency-key", key)
+            .body(Body::empty())
+            .unwrap()
+    };
+    let new = "/owner/Model/api/v1/new/";
+    let first = rig.send(ask("click", new)).await.json();
+    let number = first["sim"]["model_pk"].as_u64().unwrap();
+    assert_eq!(rig.send(ask("click", new)).await.json()["sim"]["model_pk"], number);
+    assert_eq!(rig.send(ask("click", "/owner/Model/api/v1/")).await.status, 409, "that is another request");
+    assert_ne!(rig.send(ask("other", new)).await.json()["sim"]["model_pk"], number);
+    rig.granted(201, "POST", first["sim"]["api_url"].as_str().unwrap(), OWNER, json!({})).await;
+    rig.until(number, |simulation| simulation["status"] == "SUCCESS").await;
+    let late = rig.send(ask("click", new)).await;
+    assert_eq!((late.status.as_u16(), &late.json()["sim"]["status"]), (201, &json!("SUCCESS")));
+    rig.granted(204, "DELETE", first["sim"]["api_url"].as_str().unwrap(), OWNER, Value::Null).await;
+    assert_ne!(rig.send(ask("click", new)).await.json()["sim"]["model_pk"], number, "what is gone is not repeated");
+    for wrong in ["", " ", "ü", &"x".repeat(256)] {
+        let request = ask("key", new);
+        let (mut parts, body) = request.into_parts();
+        parts.headers.insert("idempotency-key", wrong.parse().unwrap());
+        let refused = rig.send(Request::from_parts(parts, body)).await;
+        assert_eq!(refused.status, 400, "{wrong:?}: {}", refused.text());
+    }
 }
 
 #[tokio::test]

@@ -2,10 +2,15 @@
 
 #![allow(clippy::unwrap_used, reason = "what a test stands on may fail it anywhere, helpers included")]
 
+mod collaboration;
 mod document;
 mod executor;
 mod facts;
 mod files;
+mod models;
+mod odd;
 mod people;
+mod proxy;
 mod rig;
+mod shape;
 mod table;

@@ -1,6 +1,12 @@
-//! A site with one live model and four accounts.
+//! A site with one live model and accounts that stand differently to it.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicI64, Ordering},
+    },
+};
 
 use async_trait::async_trait;
 use axum::{
@@ -30,16 +36,21 @@ use tower::ServiceExt;
 use crate::executor;
 
 pub(crate) const OWNER: &str = "owner";
+pub(crate) const WRITER: &str = "writer";
 pub(crate) const READER: &str = "reader";
 pub(crate) const STRANGER: &str = "stranger";
+pub(crate) const OTHER: &str = "other";
+pub(crate) const RETIRED: &str = "retired";
 pub(crate) const ADMIN: &str = "chief";
 pub(crate) const PASSWORD: &str = "correct horse";
 
-struct RealClock;
+/// The real time, and the hours a test lets pass.
+#[derive(Default)]
+struct MovedClock(AtomicI64);
 
-impl Clock for RealClock {
+impl Clock for MovedClock {
     fn now(&self) -> Timestamp {
-        Timestamp::now()
+        Timestamp::now() + jiff::SignedDuration::from_hours(self.0.load(Ordering::Relaxed))
     }
 }
 
@@ -54,11 +65,14 @@ impl Randomness for RealRandomness {
     }
 }
 
-struct NoMail;
+/// Keeps what is sent.
+#[derive(Default)]
+struct Outbox(Mutex<Vec<Mail>>);
 
 #[async_trait]
-impl Mailer for NoMail {
-    async fn send(&self, _: &Mail) -> Result<(), MailError> {
+impl Mailer for Outbox {
+    async fn send(&self, mail: &Mail) -> Result<(), MailError> {
+        self.0.lock().unwrap().push(mail.clone());
         Ok(())
     }
 }
@@ -110,8 +124,10 @@ pub(crate) struct Rig {
     pub(crate) router: Router,
     pub(crate) version: VersionId,
     pub(crate) build: BuildId,
-    tokens: HashMap<&'static str, String>,
     store: Arc<SqlStore>,
+    tokens: HashMap<&'static str, String>,
+    clock: Arc<MovedClock>,
+    outbox: Arc<Outbox>,
     _background: Background,
     _folder: tempfile::TempDir,
 }
@@ -135,42 +151,80 @@ impl Answer {
 
 impl Rig {
     pub(crate) async fn new() -> Self {
+        Self::with(Config { submissions_per_minute: 100_000, ..Config::default() }, WebOptions::default()).await
+    }
+
+    /// A site whose operator decided this.
+    pub(crate) async fn with(config: Config, options: WebOptions) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store = Arc::new(SqlStore::open_sqlite(&folder.path().join("csw.db")).await.unwrap());
         let objects = FolderObjects::open(&folder.path().join("objects")).unwrap();
+        let (clock, outbox) = (Arc::new(MovedClock::default()), Arc::new(Outbox::default()));
         let ports = Ports {
             store: Arc::<SqlStore>::clone(&store),
             objects: Arc::new(objects),
             executor: Arc::new(executor::Model::default()),
             publisher: Arc::new(NoPublisher),
-            mailer: Arc::new(NoMail),
-            clock: Arc::new(RealClock),
+            mailer: Arc::<Outbox>::clone(&outbox),
+            clock: Arc::<MovedClock>::clone(&clock),
             randomness: Arc::new(RealRandomness),
         };
-        let app = App::new(ports, Config { submissions_per_minute: 100_000, ..Config::default() });
+        let app = App::new(ports, config);
         let background = app.start().await;
-        let options = WebOptions { uploads: folder.path().join("uploads"), ..WebOptions::default() };
+        let options = WebOptions { uploads: folder.path().join("uploads"), ..options };
         let router = csw_web::router(WebState::new(app.clone(), options));
         let mut tokens = HashMap::new();
         for (name, role) in [
             (OWNER, AccountRole::Member),
+            (WRITER, AccountRole::Member),
             (READER, AccountRole::Member),
             (STRANGER, AccountRole::Member),
+            (OTHER, AccountRole::Member),
+            (RETIRED, AccountRole::Member),
             (ADMIN, AccountRole::Admin),
         ] {
             let password = (name == OWNER).then_some(PASSWORD);
-            let made = app.operator_create_account(name, "", role, password, "test").await.unwrap();
+            let email = format!("{name}@example.org");
+            let made = app.operator_create_account(name, &email, role, password, "test").await.unwrap();
             tokens.insert(name, made.2);
         }
         let owner = app.account_by_name(OWNER).await.unwrap().id;
         let (version, build) = live_model(&store, owner, "Model", true).await;
-        Self { app, router, version, build, tokens, store, _background: background, _folder: folder }
+        Self { app, router, version, build, store, tokens, clock, outbox, _background: background, _folder: folder }
+    }
+
+    /// Lets time pass.
+    pub(crate) fn hours_pass(&self, hours: i64) {
+        self.clock.0.fetch_add(hours, Ordering::Relaxed);
+    }
+
+    /// The newest mail to somebody whose subject holds these words; mail takes its time.
+    pub(crate) async fn mail(&self, to: &str, subject: &str) -> Mail {
+        for _ in 0..1_000 {
+            let sent = self.outbox.0.lock().unwrap().clone();
+            let wanted = |mail: &Mail| mail.to == format!("{to}@example.org") && mail.subject.contains(subject);
+            if let Some(mail) = sent.into_iter().rev().find(wanted) {
+                return mail;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+        panic!("no mail to {to} with {subject:?}: {:?}", self.outbox.0.lock().unwrap());
+    }
+
+    /// Subjects of all mail so far.
+    pub(crate) fn subjects(&self) -> Vec<String> {
+        self.outbox.0.lock().unwrap().iter().map(|mail| mail.subject.clone()).collect()
     }
 
     /// Publishes another live model of the owner.
-    pub(crate) async fn model(&self, title: &str, is_public: bool) {
+    pub(crate) async fn model(&self, title: &str, is_public: bool) -> VersionId {
         let owner = self.app.account_by_name(OWNER).await.unwrap().id;
-        live_model(&self.store, owner, title, is_public).await;
+        live_model(&self.store, owner, title, is_public).await.0
+    }
+
+    /// Schemas of a version that are kept.
+    pub(crate) async fn store_schemas(&self, version: VersionId) -> u64 {
+        self.store.schema_count(version).await.unwrap()
     }
 
     pub(crate) fn token(&self, who: &str) -> &str {
@@ -201,6 +255,23 @@ impl Rig {
 
     pub(crate) async fn get(&self, path: &str, who: &str) -> Answer {
         self.call("GET", path, who, Value::Null).await
+    }
+
+    /// A request of somebody that has to be granted with this status; its JSON.
+    pub(crate) async fn granted(&self, status: u16, method: &str, path: &str, who: &str, body: Value) -> Value {
+        let answer = self.call(method, path, who, body).await;
+        assert_eq!(answer.status, status, "{method} {path} by {who:?}: {}", answer.text());
+        if answer.bytes.is_empty() { Value::Null } else { answer.json() }
+    }
+
+    /// Gives somebody a role on a simulation, or on the model where there is no number.
+    pub(crate) async fn give(&self, number: Option<u64>, name: &str, role: &str) {
+        let role = json!({ "username": name, "role": role });
+        let (path, body) = match number {
+            Some(number) => (format!("/owner/Model/api/v1/{number}/access/"), json!([role])),
+            None => ("/publish/api/owner/Model/access/".to_owned(), role),
+        };
+        self.granted(204, "PUT", &path, OWNER, body).await;
     }
 
     /// A private simulation of the owner that has run; its number.

@@ -12,7 +12,7 @@ use crate::{
 };
 
 pub(crate) async fn run(settings: &Settings, place: &Place, printer: Printer) -> Outcome {
-    let app = wiring::database_only(settings, place).await?;
+    let app = wiring::existing_database_only(settings, place).await?;
     let mut accounts = Vec::new();
     for number in 1.. {
         let page = app.ports().store.accounts(PageRequest { number, size: 500 }).await?;

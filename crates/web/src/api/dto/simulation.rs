@@ -51,7 +51,7 @@ pub(crate) struct MiniSimulation {
     /// `owner/title` of its model.
     project: String,
     /// Rich-text nodes, or null.
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Value)]
     readme: Value,
     /// `STARTED`, `PENDING`, `SUCCESS`, `FAIL` or `WORKER_FAILURE`.
     status: &'static str,
@@ -257,7 +257,7 @@ pub(crate) struct SimulationBody {
     /// Its model.
     pub(crate) project: Project,
     /// Rich-text nodes, or null.
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Value)]
     pub(crate) readme: Value,
     /// Seconds the model's function took.
     pub(crate) run_time: u64,
@@ -372,7 +372,7 @@ pub(crate) struct InputsBody {
     /// `web-alpha`, `web-beta`, `rest-api`, or empty.
     client: String,
     /// What the model's validator returned for display.
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Value)]
     custom_adjustment: Option<Value>,
     /// Per section, `{"errors": {...}, "warnings": {...}}`.
     #[schema(value_type = Object)]

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use axum::{
     Json,
     body::{Body, to_bytes},
-    extract::{FromRequest, Multipart, Path, Query, Request, State, multipart::Field},
+    extract::{FromRequest, Multipart, Request, State, multipart::Field},
     http::{HeaderMap, StatusCode, header},
     response::Response,
 };
@@ -22,7 +22,7 @@ use crate::{
     api::{
         body::{Fields, broken, too_large},
         dto::BuildBody,
-        extract::{AtModel, ModelPath, id},
+        extract::{AtModel, ModelPath, Path, Query, id},
         page::{Envelope, ListQuery},
         simulations::{LogQuery, build_events, log_answer},
     },

@@ -1,15 +1,13 @@
 //! Lists of models.
 
-use axum::{
-    Json,
-    extract::{Path, State},
-};
+use axum::{Json, extract::State};
 use csw_core::{access::Caller, model::Model, page::Page, ports::ModelFilter};
 use utoipa::IntoParams;
 
 use crate::{
     api::{
         dto::Project,
+        extract::Path,
         page::{Envelope, ListQuery},
     },
     auth::Identity,
@@ -92,23 +90,17 @@ pub(super) async fn recent(
     who: Identity,
     query: ListQuery,
 ) -> ApiResult<Json<Envelope<Project>>> {
-    let models = state.app.recent_models(&who.caller).await?;
+    let views = state.app.recent_models(&who.caller).await?;
     let prices = &state.app.config().prices;
-    let items: Vec<_> = models.iter().map(|model| Project::new(model, owns(&who.caller, model), prices)).collect();
+    let items: Vec<_> = views.iter().map(|view| Project::of(view, prices)).collect();
     query.whole().envelope(Page { total: items.len() as u64, items })
-}
-
-fn owns(caller: &Caller, model: &Model) -> bool {
-    caller.is_admin() || caller.account() == Some(model.owner)
 }
 
 async fn shown(state: &WebState, caller: &Caller, page: Page<Model>, counted: bool) -> ApiResult<Page<Project>> {
     let prices = &state.app.config().prices;
     let mut items = Vec::with_capacity(page.items.len());
-    for model in page.items {
-        let version = state.app.live_version(&model).await?;
-        let role = owns(caller, &model).then_some(csw_core::access::Role::Admin);
-        let view = csw_app::ModelView { model, role };
+    for view in state.app.views(caller, page.items).await? {
+        let version = state.app.live_version(&view.model).await?;
         let counts = if counted { state.app.counts(&view).await? } else { None };
         items.push(Project::of(&view, prices).with_counts(counts).with_version(version.as_ref()));
     }

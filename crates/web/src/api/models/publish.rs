@@ -9,7 +9,7 @@ use axum::{
 use csw_app::ModelView;
 use csw_core::{
     access::{Caller, Role},
-    model::{Model, ModelSettings},
+    model::ModelSettings,
     names::ModelTitle,
     ports::ModelFilter,
 };
@@ -47,11 +47,10 @@ pub(super) async fn list(State(state): State<WebState>, who: Identity, query: Li
         ModelFilter { listed_only: true, search: query.get("search").map(str::to_owned), ..ModelFilter::default() };
     let page = state.app.models(&who.caller, filter, query.page).await?;
     let prices = &state.app.config().prices;
-    let may_write = |model: &Model| who.caller.is_admin() || who.caller.account() == Some(model.owner);
     let mut projects = Vec::with_capacity(page.items.len());
-    for model in &page.items {
-        let version = state.app.live_version(model).await?;
-        projects.push(Project::new(model, may_write(model), prices).with_version(version.as_ref()));
+    for view in state.app.views(&who.caller, page.items).await? {
+        let version = state.app.live_version(&view.model).await?;
+        projects.push(Project::of(&view, prices).with_version(version.as_ref()));
     }
     let mut response = Json(projects).into_response();
     let headers = response.headers_mut();
@@ -136,6 +135,10 @@ pub(super) async fn update(State(state): State<WebState>, at: AtModel, mut field
     settings::read(&mut fields, &mut wanted);
     let status = settings::status(&mut fields, at.view.model.status);
     fields.check()?;
+    if status.is_some() {
+        // Before anything else of the request is done.
+        state.app.may_set_model_status(&at.who.caller)?;
+    }
     let mut model = state.app.update_model(&at.who.caller, &at.view, wanted).await?;
     if let Some(status) = status {
         state.app.set_model_status(&at.who.caller, &at.view, status).await?;

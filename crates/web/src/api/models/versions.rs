@@ -1,9 +1,6 @@
 //! Versions, and which of them is live.
 
-use axum::{
-    Json,
-    extract::{Path, State},
-};
+use axum::{Json, extract::State};
 use csw_app::ModelView;
 use csw_core::ids::VersionId;
 use serde::Deserialize;
@@ -13,7 +10,7 @@ use crate::{
     api::{
         body::Fields,
         dto::{Project, VersionBody},
-        extract::{AtModel, ModelPath, id},
+        extract::{AtModel, ModelPath, Path, id},
     },
     error::ApiResult,
     state::WebState,

@@ -23,7 +23,7 @@ pub(crate) struct SimulationChanges {
     /// At most 500 characters.
     title: Option<String>,
     /// Rich-text nodes, or null.
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Value, required = false)]
     readme: Option<Value>,
     /// Whether anybody may see it; admins of the simulation only.
     is_public: Option<bool>,

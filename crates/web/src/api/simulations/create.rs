@@ -45,7 +45,7 @@ pub(super) async fn create(
     headers: HeaderMap,
     fields: Fields,
 ) -> ApiResult<(StatusCode, Json<InputsBody>)> {
-    let key = submission::idempotency(&headers, &at.view.model.id.to_string(), &fields)?;
+    let key = submission::idempotency(&headers, format!("{} {}", at.view.model.id, fields.digest()))?;
     let submission = submission::read(fields)?;
     let parent = submission.parent;
     let (simulation, inputs) = state.app.create(&at.who.caller, at.who.from, &at.view, submission, key).await?;
@@ -60,11 +60,27 @@ pub(super) async fn create(
     post,
     path = "/{owner}/{title}/api/v1/new/", operation_id = "create_blank_simulation",
     tag = "simulations",
-    params(ModelPath),
-    responses((status = 201, body = NewBody), (status = 403, description = "Not logged in"), (status = 404)),
+    params(
+        ModelPath,
+        ("Idempotency-Key" = Option<String>, Header, description = "A key of the client's own, at most 255 \
+         characters: a request under the same key makes one simulation, however often it is sent."),
+    ),
+    responses(
+        (status = 201, body = NewBody),
+        (status = 400, description = "The key can't be one"),
+        (status = 403, description = "Not logged in"),
+        (status = 404),
+        (status = 409, description = "The key was used for another request"),
+        (status = 429, description = "Too many submissions"),
+    ),
 )]
-pub(super) async fn create_blank(State(state): State<WebState>, at: AtModel) -> ApiResult<(StatusCode, Json<NewBody>)> {
-    let (simulation, inputs) = state.app.create_blank(&at.who.caller, &at.view).await?;
+pub(super) async fn create_blank(
+    State(state): State<WebState>,
+    at: AtModel,
+    headers: HeaderMap,
+) -> ApiResult<(StatusCode, Json<NewBody>)> {
+    let key = submission::idempotency(&headers, format!("{} new", at.view.model.id))?;
+    let (simulation, inputs) = state.app.create_blank(&at.who.caller, &at.view, key).await?;
     let project = Project::of(&at.view, &state.app.config().prices).with_counts(state.app.counts(&at.view).await?);
     let authors = vec![simulation.owner_name.clone()];
     let mut sim = SimulationBody::new(&simulation, Some(Role::Admin), state.app.eta(&simulation), project);

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use axum::{
     body::{Body, Bytes},
-    extract::{Query, State},
+    extract::State,
     http::{HeaderValue, header},
     response::{IntoResponse, Response},
 };
@@ -21,7 +21,7 @@ use zip::{CompressionMethod, ZipWriter, write::SimpleFileOptions};
 use super::outputs::disposition;
 use crate::{
     api::{
-        extract::{AtSimulation, SimulationPath},
+        extract::{AtSimulation, Query, SimulationPath},
         outputs_json,
     },
     error::{ApiError, ApiResult},

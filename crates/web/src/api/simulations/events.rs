@@ -3,7 +3,7 @@
 use std::{convert::Infallible, time::Duration};
 
 use axum::{
-    extract::{Query, State},
+    extract::State,
     http::HeaderMap,
     response::{
         IntoResponse, Response,
@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 
 use super::log::LogQuery;
 use crate::{
-    api::extract::{AtSimulation, SimulationPath},
+    api::extract::{AtSimulation, Query, SimulationPath},
     error::ApiResult,
     state::WebState,
 };

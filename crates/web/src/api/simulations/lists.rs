@@ -1,9 +1,6 @@
 //! Lists of simulations.
 
-use axum::{
-    Json,
-    extract::{Path, State},
-};
+use axum::{Json, extract::State};
 use csw_core::{
     access::{Caller, Role},
     ids::SimulationId,
@@ -16,6 +13,7 @@ use utoipa::IntoParams;
 use crate::{
     api::{
         dto::MiniSimulation,
+        extract::Path,
         page::{Envelope, ListQuery},
     },
     auth::Identity,
@@ -109,10 +107,10 @@ async fn filter(state: &WebState, caller: &Caller, query: &ListQuery) -> ApiResu
     };
     let archived = match query.get("archived") {
         Some("all") => None,
-        _ => Some(query.flag("archived").unwrap_or(false)),
+        _ => Some(query.flag("archived")?.unwrap_or(false)),
     };
     Ok(SimulationFilter {
-        shared: query.flag("shared").unwrap_or(false),
+        shared: query.flag("shared")?.unwrap_or(false),
         model,
         status,
         archived,

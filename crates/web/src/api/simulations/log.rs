@@ -2,7 +2,7 @@
 
 use axum::{
     body::{Body, Bytes},
-    extract::{Query, State},
+    extract::State,
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
@@ -13,8 +13,8 @@ use utoipa::IntoParams;
 
 use crate::{
     api::{
-        extract::{AtSimulation, SimulationPath},
-        range::{Part, part},
+        extract::{AtSimulation, Query, SimulationPath},
+        range::{Part, part, unsatisfiable},
     },
     error::ApiResult,
     state::WebState,
@@ -69,10 +69,7 @@ where
     let (status, range) = match part(headers, length, None) {
         Part::Whole => (StatusCode::OK, query.offset.unwrap_or(0).min(length)..length),
         Part::Bytes(range) => (StatusCode::PARTIAL_CONTENT, range),
-        Part::Unsatisfiable => {
-            let whole = format!("bytes */{length}");
-            return Ok((StatusCode::RANGE_NOT_SATISFIABLE, [(header::CONTENT_RANGE, whole)]).into_response());
-        }
+        Part::Unsatisfiable => return Ok(unsatisfiable(length)),
     };
     let end = range.end;
     let content_range = format!("bytes {}-{}/{length}", range.start, end.saturating_sub(1));

@@ -2,7 +2,7 @@
 
 use axum::{
     body::Body,
-    extract::{Path, Query, State},
+    extract::State,
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
@@ -13,8 +13,8 @@ use utoipa::IntoParams;
 
 use crate::{
     api::{
-        extract::{AtSimulation, SimulationPath, id},
-        range::{Part, is_known, part},
+        extract::{AtSimulation, Path, Query, SimulationPath, id},
+        range::{Part, is_known, part, unsatisfiable},
     },
     error::ApiResult,
     state::WebState,
@@ -68,10 +68,7 @@ pub(super) async fn output(
     let (status, range) = match part(&headers, output.size, Some(&etag)) {
         Part::Whole => (StatusCode::OK, None),
         Part::Bytes(range) => (StatusCode::PARTIAL_CONTENT, Some(range)),
-        Part::Unsatisfiable => {
-            let whole = format!("bytes */{}", output.size);
-            return Ok((StatusCode::RANGE_NOT_SATISFIABLE, [(header::CONTENT_RANGE, whole)]).into_response());
-        }
+        Part::Unsatisfiable => return Ok(unsatisfiable(output.size)),
     };
     let length = range.as_ref().map_or(output.size, |range| range.end - range.start);
     let bytes = state.app.read_output(&output, range.clone()).await?;

@@ -1,10 +1,6 @@
 //! Roles on a simulation, and its authors.
 
-use axum::{
-    Json,
-    extract::{Path, State},
-    http::StatusCode,
-};
+use axum::{Json, extract::State, http::StatusCode};
 use csw_core::access::Role;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -14,7 +10,7 @@ use crate::{
     api::{
         body::{AnyBody, Fields, kind_of},
         dto::InviteBody,
-        extract::{AtSimulation, SimulationPath},
+        extract::{AtSimulation, Path, SimulationPath},
     },
     error::{ApiError, ApiResult},
     state::WebState,

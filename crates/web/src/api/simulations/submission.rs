@@ -61,13 +61,13 @@ pub(crate) fn read(mut fields: Fields) -> ApiResult<Submission> {
     Ok(submission)
 }
 
-/// The client's idempotency key and a digest of its request.
-pub(crate) fn idempotency(headers: &HeaderMap, path: &str, fields: &Fields) -> ApiResult<Option<(String, String)>> {
+/// The client's idempotency key, with `request`, which tells requests apart.
+pub(crate) fn idempotency(headers: &HeaderMap, request: String) -> ApiResult<Option<(String, String)>> {
     let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
     let key = value.to_str().unwrap_or_default().trim();
     if key.is_empty() || key.len() > 255 {
         let sentence = "An Idempotency-Key has 1 to 255 visible ASCII characters.";
         return Err(ApiError::detail(StatusCode::BAD_REQUEST, sentence));
     }
-    Ok(Some((key.to_owned(), format!("{} {}", path.to_lowercase(), fields.digest()))))
+    Ok(Some((key.to_owned(), request)))
 }
