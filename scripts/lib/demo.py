@@ -20,7 +20,15 @@ CSW = Path(os.environ.get("CSW") or ROOT / "target/release/csw")
 MODELS = ROOT / "examples/models"
 # Models that serve tests, not people.
 NOT_SHOWN = {"contract"}
+LARGEST = "Tax-Reform"
 PHASES = ["queue", "start", "import", "run", "store"]
+
+
+# What the last `--once` built, for the next: environments and versions, no simulations.
+TOOLS = ROOT / ".tools"
+KEPT = TOOLS / "demo-site"
+# Parts of a data folder that never change once they are there, so that links do.
+SEALED = {"envs", "code", "objects"}
 
 
 class Failed(Exception):
@@ -101,11 +109,46 @@ class Site:
         return done
 
 
+def copy_site(source, target):
+    """A data folder as another one, sharing what is sealed."""
+    for part in source.iterdir():
+        linked = part.name in SEALED and not subprocess.run(["cp", "-al", part, target], capture_output=True).returncode
+        if not linked:
+            # Links end at the border of a file system.
+            subprocess.run(["cp", "-a", part, target], check=True)
+
+
+def keep_site(data):
+    """Keep a site for the next demonstration; one that can't be kept is only slower."""
+    beside = KEPT.with_name("demo-site.new")
+    shutil.rmtree(beside, ignore_errors=True)
+    beside.mkdir(parents=True)
+    try:
+        copy_site(data, beside)
+        shutil.rmtree(KEPT, ignore_errors=True)
+        beside.rename(KEPT)
+    except (OSError, subprocess.CalledProcessError) as problem:
+        say(f"the built models are not kept for the next time: {problem}")
+
+
+def start(data, listen):
+    """A server on the site that was kept, or on a new one where there is none that this program can use."""
+    if KEPT.exists():
+        copy_site(KEPT, data)
+        try:
+            return Server(data, listen)
+        except Failed:
+            for folder in (KEPT, data):
+                shutil.rmtree(folder)
+    return Server(data, listen)
+
+
 def publish(site, folder, logs):
     owner, name = folder.parent.name, f"{folder.parent.name}/{folder.name}"
     begin = time.monotonic()
     log = logs / f"{owner}-{folder.name}.log"
-    done = site.csw(owner, "models", "-n", name, "publish", "--repo", folder, log=log)
+    # The demonstration makes an example of its own, with other inputs than the defaults.
+    done = site.csw(owner, "models", "-n", name, "publish", "--no-example", "--repo", folder, log=log)
     if done.returncode:
         raise Failed(f"{name} was not published:\n{tail(log, 25)}")
     say(f"  {name} published in {time.monotonic() - begin:.0f} s")
@@ -146,26 +189,36 @@ def table(rows):
         print("  ".join(cells).rstrip(), flush=True)
 
 
-def demonstrate(server):
-    site = Site(server)
-    logs = server.data / "demo-logs"
+def shown_models():
+    """The folders of the example models that people are shown."""
+    files = MODELS.glob("*/*/simulation.json")
+    return sorted(file.parent for file in files if file.parent.parent.name not in NOT_SHOWN)
+
+
+def publish_all(site, folders):
+    """Publish them, two at a time; answers with what went wrong."""
+    logs = site.server.data / "demo-logs"
     logs.mkdir(exist_ok=True)
-    folders = sorted(
-        file.parent for file in MODELS.glob("*/*/simulation.json") if file.parent.parent.name not in NOT_SHOWN
-    )
     site.account("demo", "admin")
     for owner in sorted({folder.parent.name for folder in folders}):
         site.account(owner, "member")
-    say(f"publishing {len(folders)} models to {server.url}")
+    say(f"publishing {len(folders)} models to {site.server.url}")
     problems = []
+    # The largest environment first: the others are built beside it.
+    order = sorted(folders, key=lambda folder: folder.name != LARGEST)
     with concurrent.futures.ThreadPoolExecutor(max_workers=2) as pool:
-        for done in [pool.submit(publish, site, folder, logs) for folder in folders]:
+        for done in [pool.submit(publish, site, folder, logs) for folder in order]:
             try:
                 done.result()
             except Failed as problem:
                 problems.append(str(problem))
                 say(str(problem))
-    rows = []
+    return problems
+
+
+def simulate_all(site, folders):
+    """Run one simulation of each and print the table; answers with what went wrong."""
+    problems, rows = [], []
     for folder in folders:
         try:
             rows.append(simulate(site, folder))
@@ -177,26 +230,33 @@ def demonstrate(server):
         if not row["ok"]:
             problems.append(row["model"])
             say(f"{row['model']}: {row['why']}")
-    return site, not problems and len(rows) == len(folders)
+    return problems
 
 
 def main():
     parser = argparse.ArgumentParser(prog="scripts/demo")
     parser.add_argument("--once", action="store_true", help="free port, throw-away data, stop at the end")
     options = parser.parse_args()
+    listen = "127.0.0.1:0" if options.once else "127.0.0.1:8080"
+    server, folders = None, shown_models()
     data = Path(tempfile.mkdtemp(prefix="csw-demo-")) if options.once else ROOT / "data"
-    server = None
     try:
-        server = Server(data, "127.0.0.1:0" if options.once else "127.0.0.1:8080")
-        site, good = demonstrate(server)
+        server = start(data, listen) if options.once else Server(data, listen)
+        site = Site(server)
+        problems = publish_all(site, folders)
+        if options.once and not problems:
+            server.stop()
+            keep_site(data)
+            server = site.server = Server(data, listen)
+        problems += simulate_all(site, folders)
         if options.once:
-            return 0 if good else 1
+            return 1 if problems else 0
         login = site.accounts["demo"]
         print(f"\nOpen {server.url} and log in as `demo` with the password {login['password']}")
         print(f"For the API: export CS_URL={server.url} CS_API_TOKEN={login['token']}")
         print("Ctrl-C stops the server; `scripts/demo` starts it again with the same data.", flush=True)
         server.process.wait()
-        return 0 if good else 1
+        return 1 if problems else 0
     except Failed as problem:
         say(str(problem))
         return 1

@@ -3,9 +3,14 @@
 mod accounts;
 mod backup;
 mod command_line;
+mod common;
+mod contract;
 mod dependencies;
+mod examples;
 mod faults;
 mod mail;
 mod operators;
 mod publishing;
+mod real_models;
+mod rebuilding;
 mod simulations;

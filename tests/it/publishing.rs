@@ -75,3 +75,28 @@ async fn strangers_publish_nothing() -> Result {
     assert!(other.stderr.contains("eve can't make models of contract"), "{}", other.stderr);
     Ok(())
 }
+
+#[tokio::test]
+async fn what_passed_its_tests_is_not_tested_again_until_something_is_different() -> Result {
+    let server = Server::with_models()?;
+    let owner = server.publisher()?;
+    let repo = example("contract/Null")?.display().to_string();
+    let publish = || server.csw(&owner, &["models", "-n", "contract/Null", "publish", "--repo", &repo]);
+    let client = server.client(Some(&owner))?;
+    let known = client.versions("contract/Null").await?;
+    let again = publish()?;
+    assert_eq!(again.code, 0, "{}", again.stderr);
+    assert!(again.stderr.contains("passed its tests; nothing is different"), "{}", again.stderr);
+    assert!(!again.stderr.contains("run_model"), "{}", again.stderr);
+    let versions = client.versions("contract/Null").await?;
+    assert_eq!((versions.len(), &versions[0].id, versions[0].state.as_str()), (1, &known[0].id, "live"));
+    // Other limits may make other results.
+    let model: Value = client.get("/publish/api/contract/Null/detail/").await?;
+    let mut details = model.clone();
+    details["deadline"] = serde_json::json!(77);
+    let _: Value = client.put("/publish/api/contract/Null/detail/", &details).await?;
+    let tested = publish()?;
+    assert_eq!(tested.code, 0, "{}", tested.stderr);
+    assert!(tested.stderr.contains("run_model"), "{}", tested.stderr);
+    Ok(())
+}

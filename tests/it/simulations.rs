@@ -146,20 +146,6 @@ async fn events_follow_a_run_to_its_end() -> Result {
 }
 
 #[tokio::test]
-async fn what_a_model_prints_is_its_log() -> Result {
-    let server = Server::with_models()?;
-    let owner = server.publisher()?;
-    let client = server.client(Some(&owner))?;
-    let pk = client.create(EDGES, &case("raises", 0.0)).await?.sim.model_pk;
-    let done = client.wait(EDGES, pk).await?;
-    assert_eq!(done.status, "FAIL");
-    assert!(done.traceback.is_some_and(|text| text.contains("Traceback")));
-    let log: Value = server.csw(&owner, &["sims", "-n", EDGES, "log", &pk.to_string(), "--json"])?.json()?;
-    assert!(log["log"].is_string(), "{log}");
-    Ok(())
-}
-
-#[tokio::test]
 async fn private_simulations_are_for_those_who_were_given_them() -> Result {
     let server = Server::with_models()?;
     let owner = server.client(Some(&server.publisher()?))?;

@@ -22,16 +22,16 @@ pub(crate) fn program() -> Result<PathBuf> {
 }
 
 /// The folder of the project.
-pub(crate) fn root() -> Result<PathBuf> {
+fn root() -> Result<PathBuf> {
     let own = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
     Ok(own.parent().context("the tests are in the project")?.to_owned())
 }
 
-/// The folder of an example model, `OWNER/TITLE`.
+/// The folder of an example model or of one of the tests' own, `OWNER/TITLE`.
 pub fn example(name: &str) -> Result<PathBuf> {
-    let folder = root()?.join("examples/models").join(name);
-    ensure!(folder.is_dir(), "{} is no model", folder.display());
-    Ok(folder)
+    let root = root()?;
+    let mut places = ["examples/models", "tests/models"].iter().map(|place| root.join(place).join(name));
+    places.find(|folder| folder.is_dir()).with_context(|| format!("{name} is no model"))
 }
 
 /// What a command said.

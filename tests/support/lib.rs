@@ -5,6 +5,7 @@
 
 mod command;
 mod disk;
+mod draft;
 mod mail;
 #[path = "../../crates/store/tests/support/postgres.rs"]
 #[allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a test fails by panicking")]
@@ -16,6 +17,7 @@ mod template;
 pub use crate::{
     command::{Done, csw, example},
     disk::SmallDisk,
+    draft::Draft,
     mail::MailServer,
     postgres::Postgres,
     processes::Processes,

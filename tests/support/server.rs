@@ -32,6 +32,8 @@ pub struct Server {
     settings: Option<PathBuf>,
     /// Further words of `csw up`.
     words: Vec<String>,
+    /// Variables of its environment.
+    variables: Vec<(&'static str, &'static str)>,
 }
 
 /// What a server with models stands on, where that is not a folder and a file.
@@ -84,6 +86,21 @@ impl Server {
         Ok(server)
     }
 
+    /// The same, with variables in its environment.
+    pub fn with_variables(variables: &[(&'static str, &'static str)]) -> Result<Self> {
+        let mut server = Self::of(template::folder()?);
+        server.variables = variables.to_vec();
+        server.start()?;
+        Ok(server)
+    }
+
+    /// A server with models that behave as real ones do.
+    pub fn with_real_models() -> Result<Self> {
+        let mut server = Self::of(template::copy(&template::REAL)?);
+        server.start()?;
+        Ok(server)
+    }
+
     /// The same, with a configuration file.
     pub fn configured(settings: &str) -> Result<Self> {
         let mut server = Self::of(template::folder()?);
@@ -106,7 +123,7 @@ impl Server {
 
     /// The same on this ground.
     pub fn with_models_on(ground: Ground) -> Result<Self> {
-        Self::of(template::copy()?).stand_on(ground)
+        Self::of(template::copy(&template::CONTRACT)?).stand_on(ground)
     }
 
     /// The same, its data folder a file system of so many bytes.
@@ -116,7 +133,7 @@ impl Server {
     }
 
     fn of(folder: TempDir) -> Self {
-        Self { folder, running: None, database: None, settings: None, words: Vec::new() }
+        Self { folder, running: None, database: None, settings: None, words: Vec::new(), variables: Vec::new() }
     }
 
     fn stand_on(mut self, ground: Ground) -> Result<Self> {
@@ -145,6 +162,11 @@ impl Server {
     /// Its data folder, as a word of a command.
     pub fn place(&self) -> String {
         self.data().display().to_string()
+    }
+
+    /// Where downloaded packages are kept, for all tests.
+    pub fn packages(&self) -> Result<PathBuf> {
+        template::packages()
     }
 
     /// Another place in its folder.
@@ -188,7 +210,7 @@ impl Server {
         if let Some(settings) = &self.settings {
             command.arg("--config").arg(settings);
         }
-        command.args(&self.words);
+        command.args(&self.words).envs(self.variables.iter().copied());
         Ok(command.stdout(Stdio::piped()).stderr(stderr).spawn()?)
     }
 
@@ -240,6 +262,40 @@ impl Server {
     /// Runs `csw` as this account.
     pub fn csw(&self, account: &Account, words: &[&str]) -> Result<Done> {
         csw(words, &[("CS_URL", self.url()?), ("CS_API_TOKEN", &account.token)])
+    }
+
+    /// Publishes what is in a folder, with more words for the command.
+    pub fn publish(&self, account: &Account, name: &str, folder: &Path, words: &[&str]) -> Result<Done> {
+        let repo = folder.display().to_string();
+        let command = ["models", "-n", name, "publish", "--json", "--repo", &repo];
+        self.csw(account, &[&command, words].concat())
+    }
+
+    /// The answer to a `GET`, whatever it is, with its headers.
+    pub async fn fetch(
+        &self,
+        account: Option<&Account>,
+        path: &str,
+        headers: &[(&str, &str)],
+    ) -> Result<reqwest::Response> {
+        // It sees to the cryptography that every client needs.
+        self.client(None)?;
+        let mut request = reqwest::Client::new().get(format!("{}{path}", self.url()?));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        if let Some(account) = account {
+            request = request.header("Authorization", format!("Token {}", account.token));
+        }
+        Ok(request.send().await?)
+    }
+
+    /// Bytes of memory that it needed at most so far.
+    pub fn most_memory(&self) -> Result<u64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.running()?.process.id()))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("the server's memory")?;
+        let kilobytes: u64 = line.trim().trim_end_matches(" kB").parse()?;
+        Ok(kilobytes * 1024)
     }
 
     /// What it wrote to stderr so far.

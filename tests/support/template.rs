@@ -22,8 +22,20 @@ pub(crate) const OWNER: &str = "contract";
 /// The file with the owner's token.
 pub(crate) const TOKEN: &str = "token-of-the-tests";
 
-/// The models, of which each folder's own name is its title.
-const MODELS: [&str; 2] = ["contract/Null", "contract/Edge-Cases"];
+/// Models that are published together, of which each folder's own name is its title.
+pub(crate) struct Shelf {
+    name: &'static str,
+    models: &'static [&'static str],
+}
+
+/// What most tests need.
+pub(crate) const CONTRACT: Shelf = Shelf { name: "template", models: &["contract/Null", "contract/Edge-Cases"] };
+
+/// Models that behave as real ones do.
+pub(crate) const REAL: Shelf = Shelf {
+    name: "template-real",
+    models: &["contract/Oddities", "contract/Compiled", "contract/Cluster", "contract/Chance", "contract/Numbers"],
+};
 
 /// Where tests keep what they share: on the disk of the build, so that copies can be links.
 fn shared() -> Result<PathBuf> {
@@ -45,13 +57,13 @@ pub(crate) fn folder() -> Result<TempDir> {
     Ok(folder)
 }
 
-/// A folder whose `data` has the published models.
-pub(crate) fn copy() -> Result<TempDir> {
+/// A folder whose `data` has the published models of a shelf.
+pub(crate) fn copy(shelf: &Shelf) -> Result<TempDir> {
     let folder = folder()?;
     let data = folder.path().join("data");
     fs::create_dir(&data)?;
     // Environments and code never change: links do. Everything else is the server's own.
-    fill(&data, |part, _| run("cp", &[Path::new("-al"), part, &data]))?;
+    fill(&data, shelf, |part, _| run("cp", &[Path::new("-al"), part, &data]))?;
     Ok(folder)
 }
 
@@ -61,12 +73,12 @@ pub(crate) fn copy_on_small_disk(bytes: u64) -> Result<(TempDir, SmallDisk)> {
     let data = folder.path().join("data");
     fs::create_dir(&data)?;
     let disk = SmallDisk::over(&data, bytes)?;
-    fill(&data, |part, name| Ok(disk.show(part, name)?))?;
+    fill(&data, &CONTRACT, |part, name| Ok(disk.show(part, name)?))?;
     Ok((folder, disk))
 }
 
-fn fill(data: &Path, lend: impl Fn(&Path, &str) -> Result) -> Result {
-    for entry in fs::read_dir(made()?)? {
+fn fill(data: &Path, shelf: &Shelf, lend: impl Fn(&Path, &str) -> Result) -> Result {
+    for entry in fs::read_dir(made(shelf)?)? {
         let part = entry?.path();
         match part.file_name().and_then(|name| name.to_str()) {
             Some(name @ ("envs" | "code")) => lend(&part, name)?,
@@ -94,12 +106,13 @@ pub(crate) fn move_to_postgres(data: &Path, url: &str) -> Result {
 }
 
 /// The template, made by the first test that needs it; others wait. It is made anew when a model or the program changed.
-fn made() -> Result<PathBuf> {
+fn made(shelf: &Shelf) -> Result<PathBuf> {
     let shared = shared()?;
-    let lock = File::options().create(true).truncate(false).write(true).open(shared.join("template.lock"))?;
+    let place = |ending: &str| shared.join(format!("{}{ending}", shelf.name));
+    let lock = File::options().create(true).truncate(false).write(true).open(place(".lock"))?;
     lock.lock()?;
-    let (template, stamp) = (shared.join("template"), shared.join("template.complete"));
-    let wanted = format!("{:?}", newest()?);
+    let (template, stamp) = (place(""), place(".complete"));
+    let wanted = format!("{:?}", newest(shelf)?);
     if fs::read_to_string(&stamp).is_ok_and(|found| found == wanted) {
         return Ok(template);
     }
@@ -108,9 +121,9 @@ fn made() -> Result<PathBuf> {
     }
     let mut server = Server::empty()?;
     let account = server.account(OWNER, "admin")?;
-    for name in MODELS {
+    for name in shelf.models {
         let source = example(name)?.display().to_string();
-        let done = server.csw(&account, &["models", "-n", name, "publish", "--repo", &source])?;
+        let done = server.csw(&account, &["models", "-n", name, "publish", "--no-example", "--repo", &source])?;
         if done.code != 0 {
             bail!("{name} was not published: {}\n{}", done.stdout, done.stderr);
         }
@@ -123,7 +136,7 @@ fn made() -> Result<PathBuf> {
 }
 
 /// When the program or a model was last changed.
-fn newest() -> Result<SystemTime> {
+fn newest(shelf: &Shelf) -> Result<SystemTime> {
     fn below(path: &Path) -> Result<SystemTime> {
         let metadata = fs::symlink_metadata(path)?;
         let mut time = metadata.modified()?;
@@ -138,8 +151,8 @@ fn newest() -> Result<SystemTime> {
         Ok(time)
     }
     let mut time = fs::metadata(program()?)?.modified()?;
-    for name in MODELS {
-        time = time.max(below(&root()?.join("examples/models").join(name))?);
+    for name in shelf.models {
+        time = time.max(below(&example(name)?)?);
     }
     Ok(time)
 }

@@ -16,6 +16,7 @@ mod credentials;
 mod dispatch;
 mod error;
 mod estimate;
+mod examples;
 mod following;
 mod limits;
 mod models;
@@ -43,6 +44,7 @@ pub use crate::{
     estimate::{Estimate, Eta},
     following::Progress,
     models::ModelView,
+    publishing::PublishOptions,
     reconcile::Background,
     schemas::SchemaView,
     simulations::SimulationView,

@@ -10,20 +10,64 @@ use csw_core::{
     ports::{BuildError, BuildLog, BuildOptions, Built, Checkout, Mail, Source},
     run::LogOf,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     App,
     access_rules::{active, writer},
-    conformance::{CheckReport, Conformance, Subject, merge},
+    conformance::{CheckReport, Conformance, Subject, both, merge, second_attempt},
     error::{AppError, AppResult},
     models::ModelView,
     new_id,
     patience::Patience,
     schemas::{limits_of, sharing_of},
 };
+
+/// How to publish.
+#[derive(Debug, Clone)]
+pub struct PublishOptions {
+    /// How to build.
+    pub build: BuildOptions,
+    /// Whether a model that has no simulation yet gets one of its default inputs, as an example.
+    pub example: bool,
+}
+
+impl Default for PublishOptions {
+    fn default() -> Self {
+        Self { build: BuildOptions::default(), example: true }
+    }
+}
+
+/// Facts of a version: the conditions of its tests, and whether it takes its own default inputs.
+const TESTED_WITH: &str = "tested_with";
+const TAKES_DEFAULTS: &str = "takes_defaults";
+
+/// What came of the tests of a build.
+enum Tested {
+    /// It is a version that passed them before.
+    Before(Box<Version>),
+    Now(Box<TestedNow>),
+}
+
+struct TestedNow {
+    version: VersionId,
+    built: Built,
+    report: CheckReport,
+}
+
+/// The settings of a model that decide what its tests find.
+fn conditions(model: &Model) -> Value {
+    let limits = limits_of(model);
+    json!({
+        "cpus": limits.cpus,
+        "memory_bytes": limits.memory_bytes,
+        "deadline_seconds": limits.deadline_seconds,
+        "network": model.settings.network,
+        "warm_up": model.settings.warm_up,
+    })
+}
 
 /// A build's log, on its way to the database through a channel.
 struct ChannelLog(mpsc::UnboundedSender<String>);
@@ -43,7 +87,7 @@ impl App {
         caller: &Caller,
         view: &ModelView,
         source: Source,
-        options: BuildOptions,
+        options: PublishOptions,
     ) -> AppResult<Build> {
         let requested_by = writer(caller, view.role)?;
         let first = view.model.live_version.is_none();
@@ -139,29 +183,32 @@ impl App {
         mut build: Build,
         model: Model,
         source: Source,
-        options: BuildOptions,
+        options: PublishOptions,
         stop: CancellationToken,
     ) {
         let (sender, receiver) = mpsc::unbounded_channel();
         let writer = tokio::spawn(self.clone().write_log(build.id, receiver));
         let log = ChannelLog(sender);
         let outcome = tokio::select! {
-            outcome = self.stages(&mut build, &model, &source, &options, &log) => outcome,
-            () = stop.cancelled() => Err(None),
+            outcome = self.stages(&mut build, &model, &source, &options.build, &log) => Some(outcome),
+            () = stop.cancelled() => None,
         };
         build.finished_at = Some(self.now());
         match outcome {
-            Ok(version) => {
+            Some(Ok((version, takes_defaults))) => {
+                if options.example {
+                    self.exemplify(&build, takes_defaults, &log).await;
+                }
                 build.state = BuildState::Succeeded;
                 build.version = Some(version.id);
                 build.message = Some(format!("Version {} is live.", version.reported));
             }
-            Err(Some(error)) => {
+            Some(Err(error)) => {
                 build.state = BuildState::Failed;
                 build.stage = error.stage;
                 build.message = Some(error.sentence);
             }
-            Err(None) => {
+            None => {
                 build.state = BuildState::Cancelled;
                 build.message = Some("Cancelled: a newer build or somebody asked for it.".to_owned());
             }
@@ -218,48 +265,74 @@ impl App {
         source: &Source,
         options: &BuildOptions,
         log: &ChannelLog,
-    ) -> Result<Version, Option<BuildError>> {
+    ) -> Result<(Version, bool), BuildError> {
         let publisher = &self.inner.ports.publisher;
         self.enter(build, Stage::Fetch, log).await?;
         let checkout = publisher.fetch(source, log).await?;
-        let attempt = self.build_and_test(build, model, &checkout, options, log).await;
-        let attempt = match (attempt, checkout.committed_at) {
-            (Err(Some(error)), Some(date)) if options.as_of.is_none() => {
-                log.write(&format!(
-                    "{}\nTrying again with packages as they were on {date}, when the source was committed.\n",
-                    error.sentence
-                ));
-                let then = BuildOptions { as_of: Some(date) };
-                match self.build_and_test(build, model, &checkout, &then, log).await {
-                    Ok(built) => Ok(built),
-                    Err(_) => Err(Some(error)),
+        let attempt = match self.build_and_test(build, model, &checkout, options, log).await {
+            Err(error) => match second_attempt(&error, &checkout, options, log) {
+                Some(then) => {
+                    let again = self.build_and_test(build, model, &checkout, &then, log).await;
+                    again.map_err(|again| both(error, &again, &then))
                 }
-            }
-            (attempt, _) => attempt,
+                None => Err(error),
+            },
+            done => done,
         };
         let commit = checkout.commit.clone();
         publisher.discard(checkout).await;
-        let (version, built, report) = attempt?;
-        self.enter(build, Stage::Push, log).await?;
-        for (key, bytes) in publisher.assets(&built).await? {
-            let stored = self.inner.ports.objects.put(&key, bytes).await;
-            stored.map_err(|error| BuildError { stage: Stage::Push, sentence: error.to_string() })?;
-        }
-        self.enter(build, Stage::Stage, log).await?;
-        let version =
-            self.stage(model, version, commit, built, report).await.map_err(|error| stopped(Stage::Stage, &error))?;
+        let (version, takes_defaults) = match attempt? {
+            Tested::Before(version) => {
+                let takes_defaults = version.facts.get(TAKES_DEFAULTS) != Some(&json!(false));
+                (*version, takes_defaults)
+            }
+            Tested::Now(tested) => {
+                let takes_defaults = tested.report.takes_defaults;
+                (self.push_and_stage(build, model, commit, *tested, log).await?, takes_defaults)
+            }
+        };
         self.enter(build, Stage::Promote, log).await?;
         self.store()
             .promote(model.id, version.id)
             .await
             .map_err(|error| stopped(Stage::Promote, &AppError::from(error)))?;
-        Ok(version)
+        Ok((version, takes_defaults))
     }
 
-    async fn enter(&self, build: &mut Build, stage: Stage, log: &ChannelLog) -> Result<(), Option<BuildError>> {
+    async fn push_and_stage(
+        &self,
+        build: &mut Build,
+        model: &Model,
+        commit: String,
+        tested: TestedNow,
+        log: &ChannelLog,
+    ) -> Result<Version, BuildError> {
+        self.enter(build, Stage::Push, log).await?;
+        for (key, bytes) in self.inner.ports.publisher.assets(&tested.built).await? {
+            let stored = self.inner.ports.objects.put(&key, bytes).await;
+            stored.map_err(|error| BuildError { stage: Stage::Push, sentence: error.to_string() })?;
+        }
+        self.enter(build, Stage::Stage, log).await?;
+        self.stage(model, commit, tested).await.map_err(|error| stopped(Stage::Stage, &error))
+    }
+
+    /// A version of this model with the same digest that passed its tests under the same conditions: building it again
+    /// made the same files, and testing them again would tell nothing new.
+    async fn tested_before(&self, model: &Model, built: &Built) -> Result<Option<Version>, BuildError> {
+        let versions = self.store().versions(model.id).await;
+        let versions = versions.map_err(|error| stopped(Stage::Test, &AppError::from(error)))?;
+        let passed = |version: &Version| {
+            version.state != VersionState::Failed
+                && version.facts.get("tests").is_some_and(Value::is_object)
+                && version.facts.get(TESTED_WITH) == Some(&conditions(model))
+        };
+        Ok(versions.into_iter().find(|version| version.digest == built.digest && passed(version)))
+    }
+
+    async fn enter(&self, build: &mut Build, stage: Stage, log: &ChannelLog) -> Result<(), BuildError> {
         build.stage = stage;
         log.write(&format!("== {}\n", stage.as_str()));
-        Ok(self.store().update_build(build).await.map_err(|error| stopped(stage, &AppError::from(error)))?)
+        self.store().update_build(build).await.map_err(|error| stopped(stage, &AppError::from(error)))
     }
 
     async fn build_and_test(
@@ -269,11 +342,15 @@ impl App {
         checkout: &Checkout,
         options: &BuildOptions,
         log: &ChannelLog,
-    ) -> Result<(VersionId, Built, CheckReport), Option<BuildError>> {
+    ) -> Result<Tested, BuildError> {
         let publisher = &self.inner.ports.publisher;
         self.enter(build, Stage::Build, log).await?;
         let built = publisher.build(&model.name(), checkout, options, log).await?;
         self.enter(build, Stage::Test, log).await?;
+        if let Some(version) = self.tested_before(model, &built).await? {
+            log.write(&format!("version {} of {} passed its tests; nothing is different\n", version.reported, version.created_at));
+            return Ok(Tested::Before(Box::new(version)));
+        }
         let version = new_id!(self, VersionId);
         let subject = Subject {
             model: model.name(),
@@ -291,19 +368,14 @@ impl App {
         let tests = publisher.test(&model.name(), checkout, &built, log).await?;
         log.write(&format!("{}\n", tests.summary));
         report.tests = Some(tests);
-        Ok((version, built, report))
+        Ok(Tested::Now(Box::new(TestedNow { version, built, report })))
     }
 
-    async fn stage(
-        &self,
-        model: &Model,
-        id: VersionId,
-        commit: String,
-        built: Built,
-        report: CheckReport,
-    ) -> AppResult<Version> {
+    async fn stage(&self, model: &Model, commit: String, tested: TestedNow) -> AppResult<Version> {
+        let TestedNow { version: id, built, report } = tested;
         let mut facts = report.facts;
         merge(&mut facts, &built.facts);
+        merge(&mut facts, &json!({ TESTED_WITH: conditions(model), TAKES_DEFAULTS: report.takes_defaults }));
         if let Some(tests) = &report.tests {
             merge(&mut facts, &json!({ "tests": tests }));
         }

@@ -18,7 +18,7 @@ pub use crate::{
     client::Client,
     error::{ClientError, ClientResult},
     events::{Event, EventStream},
-    publishing::Upload,
+    publishing::{BuildChoices, Upload},
     simulations::{NewSimulation, SimulationQuery},
     types::{
         Build, Detail, Inputs, InputsSchema, MiniSimulation, Model, ModelDetails, NewToken, Output, OutputReference,

@@ -29,18 +29,40 @@ pub enum Upload<'a> {
         tar: &'a Path,
         /// The commit its files are of; empty where they are of none.
         commit: &'a str,
+        /// When they were committed; empty where that is not known.
+        committed_at: &'a str,
+        /// The URL of their repository, by which references to it are recognised; empty takes the model's own.
+        origin: &'a str,
     },
+}
+
+/// How to publish it.
+#[derive(Debug, Clone, Copy)]
+pub struct BuildChoices<'a> {
+    /// Resolve packages as they were at this time; empty takes the newest ones.
+    pub as_of: &'a str,
+    /// Whether a model without simulations gets one of its default inputs, as an example.
+    pub example: bool,
+}
+
+impl Default for BuildChoices<'_> {
+    fn default() -> Self {
+        Self { as_of: "", example: true }
+    }
 }
 
 impl Client {
     /// Begins a build; the version it makes becomes live.
-    pub async fn build(&self, name: &str, upload: Upload<'_>) -> ClientResult<Build> {
+    pub async fn build(&self, name: &str, upload: Upload<'_>, choices: BuildChoices<'_>) -> ClientResult<Build> {
         let path = format!("/publish/api/{name}/builds/");
+        let BuildChoices { as_of, example } = choices;
         match upload {
             Upload::Repository { url, reference } => {
-                self.post(&path, &json!({ "repo_url": url, "repo_tag": reference })).await
+                let as_of = Some(as_of).filter(|text| !text.is_empty());
+                let body = json!({ "repo_url": url, "repo_tag": reference, "as_of": as_of, "example": example });
+                self.post(&path, &body).await
             }
-            Upload::Archive { tar, commit } => {
+            Upload::Archive { tar, commit, committed_at, origin } => {
                 let file_error = |cause| ClientError::File { path: tar.display().to_string(), cause };
                 let file = tokio::fs::File::open(tar).await.map_err(file_error)?;
                 let length = file.metadata().await.map_err(file_error)?.len();
@@ -49,7 +71,13 @@ impl Client {
                     .file_name("source.tar")
                     .mime_str("application/x-tar")
                     .map_err(|error| broken(&path, &error))?;
-                let form = multipart::Form::new().text("commit", commit.to_owned()).part("source", part);
+                let form = multipart::Form::new()
+                    .text("commit", commit.to_owned())
+                    .text("committed_at", committed_at.to_owned())
+                    .text("repo_url", origin.to_owned())
+                    .text("as_of", as_of.to_owned())
+                    .text("example", example.to_string())
+                    .part("source", part);
                 self.json(self.request(Method::POST, &path).multipart(form)).await
             }
         }

@@ -187,8 +187,11 @@ pub fn object_key(sha256: &str) -> String {
     format!("outputs/{head}/{sha256}")
 }
 
-/// Safe and unique file names for titles: no separators, no control characters, at most 120 characters, an ending that
-/// is not doubled, and ` (2)` where a title repeats.
+/// Bytes of a name that a file system takes, less those of its ending and of a number.
+const STEM_BYTES: usize = 200;
+
+/// Safe and unique file names for titles: no separators, no characters that control the text around them, a length that
+/// file systems take, an ending that is not doubled, and ` (2)` where a title repeats.
 #[must_use]
 pub fn file_names<'a>(outputs: impl IntoIterator<Item = (&'a str, MediaType)>) -> Vec<String> {
     let mut taken = std::collections::HashSet::new();
@@ -215,10 +218,17 @@ fn file_stem(title: &str, media: MediaType) -> String {
         Some(at) if trimmed.is_char_boundary(at) && trimmed[at..].eq_ignore_ascii_case(&suffix) => &trimmed[..at],
         _ => trimmed,
     };
-    let safe: String =
-        without.chars().map(|c| if c.is_control() || "/\\:*?\"<>|".contains(c) { '_' } else { c }).take(120).collect();
+    let mut safe: String = without.chars().map(|c| if is_awkward(c) { '_' } else { c }).take(120).collect();
+    safe.truncate(safe.floor_char_boundary(STEM_BYTES));
     let safe = safe.trim_matches(|c: char| c == '.' || c.is_whitespace());
     if safe.is_empty() { "output".to_owned() } else { safe.to_owned() }
+}
+
+/// Whether a character has another meaning in paths, or changes how the text around it is shown.
+fn is_awkward(c: char) -> bool {
+    let turns_text =
+        matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}');
+    c.is_control() || turns_text || "/\\:*?\"<>|".contains(c)
 }
 
 #[cfg(test)]
@@ -239,5 +249,19 @@ mod tests {
             names,
             ["Plot.png", "plot (2).png", "_.._etc_passwd.txt", "data.csv", "output.html", "output (2).html"]
         );
+    }
+
+    #[test]
+    fn file_names_fit_and_show_what_they_are() {
+        let long = "数".repeat(150);
+        let names = file_names([
+            (long.as_str(), MediaType::Csv),
+            (&long, MediaType::Csv),
+            ("gnp.\u{202e}exe", MediaType::Png),
+            ("line\nbreak\0", MediaType::Text),
+        ]);
+        assert!(names.iter().all(|name| name.len() <= 255), "{names:?}");
+        assert!(names[0].starts_with("数数") && names[0] != names[1]);
+        assert_eq!(names[2..], ["gnp._exe.png", "line_break_.txt"]);
     }
 }

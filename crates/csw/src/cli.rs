@@ -188,14 +188,7 @@ pub(crate) enum Accounts {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Models {
     /// Build a version and make it live; makes the model first if it is new
-    Publish {
-        /// A folder on this machine, whose files are uploaded, or a URL that the server fetches
-        #[arg(long, value_name = "PATH_OR_URL")]
-        repo: String,
-        /// Branch, tag or commit
-        #[arg(long, value_name = "REF")]
-        tag: Option<String>,
-    },
+    Publish(Publish),
     /// List the models
     List,
     /// Show one model
@@ -214,6 +207,22 @@ pub(crate) enum Models {
         /// The build; the newest by default
         build: Option<String>,
     },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Publish {
+    /// A folder on this machine, whose files are uploaded, or a URL that the server fetches
+    #[arg(long, value_name = "PATH_OR_URL")]
+    pub(crate) repo: String,
+    /// Branch, tag or commit
+    #[arg(long, value_name = "REF")]
+    pub(crate) tag: Option<String>,
+    /// Resolve packages as they were at this date
+    #[arg(long, value_name = "DATE")]
+    pub(crate) as_of: Option<String>,
+    /// Make no public simulation of the default inputs for a model that has none yet
+    #[arg(long)]
+    pub(crate) no_example: bool,
 }
 
 #[derive(Debug, Subcommand)]

@@ -212,6 +212,39 @@ mod tests {
     }
 
     #[test]
+    fn bounds_of_real_schemas() {
+        let meta = json!({
+            "schema": {"labels": {}, "additional_members": {"compatible_data": {"type": "compatible_data"}}},
+            "full": {"title": "Full", "type": "bool", "value": true, "validators": {"range": {"min": false, "max": true}},
+                     "compatible_data": {"cps": true}},
+        });
+        let model = json!({"Span": {
+            "start": {"title": "Start", "type": "date", "value": "2020-01-01",
+                      "validators": {"date_range": {"min": "2009-01-01", "max": "end"}}},
+            "end": {"title": "End", "type": "date", "value": "2026-12-31", "validators": {"date_range": {"min": "start"}}},
+            "limit": {"title": "Limit", "type": "float", "value": 1.0, "validators": {"range": {"min": 0, "max": 9e99}}},
+            "flag": {"title": "Flag", "type": "bool", "value": false, "validators": {"range": {"min": false, "max": true}}},
+            "name": {"title": "Name", "type": "str", "value": "x", "validators": {}},
+        }});
+        let schema = InputSchema::parse(&meta, &model).unwrap();
+        let errors =
+            |span: Value| first_pass(&schema, &json!({ "Span": span })).sections["Span"].to_json()["errors"].clone();
+        for fine in [
+            json!({"start": "2026-12-31", "flag": true, "limit": 8e99, "name": "any name at all, 数"}),
+            json!({"start": "2030-01-01", "end": "2031-01-01"}),
+            json!({"start": "2020-10-19T04:00:00.000Z", "flag": [{"value": false}]}),
+        ] {
+            assert_eq!(errors(fine.clone()), json!({}), "{fine}");
+        }
+        assert_eq!(errors(json!({"start": "2027-01-01"}))["start"], json!(["start 2027-01-01 > max 2026-12-31 end"]));
+        assert_eq!(errors(json!({"end": "2019-01-01"}))["end"], json!(["end 2019-01-01 < min 2020-01-01 start"]));
+        assert_eq!(errors(json!({"limit": -1})).as_object().map(Map::len), Some(1));
+        assert_eq!(errors(json!({"flag": 7}))["flag"], json!(["Not a valid boolean: 7."]));
+        assert!(crate::validate_meta(&schema.meta_parameters, &json!({"full": false})).is_ok());
+        assert!(crate::validate_meta(&schema.meta_parameters, &json!({"full": 7})).is_err());
+    }
+
+    #[test]
     fn shapes_that_are_no_adjustment() {
         for wrong in [json!([]), json!(1), json!("x")] {
             assert!(first_pass(&schema(), &wrong).sections[API].has_errors());

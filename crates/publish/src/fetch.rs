@@ -30,7 +30,11 @@ pub(crate) async fn fetch(config: &PublishConfig, source: &Source, log: &Log<'_>
     let folder = own.join(FILES);
     let fetched = match source {
         Source::Git { url, reference } => from_git(config, url, reference.trim(), &folder, log).await,
-        Source::Archive { file, commit } => from_archive(config, file, commit, &folder, log).await,
+        Source::Archive { file, commit, committed_at, url } => {
+            let unpacked = from_archive(config, file, commit, &folder, log).await;
+            let url = url.as_deref().map(mask);
+            unpacked.map(|checkout| Checkout { committed_at: *committed_at, url, ..checkout })
+        }
         Source::Folder(path) => from_folder(config, path, &folder, log).await,
     };
     let checked = fetched.and_then(|checkout| layout::check(&checkout.folder).map(|()| checkout));

@@ -229,6 +229,55 @@ async fn a_repository_without_install_sh_is_understood() {
 }
 
 #[tokio::test]
+async fn an_environment_file_alone_is_enough() {
+    let bench = Bench::new();
+    let yml = "name: model\nchannels:\n  - conda-forge\ndependencies:\n  - python>=3.8\n  - \"six>=1.15\"\n  - pandoc\n  \
+               - pip:\n    - \"attrs==23.2.0\"\n";
+    let folder = bench.model(&[("environment.yml", yml)]);
+    fs::remove_file(folder.join("cs-config/install.sh")).unwrap();
+    let built = bench.publish(&folder).await;
+    assert_eq!(bench.python(&built, "import six, attr; print(attr.__version__)"), "23.2.0");
+    assert!(bench.said().contains("There is no `cs-config/install.sh`; installing what `environment.yml` asks for"));
+    assert_eq!(built.facts["system_packages"], serde_json::json!(["pandoc"]));
+}
+
+#[tokio::test]
+async fn a_setup_file_alone_is_enough() {
+    let bench = Bench::new();
+    let setup = "from setuptools import setup, find_packages\nsetup(name='the-model', version='4', \
+                 packages=find_packages(exclude=['cs-config']), package_data={'the_model': ['*.csv']}, \
+                 install_requires=['six<2'])\n";
+    let folder = bench.model(&[
+        ("setup.py", setup),
+        ("the_model/__init__.py", "import pkgutil\nDATA = pkgutil.get_data(__name__, 'data.csv').decode()\n"),
+        ("the_model/data.csv", "1,2"),
+    ]);
+    fs::remove_file(folder.join("cs-config/install.sh")).unwrap();
+    let built = bench.publish(&folder).await;
+    assert_eq!(bench.python(&built, "import the_model, six; print(the_model.DATA)"), "1,2");
+    let names: Vec<&str> =
+        built.facts["packages"].as_array().unwrap().iter().filter_map(|fact| fact["name"].as_str()).collect();
+    assert!(names.contains(&"six"), "{names:?}");
+}
+
+/// Beside the package lies a folder of its name, with data: what is installed is meant.
+#[tokio::test]
+async fn a_folder_hides_no_package() {
+    let bench = Bench::new();
+    let setup = "from setuptools import setup\nsetup(name='thing', version='1', packages=['thing'])\n";
+    let folder = bench.model(&[
+        ("cs-config/install.sh", "mamba install -y six=1.16\npip install ./python\n"),
+        ("python/setup.py", setup),
+        ("python/thing/__init__.py", "A = 'installed'\n"),
+        ("thing/data.csv", "1"),
+        ("thing/__init__.py", "A = 'beside'\n"),
+        ("six/__init__.py", "A = 'beside'\n"),
+    ]);
+    let built = bench.publish(&folder).await;
+    assert_eq!(bench.python(&built, "import thing, six; print(thing.A, six.__version__)"), "installed 1.16.0");
+}
+
+#[tokio::test]
 async fn a_git_reference_to_the_repository_itself_is_the_checkout() {
     let bench = Bench::new();
     let install = "pip install 'git+file:///REPO@v0#egg=own'\n";
@@ -366,7 +415,10 @@ async fn an_archive_is_a_source() {
     let mut builder = tar::Builder::new(fs::File::create(&file).unwrap());
     builder.append_dir_all("model-main", &folder).unwrap();
     builder.into_inner().unwrap();
-    let checkout = bench.fetch(Source::Archive { file: file.clone(), commit: String::new() }).await.unwrap();
+    let checkout = bench
+        .fetch(Source::Archive { file: file.clone(), commit: String::new(), committed_at: None, url: None })
+        .await
+        .unwrap();
     assert!(checkout.commit.len() == 64 && !file.exists());
     bench.build(&checkout).await.unwrap_or_else(|error| panic!("{error}\n{}", bench.said()));
     bench.publisher.discard(checkout).await;

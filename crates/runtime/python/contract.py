@@ -110,7 +110,10 @@ def _well_known(value):
     dtype = getattr(value, "dtype", None)
     if dtype is not None and hasattr(value, "tolist"):
         if getattr(dtype, "kind", "") in "mM" and hasattr(value, "astype") and not hasattr(value, "to_list"):
-            value = value.astype("datetime64[us]" if dtype.kind == "M" else "timedelta64[us]")
+            # Days, weeks, months and years are dates without a time.
+            whole_days = str(dtype).endswith(("[D]", "[W]", "[M]", "[Y]"))
+            times = "datetime64[D]" if whole_days else "datetime64[us]"
+            value = value.astype(times if dtype.kind == "M" else "timedelta64[us]")
         found = value.tolist()
         return _UNKNOWN if found is value else found
     if hasattr(value, "to_dict") and hasattr(value, "columns"):

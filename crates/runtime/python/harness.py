@@ -57,6 +57,7 @@ THREAD_VARIABLES = (
     "NUMEXPR_NUM_THREADS",
     "VECLIB_MAXIMUM_THREADS",
     "BLIS_NUM_THREADS",
+    "NUMBA_NUM_THREADS",
 )
 SET_THREADS = re.compile(r"(openblas|libmkl_rt|libgomp|libiomp5|libomp|libblis)[^/]*\.so[^/]*$")
 SETTERS = (
@@ -314,7 +315,10 @@ def fresh():
 
 
 def set_up_paths(paths):
-    sys.path[:0] = paths.get("first", [])
+    """The model's own packages come before those of its environment, and behind Python's own, which nothing hides."""
+    packages = [place for place, path in enumerate(sys.path) if path.endswith(("site-packages", "dist-packages"))]
+    place = packages[0] if packages else len(sys.path)
+    sys.path[place:place] = paths.get("first", [])
     sys.path.extend(paths.get("last", []))
 
 
@@ -368,7 +372,8 @@ def new_seeds():
 
 
 def raise_threads(count):
-    """Libraries of linear algebra that were loaded with one thread, so that the zygote could fork."""
+    """Libraries that were loaded with one thread, so that the zygote could fork."""
+    set_python_threads(count)
     if count < 2 or "numpy" not in sys.modules:
         return
     import ctypes
@@ -385,6 +390,15 @@ def raise_threads(count):
         for name in SETTERS:
             if hasattr(library, name):
                 getattr(library, name)(ctypes.c_int(count))
+
+
+def set_python_threads(count):
+    """Those that keep the number where no library's setter reaches it. Numba's own one would start the threads."""
+    for module, name in (("numba.core.config", "NUMBA_NUM_THREADS"), ("numba.np.ufunc.parallel", "NUM_THREADS")):
+        if module in sys.modules:
+            setattr(sys.modules[module], name, count)
+    if count > 1 and "numexpr" in sys.modules:
+        sys.modules["numexpr"].set_num_threads(count)
 
 
 def keep_nothing_for_the_next_run():

@@ -28,6 +28,7 @@ pub(crate) async fn start(
     layout: &Layout,
     stops: &Stops,
 ) -> Result<Process, StartError> {
+    site.harness.compile_for(&layout.python).await;
     let slot = site.slots.take();
     let (users, owner) = Site::identity(&slot, csw_sandbox::UserRange::PROGRAM);
     let path = site.config.scratch.join(slot.number().to_string());

@@ -1,12 +1,14 @@
 //! The Python side as it lies on disk.
 
 use std::{
+    collections::HashSet,
     ffi::OsString,
     fs, io,
     path::{Path, PathBuf},
 };
 
 use sha2::{Digest, Sha256};
+use tokio::{process::Command, sync::Mutex};
 
 const FILES: [(&str, &str); 4] = [
     ("__init__.py", ""),
@@ -27,10 +29,18 @@ sys.argv[:] = ['']
 harness.main(mode)
 ";
 
+/// Writes byte code of a folder, which is never compared with its source again.
+const COMPILE: &str = "import compileall, py_compile, sys
+mode = py_compile.PycInvalidationMode.UNCHECKED_HASH
+sys.exit(not compileall.compile_dir(sys.argv[1], quiet=2, invalidation_mode=mode))
+";
+
 /// The installed harness.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct Harness {
     folder: PathBuf,
+    /// Interpreters that have byte code of it.
+    compiled: Mutex<HashSet<PathBuf>>,
 }
 
 /// What an interpreter is started for.
@@ -54,7 +64,22 @@ impl Harness {
         for (name, text) in FILES {
             fs::write(package.join(name), text)?;
         }
-        Ok(Self { folder })
+        Ok(Self { folder, compiled: Mutex::default() })
+    }
+
+    /// Compiles the harness for an interpreter that was not used before: sandboxes can't, and each start would again.
+    pub(crate) async fn compile_for(&self, python: &Path) {
+        // The interpreter itself and nothing of an environment: this is not in a sandbox.
+        let Ok(python) = fs::canonicalize(python) else { return };
+        let mut compiled = self.compiled.lock().await;
+        if compiled.contains(&python) {
+            return;
+        }
+        let done = Command::new(&python).args(["-I", "-S", "-c", COMPILE]).arg(&self.folder).output().await;
+        if !done.is_ok_and(|done| done.status.success()) {
+            tracing::warn!(python = %python.display(), "the harness has no byte code: every start compiles it again");
+        }
+        compiled.insert(python);
     }
 
     pub(crate) fn folder(&self) -> &Path {

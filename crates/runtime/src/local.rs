@@ -166,6 +166,14 @@ impl Executor for LocalExecutor {
         self.pool.evict(version);
     }
 
+    fn obstacle(&self, artifact: &Artifact, strategy: Strategy) -> Option<String> {
+        self.pool.obstacle(artifact, strategy)
+    }
+
+    fn reconsider(&self, artifact: &Artifact) {
+        self.pool.reconsider(artifact);
+    }
+
     fn capacity(&self) -> Capacity {
         self.site.config.capacity
     }
@@ -246,33 +254,43 @@ impl Job {
 
     /// A process for the run, forked where that can be.
     async fn process(&self, import: &mut Duration) -> Result<Process, StartError> {
-        if self.order.strategy != Strategy::Fresh {
-            for _ in 0..ZYGOTES_TRIED {
-                if self.pool.why_fresh(&self.order.artifact).is_some() {
-                    break;
-                }
-                let asked = Instant::now();
-                let zygote = tokio::select! {
-                    zygote = self.pool.get(&self.order, &self.layout) => zygote,
-                    stop = self.stops.requested() => return Err(StartError::Stopped(stop)),
-                };
-                *import += asked.elapsed();
-                let zygote = match zygote {
-                    Ok(zygote) => zygote,
-                    Err(Unfit::Code(_)) => break,
-                    Err(Unfit::Start(_)) => continue,
-                };
-                match zygote.fork(&self.site, &self.order, &self.stops).await {
-                    Err(StartError::UsedUp) => self.pool.retire(&zygote),
-                    Err(StartError::CannotFork(reason)) => {
-                        self.pool.give_up(&self.order.artifact, &reason);
-                        break;
-                    }
-                    other => return other,
-                }
-            }
+        if self.order.strategy != Strategy::Fresh
+            && let Some(process) = self.forked(import).await?
+        {
+            return Ok(process);
         }
         fresh::start(&self.site, &self.order, &self.layout, &self.stops).await
+    }
+
+    /// A process forked from a zygote; `None` where new interpreters have to do.
+    async fn forked(&self, import: &mut Duration) -> Result<Option<Process>, StartError> {
+        for _ in 0..ZYGOTES_TRIED {
+            if self.pool.why_fresh(&self.order.artifact).is_some() {
+                return Ok(None);
+            }
+            let asked = Instant::now();
+            let zygote = tokio::select! {
+                zygote = self.pool.get(&self.order, &self.layout) => zygote,
+                stop = self.stops.requested() => return Err(StartError::Stopped(stop)),
+            };
+            *import += asked.elapsed();
+            let zygote = match zygote {
+                Ok(zygote) => zygote,
+                Err(Unfit::Code(_)) => return Ok(None),
+                Err(Unfit::Start(_)) => continue,
+            };
+            match zygote.fork(&self.site, &self.order, &self.stops).await {
+                Ok(process) => return Ok(Some(process)),
+                Err(StartError::UsedUp) => self.pool.retire(&zygote),
+                Err(StartError::CannotFork(reason)) => {
+                    self.pool.give_up(&self.order.artifact, &reason);
+                    return Ok(None);
+                }
+                Err(other) => return Err(other),
+            }
+        }
+        self.pool.give_up(&self.order.artifact, "its parked interpreters end before a run is forked from them");
+        Ok(None)
     }
 
     fn not_started(&self, error: StartError) -> Outcome {
@@ -395,7 +413,6 @@ impl Site {
 fn environment(layout: &Layout, order: &RunOrder, home: &Path) -> BTreeMap<String, String> {
     let bin = layout.python.parent().unwrap_or(Path::new("/usr/bin"));
     let home_text = home.display().to_string();
-    let threads = Site::threads(order).to_string();
     let mut found: BTreeMap<String, String> = [
         ("PATH", format!("{}:/usr/local/bin:/usr/bin:/bin", bin.display())),
         ("HOME", home_text),
@@ -405,7 +422,6 @@ fn environment(layout: &Layout, order: &RunOrder, home: &Path) -> BTreeMap<Strin
         // Equal inputs give equal outputs, sets included; nobody from outside chooses the keys.
         ("PYTHONHASHSEED", "0".to_owned()),
         ("MPLBACKEND", "Agg".to_owned()),
-        ("NUMBA_NUM_THREADS", threads),
     ]
     .map(|(name, value)| (name.to_owned(), value))
     .into();

@@ -49,8 +49,8 @@ struct Inner {
     entries: HashMap<Key, Entry>,
     /// Why a version's code runs in new interpreters.
     fresh: HashMap<Artifact, String>,
-    /// Versions that can't be forked any more once they have run.
-    import_only: HashSet<Artifact>,
+    /// Why a version can't be forked any more once it has run.
+    import_only: HashMap<Artifact, String>,
     failed_starts: HashMap<Artifact, u32>,
 }
 
@@ -69,6 +69,26 @@ impl Pool {
     /// Why runs of this artifact are not forked, where that was found out.
     pub(crate) fn why_fresh(&self, artifact: &Artifact) -> Option<String> {
         self.lock().fresh.get(artifact).cloned()
+    }
+
+    /// Why runs of this artifact that ask for `strategy` do not get it.
+    pub(crate) fn obstacle(&self, artifact: &Artifact, strategy: Strategy) -> Option<String> {
+        let inner = self.lock();
+        let forked = || inner.fresh.get(artifact);
+        let found = match strategy {
+            Strategy::Fresh => None,
+            Strategy::Zygote => forked(),
+            Strategy::WarmedZygote => forked().or_else(|| inner.import_only.get(artifact)),
+        };
+        found.cloned()
+    }
+
+    /// Forgets why an artifact was not forked or warmed up.
+    pub(crate) fn reconsider(&self, artifact: &Artifact) {
+        let mut inner = self.lock();
+        inner.fresh.remove(artifact);
+        inner.import_only.remove(artifact);
+        inner.failed_starts.remove(artifact);
     }
 
     /// From now on, runs of this artifact get new interpreters.
@@ -127,7 +147,7 @@ impl Pool {
 
     fn state(&self, order: &RunOrder, layout: &Layout) -> watch::Receiver<Started> {
         let mut inner = self.lock();
-        let warm = order.strategy == Strategy::WarmedZygote && !inner.import_only.contains(&order.artifact);
+        let warm = order.strategy == Strategy::WarmedZygote && !inner.import_only.contains_key(&order.artifact);
         let key = Key {
             artifact: order.artifact.clone(),
             model: order.model.to_string(),
@@ -174,7 +194,7 @@ impl Pool {
         match &unfit {
             Unfit::Code(reason) if key.warm => {
                 tracing::info!(model = key.model, reason, "a version is not warmed up");
-                self.lock().import_only.insert(key.artifact.clone());
+                self.lock().import_only.insert(key.artifact.clone(), reason.clone());
                 let mut state = self.state(order, layout);
                 let started = state.wait_for(Option::is_some).await;
                 match started.as_deref() {

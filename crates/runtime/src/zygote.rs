@@ -105,6 +105,7 @@ impl Zygote {
             let what = what.to_owned();
             move |error: io::Error| Unfit::Start(format!("{what}: {error}"))
         };
+        site.harness.compile_for(&layout.python).await;
         let slot = site.slots.take();
         let (users, owner) = Site::identity(&slot, UserRange::PROGRAM);
         let path = site.config.scratch.join(slot.number().to_string());

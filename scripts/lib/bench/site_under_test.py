@@ -154,7 +154,7 @@ class Server:
         title = name.split("/")[1]
         if title not in self.published:
             begin = time.monotonic()
-            self._csw("models", "-n", f"{OWNER}/{title}", "publish", "--repo", MODELS / name)
+            self._csw("models", "-n", f"{OWNER}/{title}", "publish", "--no-example", "--repo", MODELS / name)
             report.say(f"   {name} published in {time.monotonic() - begin:.0f} s")
             self.published.add(title)
         return title

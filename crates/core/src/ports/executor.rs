@@ -8,6 +8,7 @@ use thiserror::Error;
 
 use crate::{
     ids::{RunId, VersionId},
+    model::{Artifact, Strategy},
     run::{OutputDraft, RunEnd, RunOrder},
 };
 
@@ -93,6 +94,13 @@ pub trait Executor: Send + Sync {
     async fn warm(&self, order: RunOrder);
     /// Drop the zygotes of a version that is withdrawn or evicted by hand.
     async fn evict(&self, version: VersionId);
+    /// Why orders of this artifact that ask for `strategy` are executed in a slower way, where that was found out.
+    /// `None` from an executor that has one way only.
+    fn obstacle(&self, _artifact: &Artifact, _strategy: Strategy) -> Option<String> {
+        None
+    }
+    /// A new check of this artifact begins: what was found out about it before counts no more.
+    fn reconsider(&self, _artifact: &Artifact) {}
     /// What fits.
     fn capacity(&self) -> Capacity;
     /// What is parked now.

@@ -27,6 +27,10 @@ pub enum Source {
         file: PathBuf,
         /// Empty where the files are no clean commit.
         commit: String,
+        /// When they were committed, as far as the client knows.
+        committed_at: Option<Timestamp>,
+        /// Where their repository is, so that a `git+` reference to it means these files.
+        url: Option<String>,
     },
     /// A folder as it is, for an author's own check.
     Folder(PathBuf),

@@ -8,12 +8,12 @@ use csw_core::{
     ports::{BuildError, BuildLog, BuildOptions, Source},
     run::Limits,
 };
-use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::{
     ambient::{SystemClock, SystemRandomness},
     cli::Check,
+    commands::date,
     failure::{Failure, Outcome},
     folder::Folder,
     output::Printer,
@@ -114,12 +114,6 @@ fn named(name: &str) -> Outcome<ModelName> {
     name.parse().map_err(|error| Failure::usage(format!("{error}"), "name the model with `-n OWNER/TITLE`"))
 }
 
-fn date(text: &str) -> Outcome<Timestamp> {
-    text.parse::<Timestamp>()
-        .or_else(|_| format!("{text}T00:00:00Z").parse())
-        .map_err(|_| Failure::usage(format!("`{text}` is no date"), "write 2024-05-31, or 2024-05-31T12:00:00Z"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -129,12 +123,5 @@ mod tests {
         assert_eq!(name_of(Path::new("/x/finlab/Mortgage")).unwrap().to_string(), "finlab/Mortgage");
         assert_eq!(name_of(Path::new("/x/publish/My model")).unwrap().to_string(), "local/My-model");
         assert_eq!(name_of(Path::new("/")).unwrap().to_string(), "local/model");
-    }
-
-    #[test]
-    fn dates_are_days_or_instants() {
-        assert_eq!(date("2024-05-31").unwrap().to_string(), "2024-05-31T00:00:00Z");
-        assert_eq!(date("2024-05-31T12:00:00Z").unwrap().to_string(), "2024-05-31T12:00:00Z");
-        assert!(date("yesterday").is_err());
     }
 }

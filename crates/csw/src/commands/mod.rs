@@ -10,6 +10,8 @@ mod restore;
 mod sims;
 mod up;
 
+use jiff::Timestamp;
+
 use crate::{
     cli::{Cli, Command},
     failure::{Failure, Outcome},
@@ -46,4 +48,23 @@ fn named(name: Option<&str>) -> Outcome<&str> {
         return Err(Failure::usage(format!("`{name}` is not the name of a model"), "write OWNER/TITLE"));
     }
     Ok(name)
+}
+
+/// A day, or an instant.
+fn date(text: &str) -> Outcome<Timestamp> {
+    text.parse::<Timestamp>()
+        .or_else(|_| format!("{text}T00:00:00Z").parse())
+        .map_err(|_| Failure::usage(format!("`{text}` is no date"), "write 2024-05-31, or 2024-05-31T12:00:00Z"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_are_days_or_instants() {
+        assert_eq!(date("2024-05-31").unwrap().to_string(), "2024-05-31T00:00:00Z");
+        assert_eq!(date("2024-05-31T12:00:00Z").unwrap().to_string(), "2024-05-31T12:00:00Z");
+        assert!(date("yesterday").is_err());
+    }
 }

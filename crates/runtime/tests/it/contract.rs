@@ -314,6 +314,23 @@ async fn logs_are_kept_in_order_and_cut() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_said_is_in_the_log() {
+    let place = Place::new();
+    for strategy in BOTH {
+        let (_, _, log) = run(&place, strategy, "warns", json!({})).await;
+        for words in ["UserWarning: a warning of the model", "DEBUG:root:a log line of level debug", "ERROR:root:"] {
+            assert!(log.contains(words), "{strategy:?} {log}");
+        }
+        let (_, outputs, log) = run(&place, strategy, "thread-raises", json!({})).await;
+        assert_eq!(outputs[0].text(), "returned all the same\n");
+        assert!(log.contains("ZeroDivisionError"), "{strategy:?} {log}");
+        let (_, outputs, _) = run(&place, strategy, "threads", json!({})).await;
+        let sums: Vec<u64> = (0..10).map(|index| (0..1000 * index).sum()).collect();
+        assert_eq!(outputs[0].json(), json!({ "sums": sums }));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_log_is_live() {
     let place = Place::new();
     let order = case(Strategy::Zygote, "prints-slowly", json!({"seconds": 60}));

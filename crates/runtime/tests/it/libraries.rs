@@ -43,6 +43,32 @@ def run_model(meta, adjustment):
             "downloadable": []}
 "#;
 
+/// A parallel loop of numba says how many threads it has, and so does numexpr where it is installed.
+const THREADS: &str = r#"
+import json
+import numba
+
+try:
+    import numexpr
+except ImportError:
+    numexpr = None
+
+def get_version():
+    return "1"
+
+def run_model(meta, adjustment):
+    @numba.njit(parallel=True)
+    def total(n):
+        found = 0
+        for i in numba.prange(n):
+            found += i
+        return found
+
+    found = {"total": total(1000), "numba": numba.get_num_threads(),
+             "numexpr": numexpr and numexpr.get_num_threads()}
+    return {"renderable": [{"media_type": "Text", "title": "T", "data": json.dumps(found)}], "downloadable": []}
+"#;
+
 fn place() -> Option<Place> {
     let Ok(environment) = std::env::var("CSW_TEST_ENVIRONMENT") else {
         println!("skipped: CSW_TEST_ENVIRONMENT names no environment");
@@ -50,6 +76,7 @@ fn place() -> Option<Place> {
     };
     let place = Place::new();
     place.model("compiled", COMPILED);
+    place.model("threads", THREADS);
     std::os::unix::fs::symlink(environment, place.folder.path().join("envs/libraries")).unwrap();
     Some(place)
 }
@@ -85,4 +112,23 @@ async fn compiled_code_is_inherited_and_chance_is_not() {
     assert_eq!(fresh, first);
     assert_eq!(first, second);
     println!("fresh {slow} ms, after a warm-up {fast} ms");
+}
+
+/// The zygote is started by a validation, which gets one CPU; the runs that are forked from it get their own number.
+#[tokio::test(flavor = "multi_thread")]
+async fn threads_of_libraries_follow_the_cpus_of_each_run() {
+    let Some(place) = place() else { return };
+    let artifact = Artifact::Environment { environment: "libraries".to_owned(), code: "threads".to_owned() };
+    for strategy in [Strategy::Zygote, Strategy::Fresh] {
+        for cpus in [1, 2, 1] {
+            let mut order = RunOrder { artifact: artifact.clone(), ..case(strategy, "none", json!({})) };
+            order.limits.cpus = f64::from(cpus);
+            let (end, seen) = place.run(&order).await;
+            assert!(matches!(end.outcome, Outcome::Returned(_)), "{end:?} {}", seen.logged());
+            assert_eq!(place.executor.why_fresh(&artifact), None);
+            let found = seen.outputs.lock().unwrap()[0].json();
+            assert_eq!((&found["total"], &found["numba"]), (&json!(499_500), &json!(cpus)), "{strategy:?}");
+            assert!(found["numexpr"].is_null() || found["numexpr"] == cpus, "{strategy:?}: {found}");
+        }
+    }
 }

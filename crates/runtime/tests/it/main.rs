@@ -8,6 +8,7 @@ mod contract;
 mod ends;
 mod isolation;
 mod libraries;
+mod real;
 mod space;
 mod speed;
 mod support;

@@ -88,6 +88,15 @@ fn multipart_error(error: &axum::extract::multipart::MultipartError) -> ApiError
     if error.status() == StatusCode::PAYLOAD_TOO_LARGE { too_large(BODY_LIMIT) } else { broken(&error.body_text()) }
 }
 
+/// A boolean, in the words that forms use.
+pub(crate) fn flag(word: &str) -> Option<bool> {
+    match word.to_ascii_lowercase().as_str() {
+        "true" | "t" | "yes" | "y" | "on" | "1" => Some(true),
+        "false" | "f" | "no" | "n" | "off" | "0" => Some(false),
+        _ => None,
+    }
+}
+
 /// A body with named fields. Readers note what is wrong with a field; [`Fields::check`] reports all of it.
 pub(crate) struct Fields {
     map: Map<String, Value>,
@@ -198,18 +207,15 @@ impl Fields {
         let word = match self.map.get(name)? {
             Value::Bool(flag) => return Some(*flag),
             Value::String(text) if text.is_empty() && self.form => return None,
-            Value::String(text) => text.to_ascii_lowercase(),
+            Value::String(text) => text.clone(),
             Value::Number(number) => number.to_string(),
             _ => String::new(),
         };
-        match word.as_str() {
-            "true" | "t" | "yes" | "y" | "on" | "1" => Some(true),
-            "false" | "f" | "no" | "n" | "off" | "0" => Some(false),
-            _ => {
-                self.refuse(name, "Must be a valid boolean.");
-                None
-            }
+        let found = flag(&word);
+        if found.is_none() {
+            self.refuse(name, "Must be a valid boolean.");
         }
+        found
     }
 
     /// Any JSON.

@@ -1,12 +1,12 @@
 //! Publishing a model, its versions, and watching its builds.
 
 use askama::Template;
-use csw_app::{AppError, ModelView};
+use csw_app::{AppError, ModelView, PublishOptions};
 use csw_core::{
     ids::{BuildId, VersionId},
     model::{Build, BuildState, ModelSettings, Version, VersionState},
     page::PageRequest,
-    ports::{BuildOptions, Source},
+    ports::Source,
 };
 
 use super::{
@@ -209,7 +209,7 @@ async fn found(visitor: &Visitor, owner: &str, title: &str) -> Result<ModelView,
 async fn begin(visitor: &Visitor, view: &ModelView, sent: &Fields) -> PageResult {
     let source =
         Source::Git { url: sent.get("repo_url").trim().to_owned(), reference: sent.get("repo_tag").trim().to_owned() };
-    let build = visitor.app.publish(&visitor.caller, view, source, BuildOptions::default()).await;
+    let build = visitor.app.publish(&visitor.caller, view, source, PublishOptions::default()).await;
     let build = visitor.take(build)?;
     Ok(go(&format!("/{}/builds/{}/", view.model.name(), build.id)))
 }

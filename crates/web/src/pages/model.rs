@@ -63,6 +63,7 @@ struct ModelPage {
     cost: Option<String>,
     readme: String,
     version: Option<VersionFacts>,
+    examples: Vec<Line>,
     own: Vec<Line>,
     public: Vec<Line>,
 }
@@ -82,6 +83,9 @@ fn facts(version: &Version) -> VersionFacts {
     }
     if let Some(milliseconds) = number("import_milliseconds") {
         facts.push(("Import".to_owned(), format!("{milliseconds} ms")));
+    }
+    if let Some(bytes) = number("default_run_memory_bytes") {
+        facts.push(("Memory of the default run".to_owned(), size(bytes)));
     }
     if let Some(bytes) = number("environment_bytes") {
         facts.push(("Packages".to_owned(), size(bytes)));
@@ -108,6 +112,7 @@ pub(crate) async fn model(visitor: Visitor, Place((owner, title)): Place<(String
     let view = visitor.take(app.model(&visitor.caller, &owner, &title).await)?;
     let version = visitor.take(app.live_version(&view.model).await)?;
     let estimate = visitor.take(app.estimate(&view).await)?;
+    let examples = visitor.take(app.examples(&visitor.caller, &view).await)?;
     let filter = newest(SimulationFilter { model: Some(view.model.id), ..SimulationFilter::default() });
     let own = match visitor.caller.account() {
         Some(_) => {
@@ -125,6 +130,7 @@ pub(crate) async fn model(visitor: Visitor, Place((owner, title)): Place<(String
         cost: (estimate.cost >= 0.0001).then(|| format!("${:.4} of compute", estimate.cost)),
         readme: markdown(&view.model.settings.description),
         version: version.as_ref().map(facts),
+        examples: examples.iter().map(Line::of).collect(),
         own: own.iter().map(Line::of).collect(),
         public: public.iter().map(Line::of).collect(),
     }))

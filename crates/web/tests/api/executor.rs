@@ -32,6 +32,8 @@ pub(crate) const WIDE: &str = "Wide";
 #[derive(Default)]
 pub(crate) struct Model {
     held: Mutex<HashMap<RunId, Arc<Notify>>>,
+    /// What it was asked, in order.
+    pub(crate) tasks: Mutex<Vec<Task>>,
 }
 
 /// The input schema of the model.
@@ -127,6 +129,7 @@ async fn outcome(order: &RunOrder, events: &dyn RunEvents, released: &Notify) ->
 #[async_trait]
 impl Executor for Model {
     async fn start(&self, order: RunOrder, events: Arc<dyn RunEvents>) -> Result<(), ExecutorError> {
+        self.tasks.lock().unwrap().push(order.task);
         let released = Arc::new(Notify::new());
         self.held.lock().unwrap().insert(order.run, Arc::clone(&released));
         tokio::spawn(async move {

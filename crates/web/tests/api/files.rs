@@ -4,6 +4,7 @@ use std::io::Read;
 
 use axum::{body::Body, http::Request};
 use base64::{Engine, engine::general_purpose::STANDARD};
+use csw_core::run::Task;
 use serde_json::{Value, json};
 
 use crate::{
@@ -116,6 +117,25 @@ async fn schemas_are_ready_and_tagged() {
     let other = rig.call("POST", path, "", json!({ "meta_parameters": { "year": [{ "value": 2028 }] } })).await;
     assert_eq!(other.json()["meta_parameters"]["year"]["value"], json!([{ "value": 2028 }]));
     assert_ne!(other.headers["etag"].to_str().unwrap(), etag);
+}
+
+/// Validation may take seconds, whatever the size of an adjustment: only a submission asks for it. Each combination of
+/// meta parameters is computed once.
+#[tokio::test]
+async fn forms_validate_nothing() {
+    let rig = Rig::new().await;
+    for _ in 0..2 {
+        for path in ["/owner/Model/", "/owner/Model/new/", "/owner/Model/new/?year=2028", "/owner/Model/api/v1/inputs/"]
+        {
+            assert_eq!(rig.get(path, OWNER).await.status, 200, "{path}");
+        }
+        let body = json!({ "meta_parameters": { "year": 2027 }, "adjustment": { "policy": { "rate": 0.2 } } });
+        assert_eq!(rig.call("POST", "/owner/Model/api/v1/inputs/", OWNER, body).await.status, 200);
+    }
+    let asked = || rig.executor.tasks.lock().unwrap().clone();
+    assert_eq!(asked(), [Task::Defaults; 3], "the defaults, 2028, and 2027");
+    rig.simulation(json!({})).await;
+    assert_eq!(asked()[3..], [Task::Parse, Task::Sim]);
 }
 
 #[tokio::test]

@@ -83,7 +83,7 @@ struct NoPublisher;
 #[async_trait]
 impl Publisher for NoPublisher {
     async fn fetch(&self, source: &Source, log: &dyn BuildLog) -> Result<Checkout, BuildError> {
-        if let Source::Archive { file, commit } = source {
+        if let Source::Archive { file, commit, .. } = source {
             let bytes = std::fs::read(file).unwrap();
             log.write(&format!("{} bytes of commit {commit}\n", bytes.len()));
             std::fs::remove_file(file).unwrap();
@@ -124,6 +124,7 @@ pub(crate) struct Rig {
     pub(crate) router: Router,
     pub(crate) version: VersionId,
     pub(crate) build: BuildId,
+    pub(crate) executor: Arc<executor::Model>,
     store: Arc<SqlStore>,
     tokens: HashMap<&'static str, String>,
     clock: Arc<MovedClock>,
@@ -160,10 +161,11 @@ impl Rig {
         let store = Arc::new(SqlStore::open_sqlite(&folder.path().join("csw.db")).await.unwrap());
         let objects = FolderObjects::open(&folder.path().join("objects")).unwrap();
         let (clock, outbox) = (Arc::new(MovedClock::default()), Arc::new(Outbox::default()));
+        let executor = Arc::new(executor::Model::default());
         let ports = Ports {
             store: Arc::<SqlStore>::clone(&store),
             objects: Arc::new(objects),
-            executor: Arc::new(executor::Model::default()),
+            executor: Arc::<executor::Model>::clone(&executor),
             publisher: Arc::new(NoPublisher),
             mailer: Arc::<Outbox>::clone(&outbox),
             clock: Arc::<MovedClock>::clone(&clock),
@@ -190,7 +192,19 @@ impl Rig {
         }
         let owner = app.account_by_name(OWNER).await.unwrap().id;
         let (version, build) = live_model(&store, owner, "Model", true).await;
-        Self { app, router, version, build, store, tokens, clock, outbox, _background: background, _folder: folder }
+        Self {
+            app,
+            router,
+            version,
+            build,
+            executor,
+            store,
+            tokens,
+            clock,
+            outbox,
+            _background: background,
+            _folder: folder,
+        }
     }
 
     /// Lets time pass.

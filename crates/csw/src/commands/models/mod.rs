@@ -15,7 +15,7 @@ use crate::{cli::Models, failure::Outcome, output::Printer};
 
 pub(crate) async fn run(client: &Client, name: Option<&str>, verb: Models, printer: Printer) -> Outcome {
     match verb {
-        Models::Publish { repo, tag } => publish::run(client, named(name)?, &repo, tag.as_deref(), printer).await,
+        Models::Publish(options) => publish::run(client, named(name)?, &options, printer).await,
         Models::List => list::run(client, printer).await,
         Models::Show => show::run(client, named(name)?, printer).await,
         Models::Versions => versions::run(client, named(name)?, printer).await,

@@ -23,6 +23,7 @@ fn choose<'a>(versions: &'a [Version], wanted: &str) -> Result<&'a Version, Stri
     }
     let mut found = versions.iter().filter(|version| {
         version.version == wanted
+            || version.version.lines().next() == Some(wanted)
             || (wanted.len() >= 4
                 && [&version.id, &version.digest, &version.commit].into_iter().any(|name| name.starts_with(wanted)))
     });
@@ -45,7 +46,12 @@ mod tests {
             }))
             .unwrap()
         };
-        let versions = [version("aaaa1111", "1.0", "c0ffee1"), version("aaaa2222", "1.0", "c0ffee2")];
+        let versions = [
+            version("aaaa1111", "1.0", "c0ffee1"),
+            version("aaaa2222", "1.0", "c0ffee2"),
+            version("aaaa3333", "2.0\nwith data of 2026", "c0ffee3"),
+        ];
+        assert_eq!(choose(&versions, "2.0").unwrap().id, "aaaa3333");
         assert_eq!(choose(&versions, "aaaa2").unwrap().id, "aaaa2222");
         assert_eq!(choose(&versions, "c0ffee1").unwrap().id, "aaaa1111");
         assert!(choose(&versions, "1.0").unwrap_err().contains("more than one"));

@@ -2,16 +2,21 @@
 
 use std::{path::Path, time::Duration};
 
-use csw_client::{Build, Client, ClientError, ModelDetails, Upload};
+use csw_client::{Build, BuildChoices, Client, ClientError, ModelDetails, Upload};
 use serde_json::json;
 
 use super::source::{self, Packed};
 use crate::{
+    cli::Publish,
+    commands::date,
     failure::{Code, Failure, Outcome},
     output::Printer,
 };
 
-pub(crate) async fn run(client: &Client, name: &str, repo: &str, tag: Option<&str>, printer: Printer) -> Outcome {
+pub(crate) async fn run(client: &Client, name: &str, options: &Publish, printer: Printer) -> Outcome {
+    let (repo, tag) = (options.repo.as_str(), options.tag.as_deref());
+    let as_of = options.as_of.as_deref().map(date).transpose()?.map(|date| date.to_string()).unwrap_or_default();
+    let choices = BuildChoices { as_of: &as_of, example: !options.no_example };
     let build = if repo.contains("://") || repo.starts_with("git@") {
         let details = ModelDetails {
             repo_url: Some(repo.to_owned()),
@@ -19,7 +24,7 @@ pub(crate) async fn run(client: &Client, name: &str, repo: &str, tag: Option<&st
             ..ModelDetails::default()
         };
         ensure(client, name, details, printer).await?;
-        client.build(name, Upload::Repository { url: repo, reference: tag.unwrap_or_default() }).await?
+        client.build(name, Upload::Repository { url: repo, reference: tag.unwrap_or_default() }, choices).await?
     } else {
         let folder = Path::new(repo).to_owned();
         let reference = tag.map(str::to_owned);
@@ -29,7 +34,9 @@ pub(crate) async fn run(client: &Client, name: &str, repo: &str, tag: Option<&st
             .map_err(|error| Failure::local(error.to_string(), "try again"))??;
         ensure(client, name, details, printer).await?;
         printer.note(&packed.summary());
-        client.build(name, Upload::Archive { tar: packed.tar.path(), commit: &packed.commit }).await?
+        let Packed { tar, commit, committed_at, origin, .. } = &packed;
+        let upload = Upload::Archive { tar: tar.path(), commit, committed_at, origin };
+        client.build(name, upload, choices).await?
     };
     let build = follow(client, name, build, printer).await?;
     finish(client, name, &build, printer)

@@ -40,6 +40,10 @@ pub(crate) struct Packed {
     pub(crate) tar: NamedTempFile,
     /// The commit its files are of; empty where they were changed since, or are of none.
     pub(crate) commit: String,
+    /// When they were committed; empty with the commit.
+    pub(crate) committed_at: String,
+    /// Where their repository came from, by which a reference to it is recognised; may be empty.
+    pub(crate) origin: String,
     files: usize,
     bytes: u64,
 }
@@ -119,21 +123,37 @@ fn pack_commit(folder: &Path, reference: &str) -> Outcome<Packed> {
     let listed = git(folder, &["ls-tree", "-r", "--name-only", "-z", &commit, "."]).unwrap_or_default();
     let files = names(&listed).len();
     let bytes = tar.as_file().metadata().map_err(|error| Failure::file(tar.path(), &error))?.len();
-    Ok(Packed { tar, commit, files, bytes })
+    let committed_at = committed_at(folder, &commit);
+    Ok(Packed { tar, commit, committed_at, origin: origin(folder), files, bytes })
+}
+
+/// When a folder was last changed before or in a commit.
+fn committed_at(folder: &Path, commit: &str) -> String {
+    git(folder, &["log", "-1", "--format=%cI", commit, "--", "."]).map(|time| word(&time)).unwrap_or_default()
+}
+
+/// The URL of the repository without what would let others in.
+fn origin(folder: &Path) -> String {
+    let url = git(folder, &["config", "--get", "remote.origin.url"]).map(|url| word(&url)).unwrap_or_default();
+    match url.split_once("://") {
+        Some((scheme, rest)) => format!("{scheme}://{}", rest.rsplit_once('@').map_or(rest, |(_, place)| place)),
+        None => url,
+    }
 }
 
 fn pack_tree(folder: &Path) -> Outcome<Packed> {
     // A folder that its repository ignores is none of its files.
     let listed = git(folder, &["ls-files", "-z", "--cached", "--others", "--exclude-standard"])
         .filter(|listed| !listed.is_empty());
-    let (paths, commit) = match listed {
+    let (paths, commit, origin) = match listed {
         Some(listed) => {
             let clean = git(folder, &["status", "--porcelain", "--", "."]).is_some_and(|changes| changes.is_empty());
             let commit = if clean { git(folder, &["rev-parse", "HEAD"]) } else { None };
-            (names(&listed), commit.map_or_else(String::new, |commit| word(&commit)))
+            (names(&listed), commit.map_or_else(String::new, |commit| word(&commit)), origin(folder))
         }
-        None => (walk(folder)?, String::new()),
+        None => (walk(folder)?, String::new(), String::new()),
     };
+    let committed_at = if commit.is_empty() { String::new() } else { committed_at(folder, &commit) };
     let mut tar = temporary()?;
     let mut builder = tar::Builder::new(std::io::BufWriter::new(tar.as_file_mut()));
     builder.follow_symlinks(false);
@@ -154,7 +174,7 @@ fn pack_tree(folder: &Path) -> Outcome<Packed> {
     if files == 0 {
         return Err(Failure::local(format!("{} has no files", folder.display()), "name the model's folder"));
     }
-    Ok(Packed { tar, commit, files, bytes })
+    Ok(Packed { tar, commit, committed_at, origin, files, bytes })
 }
 
 fn names(listed: &[u8]) -> Vec<PathBuf> {
@@ -232,16 +252,29 @@ mod tests {
         run(path, &["tag", "v1"]);
         let clean = pack(path, None).unwrap();
         assert_eq!(clean.commit.len(), 40);
+        assert!(clean.committed_at.starts_with("20"), "{}", clean.committed_at);
         assert_eq!(members(&clean), [".gitignore", "README.md", "cs-config/setup.py"]);
         fs::write(path.join("new.py"), "").unwrap();
         fs::remove_file(path.join("README.md")).unwrap();
         let changed = pack(path, None).unwrap();
-        assert_eq!(changed.commit, "");
+        assert_eq!((changed.commit.as_str(), changed.committed_at.as_str()), ("", ""));
         assert_eq!(members(&changed), [".gitignore", "cs-config/setup.py", "new.py"]);
         let tagged = pack(path, Some("v1")).unwrap();
-        assert_eq!(tagged.commit, clean.commit);
+        assert_eq!((&tagged.commit, &tagged.committed_at), (&clean.commit, &clean.committed_at));
         assert_eq!(members(&tagged), members(&clean));
         assert!(pack(path, Some("v2")).is_err());
+    }
+
+    #[test]
+    fn an_origin_is_told_without_its_password() {
+        let folder = model();
+        let path = folder.path();
+        run(path, &["init", "-q"]);
+        assert_eq!(origin(path), "");
+        run(path, &["remote", "add", "origin", "https://me:t0k@en@example.org/me/model.git"]);
+        assert_eq!(origin(path), "https://example.org/me/model.git");
+        run(path, &["remote", "set-url", "origin", "git@example.org:me/model.git"]);
+        assert_eq!(origin(path), "git@example.org:me/model.git");
     }
 
     #[test]

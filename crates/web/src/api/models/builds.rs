@@ -9,18 +9,20 @@ use axum::{
     http::{HeaderMap, StatusCode, header},
     response::Response,
 };
+use csw_app::PublishOptions;
 use csw_core::{
     ids::BuildId,
     ports::{BuildOptions, Source},
 };
 use futures::StreamExt;
+use jiff::Timestamp;
 use serde::Deserialize;
 use tokio::io::AsyncWriteExt;
 use utoipa::ToSchema;
 
 use crate::{
     api::{
-        body::{Fields, broken, too_large},
+        body::{Fields, broken, flag, too_large},
         dto::BuildBody,
         extract::{AtModel, ModelPath, Path, Query, id},
         page::{Envelope, ListQuery},
@@ -38,7 +40,7 @@ const TEXT: usize = 10_000;
 #[derive(Deserialize, ToSchema)]
 #[allow(dead_code, reason = "the document shows the fields; the handler takes them from any kind of body")]
 pub(super) struct BuildRequest {
-    /// Where the source is; the model's own where nothing is said.
+    /// Where the source is; the model's own where nothing is said. With `source`: a reference to it means these files.
     repo_url: Option<String>,
     /// Branch, tag or commit; the model's own where nothing is said.
     repo_tag: Option<String>,
@@ -50,6 +52,11 @@ pub(super) struct BuildRequest {
     source: Option<String>,
     /// With `source`: the commit the files are of; empty where they are no clean commit.
     commit: Option<String>,
+    /// With `source`: when they were committed. Where the newest packages fail, those of this time are tried.
+    #[schema(format = DateTime)]
+    committed_at: Option<String>,
+    /// Whether a model without simulations gets one of its default inputs, as an example; true where nothing is said.
+    example: Option<bool>,
 }
 
 /// Begin a build. Its version becomes live where every stage succeeds; otherwise the live version stays. A build of the
@@ -91,21 +98,23 @@ pub(super) async fn start(
         let mut wanted =
             Wanted { url: fields.text("repo_url"), reference: fields.text("repo_tag"), ..Wanted::default() };
         wanted.as_of = fields.nullable_text("as_of").flatten();
+        wanted.example = fields.flag("example");
         fields.check()?;
         wanted
     };
-    let options = wanted.options()?;
     let upload = wanted.upload.clone();
-    let source = wanted.source(&at)?;
-    match state.app.publish(&at.who.caller, &at.view, source, options).await {
-        Ok(build) => Ok((StatusCode::CREATED, Json(BuildBody::new(&at.view.model, &build)))),
-        Err(error) => {
-            if let Some(file) = upload {
-                remove(&file).await;
-            }
-            Err(error.into())
-        }
+    let begun = begin(&state, &at, wanted).await;
+    if let (Err(_), Some(file)) = (&begun, upload) {
+        remove(&file).await;
     }
+    begun.map(|build| (StatusCode::CREATED, Json(build)))
+}
+
+async fn begin(state: &WebState, at: &AtModel, wanted: Wanted) -> ApiResult<BuildBody> {
+    let options = wanted.options()?;
+    let source = wanted.source(at)?;
+    let build = state.app.publish(&at.who.caller, &at.view, source, options).await?;
+    Ok(BuildBody::new(&at.view.model, &build))
 }
 
 #[derive(Default)]
@@ -113,27 +122,32 @@ struct Wanted {
     url: Option<String>,
     reference: Option<String>,
     as_of: Option<String>,
+    example: Option<bool>,
     upload: Option<PathBuf>,
     commit: String,
+    committed_at: Option<String>,
+}
+
+fn time(name: &str, text: Option<&str>) -> ApiResult<Option<Timestamp>> {
+    let text = text.filter(|text| !text.is_empty());
+    let wrong = |_| ApiError::field(name, "Write a time as 2026-01-31T00:00:00Z.");
+    text.map(|text| text.parse().map_err(wrong)).transpose()
 }
 
 impl Wanted {
-    fn options(&self) -> ApiResult<BuildOptions> {
-        let as_of = match self.as_of.as_deref().filter(|text| !text.is_empty()) {
-            None => None,
-            Some(text) => {
-                Some(text.parse().map_err(|_| ApiError::field("as_of", "Write a time as 2026-01-31T00:00:00Z."))?)
-            }
-        };
-        Ok(BuildOptions { as_of })
+    fn options(&self) -> ApiResult<PublishOptions> {
+        let build = BuildOptions { as_of: time("as_of", self.as_of.as_deref())? };
+        Ok(PublishOptions { build, example: self.example.unwrap_or(true) })
     }
 
     fn source(self, at: &AtModel) -> ApiResult<Source> {
-        if let Some(file) = self.upload {
-            return Ok(Source::Archive { file, commit: self.commit });
-        }
         let settings = &at.view.model.settings;
         let given = self.url.filter(|url| !url.is_empty());
+        if let Some(file) = self.upload {
+            let committed_at = time("committed_at", self.committed_at.as_deref())?;
+            let own = Some(settings.repo_url.clone()).filter(|url| !url.is_empty());
+            return Ok(Source::Archive { file, commit: self.commit, committed_at, url: given.or(own) });
+        }
         let own = given.is_none();
         let url = given.unwrap_or_else(|| settings.repo_url.clone());
         if url.is_empty() {
@@ -180,6 +194,11 @@ async fn fill(state: &WebState, form: &mut Multipart, wanted: &mut Wanted) -> Ap
                     "repo_tag" => wanted.reference = Some(text),
                     "as_of" => wanted.as_of = Some(text),
                     "commit" => wanted.commit = text,
+                    "committed_at" => wanted.committed_at = Some(text),
+                    "example" => {
+                        let wrong = || ApiError::field("example", "Must be a valid boolean.");
+                        wanted.example = Some(flag(&text).ok_or_else(wrong)?);
+                    }
                     _ => {}
                 }
             }

@@ -1,0 +1,310 @@
+//! The conformance check of a version: the four functions keep their contract, and the fastest way to make its
+//! interpreters that gives the same outputs as a fresh process.
+//!
+//! A check that stopped before `run_model` would call a broken model healthy, so the default inputs are really run.
+
+mod asked;
+mod strategy;
+
+use bytes::Bytes;
+use csw_core::{
+    ids::{Lease, RunId, VersionId},
+    model::{Artifact, Stage, Strategy},
+    names::ModelName,
+    ports::{
+        BuildError, BuildLog, BuildOptions, Built, Checkout, Clock, Executor, Publisher, Randomness, Source, TestReport,
+    },
+    run::{Limits, Outcome, RunOrder, Sharing, Task, TaskResult},
+};
+use csw_params::{InputSchema, first_pass, meta_json, validate_meta};
+use serde_json::{Map, Value, json};
+
+use asked::Asked;
+pub(crate) use asked::ask;
+use strategy::{Choice, SimRun, Trial};
+
+/// Milliseconds of `import cs_config.functions` and of `get_inputs` above which the author is warned.
+const SLOW_IMPORT: u64 = 2000;
+const SLOW_INPUTS: u64 = 1000;
+
+/// Percent of the memory of a run above which the author is warned.
+const TIGHT_MEMORY: u64 = 80;
+
+/// What the check found.
+#[derive(Debug, Clone)]
+pub struct CheckReport {
+    /// What `get_version` says.
+    pub version: String,
+    /// How its interpreters may be made.
+    pub strategy: Strategy,
+    /// Whether `validate_inputs` takes the default inputs.
+    pub takes_defaults: bool,
+    /// Measurements and warnings, for the model's page.
+    pub facts: Value,
+    /// The default input schema, as text: meta parameters and model parameters.
+    pub schema: (String, String),
+    /// What the model's own tests said.
+    pub tests: Option<TestReport>,
+}
+
+/// What the check runs on.
+pub struct Conformance<'a> {
+    /// Where the functions are called.
+    pub executor: &'a dyn Executor,
+    /// The time.
+    pub clock: &'a dyn Clock,
+    /// For identifiers.
+    pub randomness: &'a dyn Randomness,
+}
+
+/// What is checked.
+#[derive(Debug, Clone)]
+pub(crate) struct Subject {
+    pub(crate) model: ModelName,
+    pub(crate) version: VersionId,
+    pub(crate) artifact: Artifact,
+    pub(crate) limits: Limits,
+    pub(crate) network: bool,
+    pub(crate) sharing: Sharing,
+    pub(crate) warm_up: bool,
+}
+
+impl Conformance<'_> {
+    /// Fetches, builds and tests a model without a database or a server: an author's own check.
+    pub async fn check(
+        &self,
+        publisher: &dyn Publisher,
+        model: &ModelName,
+        source: &Source,
+        options: &BuildOptions,
+        limits: Limits,
+        log: &dyn BuildLog,
+    ) -> Result<CheckReport, BuildError> {
+        let checkout = publisher.fetch(source, log).await?;
+        let subject = |artifact: Artifact| Subject {
+            model: model.clone(),
+            version: VersionId::new(self.clock.now(), self.randomness.ten()),
+            artifact,
+            limits,
+            network: false,
+            sharing: Sharing::Public,
+            warm_up: true,
+        };
+        let attempt = async |options: &BuildOptions| -> Result<(Built, CheckReport), BuildError> {
+            let built = publisher.build(model, &checkout, options, log).await?;
+            let mut report = self.examine(&subject(built.artifact.clone()), log).await?;
+            report.tests = Some(publisher.test(model, &checkout, &built, log).await?);
+            Ok((built, report))
+        };
+        let outcome = match attempt(options).await {
+            Err(error) => match second_attempt(&error, &checkout, options, log) {
+                Some(then) => attempt(&then).await.map_err(|again| both(error, &again, &then)),
+                None => Err(error),
+            },
+            done => done,
+        };
+        publisher.discard(checkout).await;
+        let (built, mut report) = outcome?;
+        merge(&mut report.facts, &built.facts);
+        Ok(report)
+    }
+
+    /// Calls the four functions in a fresh interpreter, then looks for a faster way that gives the same outputs.
+    pub(crate) async fn examine(&self, subject: &Subject, log: &dyn BuildLog) -> Result<CheckReport, BuildError> {
+        let mut warnings = Vec::new();
+        self.executor.reconsider(&subject.artifact);
+        let version = self.version(subject).await?;
+        log.write(&format!("get_version: {version}\n"));
+        let (meta, model, milliseconds) = self.defaults(subject).await?;
+        log.write(&format!("get_inputs: {} sections in {milliseconds} ms\n", model.as_object().map_or(0, Map::len)));
+        if milliseconds > SLOW_INPUTS {
+            warnings.push(format!("get_inputs takes {milliseconds} ms; above {SLOW_INPUTS} ms a form feels slow"));
+        }
+        let arguments = default_arguments(&meta, &model)?;
+        let refusal = self.refusal(subject, &arguments).await?;
+        let takes_defaults = refusal.is_none();
+        log.write(&format!(
+            "validate_inputs: {} the default inputs\n",
+            if takes_defaults { "takes" } else { "refuses" }
+        ));
+        warnings.extend(refusal.map(|refusal| format!("validate_inputs refuses the default inputs: {refusal}")));
+        let sim = json!({ "meta_param_dict": arguments["meta_param_dict"], "adjustment": arguments["adjustment"] });
+        let fresh = self.sim(subject, Strategy::Fresh, &sim).await?;
+        log.write(&format!(
+            "run_model: {} outputs in {} ms, after {} ms of import\n",
+            fresh.outputs.len(),
+            fresh.milliseconds,
+            fresh.import
+        ));
+        if fresh.import > SLOW_IMPORT {
+            warnings.push(format!("importing the model takes {} ms", fresh.import));
+        }
+        let limit = subject.limits.memory_bytes;
+        if fresh.memory_bytes / TIGHT_MEMORY > limit / 100 {
+            let (needed, limit) = (fresh.memory_bytes / 1_000_000, limit / 1_000_000);
+            warnings.push(format!("the default run needs {needed} MB of the {limit} MB of memory that a run gets"));
+        }
+        let trial = Trial { conformance: self, subject, arguments: &sim, fresh: &fresh, log };
+        let Choice { strategy, reason, deterministic } = trial.choose().await?;
+        warnings.extend(reason.as_ref().map(|reason| match strategy {
+            Strategy::Fresh => format!("runs in fresh interpreters: {reason}"),
+            Strategy::Zygote | Strategy::WarmedZygote => reason.clone(),
+        }));
+        if !deterministic {
+            warnings.push("equal inputs give different outputs: results are never reused".to_owned());
+        }
+        let facts = json!({
+            "import_milliseconds": fresh.import,
+            "get_inputs_milliseconds": milliseconds,
+            "default_run_milliseconds": fresh.milliseconds,
+            "default_run_memory_bytes": fresh.memory_bytes,
+            "deterministic": deterministic,
+            "strategy": strategy.as_str(),
+            "strategy_reason": reason,
+            "conformance_warnings": warnings,
+        });
+        let schema = (meta.to_string(), model.to_string());
+        Ok(CheckReport { version, strategy, takes_defaults, facts, schema, tests: None })
+    }
+
+    async fn version(&self, subject: &Subject) -> Result<String, BuildError> {
+        let asked = self.ask(subject, Task::Version, Strategy::Fresh, json!({})).await?;
+        match asked.end.outcome {
+            Outcome::Returned(TaskResult::Version(text)) if !text.trim().is_empty() => Ok(text),
+            Outcome::Returned(_) => Err(failed("get_version returned an empty text".to_owned())),
+            other => Err(told("get_version", other, &asked.log)),
+        }
+    }
+
+    async fn defaults(&self, subject: &Subject) -> Result<(Value, Value, u64), BuildError> {
+        let asked = self.ask(subject, Task::Defaults, Strategy::Fresh, json!({ "meta_param_dict": {} })).await?;
+        match asked.end.outcome {
+            Outcome::Returned(TaskResult::Defaults { meta_parameters, model_parameters }) => {
+                Ok((meta_parameters, model_parameters, asked.end.phases.run))
+            }
+            other => Err(told("get_inputs", other, &asked.log)),
+        }
+    }
+
+    /// The messages with which `validate_inputs` refuses the inputs, if it does.
+    async fn refusal(&self, subject: &Subject, arguments: &Value) -> Result<Option<Value>, BuildError> {
+        let asked = self.ask(subject, Task::Parse, Strategy::Fresh, arguments.clone()).await?;
+        match asked.end.outcome {
+            Outcome::Returned(TaskResult::Parse { errors_warnings, .. }) => {
+                Ok((!csw_core::simulation::is_valid(&errors_warnings)).then_some(errors_warnings))
+            }
+            other => Err(told("validate_inputs", other, &asked.log)),
+        }
+    }
+
+    async fn sim(&self, subject: &Subject, strategy: Strategy, arguments: &Value) -> Result<SimRun, BuildError> {
+        let asked = self.ask(subject, Task::Sim, strategy, arguments.clone()).await?;
+        match asked.end.outcome {
+            Outcome::Returned(TaskResult::Sim { .. }) => Ok(SimRun {
+                outputs: asked.outputs,
+                milliseconds: asked.end.phases.run,
+                import: asked.end.phases.import,
+                memory_bytes: asked.end.usage.peak_memory_bytes,
+            }),
+            other => Err(told("run_model with the default inputs", other, &asked.log)),
+        }
+    }
+
+    async fn ask(
+        &self,
+        subject: &Subject,
+        task: Task,
+        strategy: Strategy,
+        arguments: Value,
+    ) -> Result<Asked, BuildError> {
+        let order = RunOrder {
+            run: RunId::new(self.clock.now(), self.randomness.ten()),
+            lease: Lease::new(self.clock.now(), self.randomness.ten()),
+            task,
+            model: subject.model.clone(),
+            version: subject.version,
+            artifact: subject.artifact.clone(),
+            strategy,
+            sharing: subject.sharing,
+            arguments,
+            limits: subject.limits,
+            network: subject.network,
+            secrets: std::collections::BTreeMap::new(),
+        };
+        ask(self.executor, order).await.map_err(|error| failed(error.to_string()))
+    }
+}
+
+/// What the model's functions are given when somebody changes nothing.
+fn default_arguments(meta: &Value, model: &Value) -> Result<Value, BuildError> {
+    let schema = InputSchema::parse(meta, model)
+        .map_err(|error| failed(format!("get_inputs returned a schema that can't be read: {error}")))?;
+    let values = validate_meta(&schema.meta_parameters, &json!({})).map_err(|report| {
+        failed(format!("the default meta parameters do not pass their own validators: {}", report.errors_json()))
+    })?;
+    let pass = first_pass(&schema, &json!({}));
+    Ok(json!({
+        "meta_param_dict": meta_json(&values),
+        "adjustment": pass.adjustment,
+        "errors_warnings": pass.errors_warnings_for_model(),
+    }))
+}
+
+fn failed(sentence: String) -> BuildError {
+    BuildError { stage: Stage::Test, sentence }
+}
+
+fn told(function: &str, outcome: Outcome, log: &Bytes) -> BuildError {
+    let what = match outcome {
+        Outcome::Failed { traceback } => format!("failed:\n{traceback}"),
+        Outcome::TimedOut { seconds } => format!("did not end within {seconds} s"),
+        Outcome::OutOfMemory { limit_bytes } => format!("needed more than {} MB of memory", limit_bytes / 1_000_000),
+        Outcome::Lost { sentence } => format!("could not be executed: {sentence}"),
+        Outcome::Cancelled => "was cancelled".to_owned(),
+        Outcome::Returned(_) => "returned something else than asked for".to_owned(),
+    };
+    let written = String::from_utf8_lossy(log);
+    let tail: String = written.chars().skip(written.chars().count().saturating_sub(2000)).collect();
+    let written = if tail.trim().is_empty() { String::new() } else { format!("\nIt had written:\n{tail}") };
+    failed(format!("{function} {what}{written}"))
+}
+
+/// How to try again what failed with the newest packages: with those of the time when the source was committed.
+/// Dependencies that nobody pinned break old models; those of their own time do not.
+pub(crate) fn second_attempt(
+    error: &BuildError,
+    checkout: &Checkout,
+    options: &BuildOptions,
+    log: &dyn BuildLog,
+) -> Option<BuildOptions> {
+    let date = checkout.committed_at.filter(|_| options.as_of.is_none())?;
+    log.write(&format!(
+        "{}\nTrying again with packages as they were on {date}, when the source was committed.\n",
+        error.sentence
+    ));
+    Some(BuildOptions { as_of: Some(date) })
+}
+
+/// What to say where the second attempt failed as well. The first one's stage counts: a new model is to be repaired
+/// for new packages.
+pub(crate) fn both(first: BuildError, second: &BuildError, then: &BuildOptions) -> BuildError {
+    if first.sentence == second.sentence {
+        return first;
+    }
+    let date = then.as_of.map(|date| date.to_string()).unwrap_or_default();
+    let stage = second.stage.as_str();
+    let sentence = format!(
+        "{}\nWith packages as they were on {date} it fails in stage {stage}: {}",
+        first.sentence, second.sentence
+    );
+    BuildError { stage: first.stage, sentence }
+}
+
+/// Adds the members of `more` that `facts` does not have.
+pub(crate) fn merge(facts: &mut Value, more: &Value) {
+    if let (Value::Object(facts), Value::Object(more)) = (facts, more) {
+        for (key, value) in more {
+            facts.entry(key.clone()).or_insert_with(|| value.clone());
+        }
+    }
+}

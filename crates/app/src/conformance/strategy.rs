@@ -1,0 +1,164 @@
+//! How the interpreters of a version may be made: the fastest way whose outputs are those of fresh processes.
+
+use csw_core::{
+    model::Strategy,
+    output::OutputKind,
+    ports::{BuildError, BuildLog},
+};
+use serde_json::Value;
+
+use super::{Conformance, Subject, asked::Seen};
+
+/// A run shorter than this gains nothing from a zygote that has run the model before.
+const WORTH_WARMING: u64 = 200;
+
+/// Seconds that a forked run may take beside a multiple of the fresh one: what hangs after a fork hangs for ever.
+const PATIENCE: u64 = 60;
+const TIMES_AS_LONG: u64 = 5;
+
+/// A run of the default inputs.
+pub(super) struct SimRun {
+    pub(super) outputs: Vec<Seen>,
+    pub(super) milliseconds: u64,
+    pub(super) import: u64,
+    pub(super) memory_bytes: u64,
+}
+
+/// What was decided, and why nothing faster.
+pub(super) struct Choice {
+    pub(super) strategy: Strategy,
+    pub(super) reason: Option<String>,
+    /// Whether equal inputs gave equal outputs.
+    pub(super) deterministic: bool,
+}
+
+/// What became of a run that was to be forked.
+enum Forked {
+    Run(SimRun),
+    /// Why it was not, or went wrong; and the run, where it was executed in a slower way instead.
+    Not(String, Option<SimRun>),
+}
+
+/// Tries the ways to make interpreters on one version.
+pub(super) struct Trial<'a> {
+    pub(super) conformance: &'a Conformance<'a>,
+    pub(super) subject: &'a Subject,
+    pub(super) arguments: &'a Value,
+    pub(super) fresh: &'a SimRun,
+    pub(super) log: &'a dyn BuildLog,
+}
+
+impl Trial<'_> {
+    /// Runs the default inputs in each way that may be worth it, and compares.
+    pub(super) async fn choose(&self) -> Result<Choice, BuildError> {
+        let zygote = match self.forked(Strategy::Zygote).await {
+            Forked::Run(run) => run,
+            Forked::Not(reason, run) => return self.unforked(reason, run).await,
+        };
+        if zygote.outputs == self.fresh.outputs {
+            self.tell("forked from a zygote: the same outputs", &zygote);
+            return Ok(self.warmed(&zygote, None).await);
+        }
+        let again = self.run(Strategy::Fresh).await?;
+        if again.outputs == self.fresh.outputs {
+            let reason = "a forked run gave different outputs".to_owned();
+            return Ok(Choice { strategy: Strategy::Fresh, reason: Some(reason), deterministic: true });
+        }
+        if let Err(reason) = self.is_as_random(Strategy::Zygote, &zygote, &again).await {
+            return Ok(Choice { strategy: Strategy::Fresh, reason: Some(reason), deterministic: false });
+        }
+        self.tell("forked from a zygote: outputs of the same kinds", &zygote);
+        Ok(self.warmed(&zygote, Some(&again)).await)
+    }
+
+    /// Of a version that is not forked only determinism is of interest.
+    async fn unforked(&self, reason: String, run: Option<SimRun>) -> Result<Choice, BuildError> {
+        let again = match run {
+            Some(run) => run,
+            None => self.run(Strategy::Fresh).await?,
+        };
+        let deterministic = again.outputs == self.fresh.outputs;
+        Ok(Choice { strategy: Strategy::Fresh, reason: Some(reason), deterministic })
+    }
+
+    /// Whether a zygote that ran the model once is better still. `again` is the second fresh run of a model whose runs
+    /// differ.
+    async fn warmed(&self, zygote: &SimRun, again: Option<&SimRun>) -> Choice {
+        let mut choice = Choice { strategy: Strategy::Zygote, reason: None, deterministic: again.is_none() };
+        if !self.subject.warm_up || zygote.milliseconds < WORTH_WARMING {
+            return choice;
+        }
+        let run = match self.forked(Strategy::WarmedZygote).await {
+            Forked::Run(run) => run,
+            Forked::Not(reason, _) => {
+                choice.reason = Some(format!("it is not run in advance: {reason}"));
+                return choice;
+            }
+        };
+        let fits = match again {
+            None if run.outputs == self.fresh.outputs => Ok(()),
+            None => Err("a forked run gave different outputs".to_owned()),
+            Some(again) => self.is_as_random(Strategy::WarmedZygote, &run, again).await,
+        };
+        if let Err(reason) = fits {
+            choice.reason = Some(format!("it is not run in advance: {reason}"));
+        } else if run.milliseconds * 10 < zygote.milliseconds * 9 {
+            self.tell("from a zygote that ran it once: faster", &run);
+            choice.strategy = Strategy::WarmedZygote;
+        } else {
+            self.log.write("a zygote that ran it once is no faster\n");
+        }
+        choice
+    }
+
+    /// Runs of a model that differ must differ when they are forked, too: random state that was made at import is the
+    /// same in all children of an interpreter.
+    async fn is_as_random(&self, strategy: Strategy, run: &SimRun, again: &SimRun) -> Result<(), String> {
+        if shapes(&run.outputs) != shapes(&self.fresh.outputs) {
+            return Err("a forked run gave other outputs".to_owned());
+        }
+        let second = match self.forked(strategy).await {
+            Forked::Run(second) => second,
+            Forked::Not(reason, _) => return Err(reason),
+        };
+        let pairs = self.fresh.outputs.iter().zip(&again.outputs).zip(run.outputs.iter().zip(&second.outputs));
+        let mut frozen = pairs.filter(|((fresh, again), (one, two))| fresh != again && one == two);
+        match frozen.next() {
+            None => Ok(()),
+            Some(((output, _), _)) => Err(format!(
+                "its runs differ by chance, and forked ones do not (\"{}\"): make random generators and times in the \
+                 functions, not at import",
+                output.title
+            )),
+        }
+    }
+
+    async fn forked(&self, strategy: Strategy) -> Forked {
+        let limits = &self.subject.limits;
+        let patience = PATIENCE + TIMES_AS_LONG * (self.fresh.import + self.fresh.milliseconds) / 1000;
+        let deadline_seconds = u32::try_from(patience).unwrap_or(u32::MAX).min(limits.deadline_seconds);
+        let limits = csw_core::run::Limits { deadline_seconds, ..*limits };
+        let subject = Subject { limits, ..self.subject.clone() };
+        let run = self.conformance.sim(&subject, strategy, self.arguments).await;
+        match (run, self.conformance.executor.obstacle(&subject.artifact, strategy)) {
+            (run, Some(obstacle)) => Forked::Not(obstacle, run.ok()),
+            (Ok(run), None) => Forked::Run(run),
+            (Err(error), None) => Forked::Not(format!("a forked run failed ({error})"), None),
+        }
+    }
+
+    async fn run(&self, strategy: Strategy) -> Result<SimRun, BuildError> {
+        self.conformance.sim(self.subject, strategy, self.arguments).await
+    }
+
+    fn tell(&self, what: &str, run: &SimRun) {
+        self.log.write(&format!("{what} in {} ms\n", run.milliseconds));
+    }
+}
+
+fn shapes(outputs: &[Seen]) -> Vec<(OutputKind, &str, &'static str)> {
+    outputs.iter().map(|seen| (seen.kind, seen.title.as_str(), seen.media_type)).collect()
+}
+
+#[cfg(test)]
+mod tests;

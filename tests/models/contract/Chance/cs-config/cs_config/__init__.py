@@ -1,0 +1,1 @@
+"""Compute Studio configuration of a model whose random generator is made at import."""

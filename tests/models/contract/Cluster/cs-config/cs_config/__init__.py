@@ -1,0 +1,1 @@
+"""Compute Studio configuration of a model that starts processes of its own."""

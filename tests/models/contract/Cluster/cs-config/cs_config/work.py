@@ -1,0 +1,6 @@
+"""What the processes of the pool do."""
+
+
+def square(number):
+    """Square."""
+    return number * number

@@ -1,0 +1,1 @@
+"""Compute Studio configuration of a model whose first run in a process takes long."""

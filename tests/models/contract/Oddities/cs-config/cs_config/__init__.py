@@ -1,0 +1,1 @@
+"""Compute Studio configuration of a model with every oddity of real ones."""
