@@ -22,7 +22,7 @@ pub(crate) fn program() -> Result<PathBuf> {
 }
 
 /// The folder of the project.
-fn root() -> Result<PathBuf> {
+pub(crate) fn root() -> Result<PathBuf> {
     let own = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
     Ok(own.parent().context("the tests are in the project")?.to_owned())
 }

@@ -348,7 +348,10 @@ impl App {
         let built = publisher.build(&model.name(), checkout, options, log).await?;
         self.enter(build, Stage::Test, log).await?;
         if let Some(version) = self.tested_before(model, &built).await? {
-            log.write(&format!("version {} of {} passed its tests; nothing is different\n", version.reported, version.created_at));
+            log.write(&format!(
+                "version {} of {} passed its tests; nothing is different\n",
+                version.reported, version.created_at
+            ));
             return Ok(Tested::Before(Box::new(version)));
         }
         let version = new_id!(self, VersionId);
