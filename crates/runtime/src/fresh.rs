@@ -41,7 +41,7 @@ pub(crate) async fn start(
         ..site.confinement(layout, order, folder.path(), folder.path())
     };
     confinement.users = users;
-    let group = site.group(&format!("run-{}", order.run), order)?.map(Arc::new);
+    let group = site.group(&format!("run-{}", order.lease), order)?.map(Arc::new);
     confinement.cgroups = group.iter().flat_map(|group| group.folders()).collect();
     let wires = Wires::new().map_err(|error| StartError::io("connecting a run's process", &error))?;
     let child = spawn(site, &confinement, layout, wires.their_socket, wires.their_log, Mode::Fresh)?;

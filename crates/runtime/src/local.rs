@@ -11,7 +11,7 @@ use std::{
 
 use async_trait::async_trait;
 use csw_core::{
-    ids::{RunId, VersionId},
+    ids::{Lease, RunId, VersionId},
     model::{Artifact, Strategy},
     ports::{Capacity, Executor, ExecutorError, RunEvents, Zygotes},
     run::{Outcome, Phases, RunEnd, RunOrder, Usage},
@@ -66,8 +66,14 @@ pub struct LocalExecutor {
 
 #[derive(Default)]
 struct Live {
-    runs: Mutex<HashMap<RunId, CancellationToken>>,
+    runs: Mutex<HashMap<RunId, Attempt>>,
     ended: Notify,
+}
+
+/// A run under one lease. The next attempt may come while the last one has just told its end.
+struct Attempt {
+    lease: Lease,
+    cancel: CancellationToken,
 }
 
 impl LocalExecutor {
@@ -99,8 +105,31 @@ impl LocalExecutor {
 }
 
 impl Live {
-    fn lock(&self) -> MutexGuard<'_, HashMap<RunId, CancellationToken>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<RunId, Attempt>> {
         self.runs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes an order in; `None`: it is here already. An attempt under another lease is nobody's any more.
+    fn begin(&self, order: &RunOrder) -> Option<CancellationToken> {
+        let mut runs = self.lock();
+        if runs.get(&order.run).is_some_and(|attempt| attempt.lease == order.lease) {
+            return None;
+        }
+        let cancel = CancellationToken::new();
+        let attempt = Attempt { lease: order.lease, cancel: cancel.clone() };
+        if let Some(former) = runs.insert(order.run, attempt) {
+            former.cancel.cancel();
+        }
+        Some(cancel)
+    }
+
+    fn end(&self, run: RunId, lease: Lease) {
+        let mut runs = self.lock();
+        if runs.get(&run).is_some_and(|attempt| attempt.lease == lease) {
+            runs.remove(&run);
+        }
+        drop(runs);
+        self.ended.notify_waiters();
     }
 
     async fn empty(&self) {
@@ -122,31 +151,26 @@ impl Executor for LocalExecutor {
             return Err(ExecutorError::Unavailable { cause: "the server is shutting down".to_owned() });
         }
         let layout = self.layout(&order)?;
-        let cancel = CancellationToken::new();
-        match self.live.lock().entry(order.run) {
-            std::collections::hash_map::Entry::Occupied(_) => return Ok(()),
-            std::collections::hash_map::Entry::Vacant(place) => drop(place.insert(cancel.clone())),
-        }
+        let Some(cancel) = self.live.begin(&order) else { return Ok(()) };
         let stops = Stops::new(cancel, self.stopped.clone(), order.limits.deadline_seconds);
         let job = Job { site: Arc::clone(&self.site), pool: self.pool.clone(), order, layout, events, stops };
         let live = Arc::clone(&self.live);
         tokio::spawn(async move {
-            let run = job.order.run;
+            let (run, lease) = (job.order.run, job.order.lease);
             let end = AssertUnwindSafe(job.execute()).catch_unwind().await.unwrap_or_else(|_| {
                 Some(job.end(verdict::lost("the executor failed in the middle of the run"), Phases::default()))
             });
             if let Some(end) = end {
                 report::end(&*job.events, &job.order, end).await;
             }
-            live.lock().remove(&run);
-            live.ended.notify_waiters();
+            live.end(run, lease);
         });
         Ok(())
     }
 
     async fn cancel(&self, run: RunId) {
-        if let Some(cancel) = self.live.lock().get(&run) {
-            cancel.cancel();
+        if let Some(attempt) = self.live.lock().get(&run) {
+            attempt.cancel.cancel();
         }
     }
 

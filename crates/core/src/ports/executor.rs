@@ -84,7 +84,8 @@ pub struct Zygotes {
 /// Executes runs: on this machine, or as Kubernetes Jobs.
 #[async_trait]
 pub trait Executor: Send + Sync {
-    /// Begins; returns once it is on its way. Idempotent by run: an order that is already live is no error.
+    /// Begins; returns once it is on its way. Idempotent by run and lease: an order that is already live is no error. A run
+    /// under a new lease is a new attempt, which replaces the former one.
     async fn start(&self, order: RunOrder, events: Arc<dyn RunEvents>) -> Result<(), ExecutorError>;
     /// Stops a run with all its processes; its end will be reported as cancelled. Unknown runs are no error.
     async fn cancel(&self, run: RunId);

@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use csw_core::{
+    ids::Lease,
     model::Strategy,
     ports::Executor,
     run::{Outcome, RunOrder},
@@ -13,6 +14,7 @@ use nix::{
     unistd::Pid,
 };
 use serde_json::json;
+use uuid::Uuid;
 
 use crate::support::{Place, Receiver, case, null};
 
@@ -130,6 +132,21 @@ async fn results_are_kept_until_they_are_taken() {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     assert!(stale.end.lock().unwrap().is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_attempt_may_come_before_the_last_one_is_gone() {
+    let place = Place::new();
+    for strategy in BOTH {
+        let first = case(strategy, "prints-slowly", json!({"seconds": 600}));
+        let seen = place.start(&first).await;
+        seen.until(|seen| (!seen.logged().is_empty()).then_some(())).await;
+        let mut next = case(strategy, "quiet", json!({}));
+        (next.run, next.lease) = (first.run, Lease::from_uuid(Uuid::now_v7()));
+        let (end, _) = place.run(&next).await;
+        assert!(matches!(end.outcome, Outcome::Returned(_)), "{end:?}");
+        assert_eq!(seen.ended().await.outcome, Outcome::Cancelled, "the former attempt is nobody's any more");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
