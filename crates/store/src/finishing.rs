@@ -254,12 +254,14 @@ impl SqlStore {
     }
 
     pub(crate) async fn cancel_in(&self, unit: &mut Unit, id: SimulationId, now: Timestamp) -> StoreResult<Cancelled> {
-        let Some((awaited, validates)) = self.awaited(id, unit.on()).await? else { return Ok(Cancelled::NotPending) };
-        unit.lock_run(awaited).await?;
-        // Until the run was held it may have ended, and another one begun.
-        if self.awaited(id, unit.on()).await? != Some((awaited, validates)) {
-            return Ok(Cancelled::NotPending);
-        }
+        let (awaited, validates) = loop {
+            let Some(found) = self.awaited(id, unit.on()).await? else { return Ok(Cancelled::NotPending) };
+            unit.lock_run(found.0).await?;
+            // Until the run was held it may have ended, and another one begun.
+            if self.awaited(id, unit.on()).await? == Some(found) {
+                break found;
+            }
+        };
         if !validates && self.leave(unit, id, awaited, now).await? {
             return Ok(Cancelled::Done);
         }
