@@ -181,8 +181,8 @@ fn bench(settings: &Settings, folder: &Folder, cache: Option<PathBuf>, local: bo
     if let Some(runs) = machine.runs {
         local.capacity.runs = runs;
     }
-    let executor = LocalExecutor::new(local)
-        .map_err(|error| Failure::local(error.to_string(), "`csw doctor` says what this machine lacks"))?;
+    let scratch = local.scratch.clone();
+    let executor = LocalExecutor::new(local).map_err(|error| Failure::file(&scratch, &error))?;
     Ok(Workbench { publisher: Arc::new(UvPublisher::new(publish)), executor: Arc::new(executor), cgroups })
 }
 

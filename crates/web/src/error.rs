@@ -11,6 +11,9 @@ use serde_json::{Map, Value, json};
 /// The answer of a handler of the REST API.
 pub(crate) type ApiResult<T> = Result<T, ApiError>;
 
+/// Seconds after which a part that does not answer may do so again.
+pub(crate) const RETRY_AFTER: u32 = 5;
+
 /// A refusal, ready to be sent.
 #[derive(Debug)]
 pub(crate) struct ApiError {
@@ -82,7 +85,7 @@ impl From<AppError> for ApiError {
             ),
             AppError::Unavailable { sentence } => {
                 tracing::warn!(%sentence, "a request could not be served");
-                Self { retry_after: Some(5), ..Self::detail(StatusCode::SERVICE_UNAVAILABLE, sentence) }
+                Self { retry_after: Some(RETRY_AFTER), ..Self::detail(StatusCode::SERVICE_UNAVAILABLE, sentence) }
             }
             AppError::Internal { sentence } => {
                 tracing::error!(%sentence, "a request failed");

@@ -9,6 +9,7 @@ use csw_app::AppError;
 use csw_core::access::Caller;
 
 use super::assets;
+use crate::error::RETRY_AFTER;
 
 /// The frame of a page.
 pub(crate) struct Page {
@@ -143,6 +144,7 @@ impl IntoResponse for PageError {
         };
         let retry = match &error {
             AppError::TooMany { retry_after_seconds, .. } => Some(*retry_after_seconds),
+            AppError::Unavailable { .. } => Some(RETRY_AFTER),
             _ => None,
         };
         let traceback = match error {
