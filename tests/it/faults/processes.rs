@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use csw_client::{Client, Detail, RemoteOutputs};
+use csw_client::{Client, Detail, NewSimulation, RemoteOutputs};
 use csw_tests::{Ground, Processes, Result, Server};
 use futures::future::try_join_all;
+use serde_json::json;
 
 use super::{
     dice::Dice,
@@ -90,17 +91,32 @@ async fn a_run_whose_process_is_killed_goes_again_and_ends_after_three_attempts(
 
     let always = [Wish::Ticking(6_000, "always".to_owned())];
     let pk = at_work(&client, &always).await?[0];
-    for _ in 0..3 {
-        let pid = child(process).await?;
-        Processes::kill(pid);
-        until("its end", || (!Processes::of(process, TITLE).children.contains(&pid)).then_some(())).await?;
-    }
+    kill_every_attempt(process).await?;
     let done = client.wait(EDGES, pk).await?;
     let told = lost(&done);
     assert!(told.contains("attempt 3 of 3") && told.contains("SIGKILL"), "{told}");
+
+    let adjustment = json!({ "Run": { "check": [{ "value": "sleeps" }], "seconds": [{ "value": 600.0 }] } });
+    let validation = NewSimulation { adjustment, ..NewSimulation::default() };
+    let pk = client.create(EDGES, &validation).await?.sim.model_pk;
+    kill_every_attempt(process).await?;
+    client.wait(EDGES, pk).await?;
+    let told = client.inputs(EDGES, pk).await?.traceback.unwrap_or_default();
+    assert!(told.contains("attempt 3 of 3") && told.contains("SIGKILL"), "{told}");
+
     let next = client.create(EDGES, &once[0].request("once more")).await?.sim.model_pk;
     assert_eq!(client.wait(EDGES, next).await?.status, "SUCCESS");
     still_forks(&server)
+}
+
+/// Kills the only child as often as there are attempts.
+async fn kill_every_attempt(server: i32) -> Result {
+    for _ in 0..3 {
+        let pid = child(server).await?;
+        Processes::kill(pid);
+        until("its end", || (!Processes::of(server, TITLE).children.contains(&pid)).then_some(())).await?;
+    }
+    Ok(())
 }
 
 /// The sentence of a run that the platform lost.
