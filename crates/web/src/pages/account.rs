@@ -259,6 +259,7 @@ pub(crate) async fn password_form(visitor: Visitor) -> PageResult {
 }
 
 pub(crate) async fn password(visitor: Visitor, fields: Fields) -> PageResult {
+    require_account(&visitor)?;
     let (old, new) = (fields.get("old_password"), fields.get("new_password1"));
     match visitor.app.change_password(&visitor.caller, old, new, visitor.session.as_deref()).await {
         Ok(()) => Ok(done("/users/settings/", "password")),
@@ -297,6 +298,7 @@ pub(crate) async fn cancel_form(visitor: Visitor) -> PageResult {
 }
 
 pub(crate) async fn cancel(visitor: Visitor, fields: Fields) -> PageResult {
+    require_account(&visitor)?;
     match visitor.app.deactivate(&visitor.caller, fields.get("confirm_username")).await {
         Ok(()) => Ok(go("/")),
         Err(error) => Ok(again(leave_page(&visitor, false), &fields, &error)),
@@ -309,6 +311,7 @@ pub(crate) async fn delete_form(visitor: Visitor) -> PageResult {
 }
 
 pub(crate) async fn delete(visitor: Visitor, fields: Fields) -> PageResult {
+    require_account(&visitor)?;
     match visitor.app.delete_account(&visitor.caller, fields.get("confirm_username")).await {
         Ok(()) => Ok(done("/", "goodbye")),
         Err(error) => Ok(again(leave_page(&visitor, true), &fields, &error)),

@@ -1,7 +1,7 @@
 //! Buttons of a simulation's pages. Each is a POST, then a page again; nothing happens on GET.
 
 use csw_app::{AppError, SimulationView, Submission};
-use csw_core::{ids::InviteId, simulation::SimulationPatch};
+use csw_core::{access::may_administer, ids::InviteId, simulation::SimulationPatch};
 
 use super::{
     account::{Confirmation, confirmation},
@@ -55,6 +55,9 @@ pub(crate) async fn again(visitor: Visitor, at: At) -> PageResult {
 
 pub(crate) async fn delete_form(visitor: Visitor, at: At) -> PageResult {
     let view = find(&visitor, &at).await?;
+    if !may_administer(&visitor.caller, view.role) {
+        return Err(visitor.fail(AppError::forbidden("Only an admin of this simulation deletes it.")));
+    }
     let place = url(&view.simulation);
     Ok(confirmation(
         &visitor,

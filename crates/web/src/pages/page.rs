@@ -214,3 +214,20 @@ pub(crate) fn show(template: &impl Template) -> Response {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_name_can_be_gone_to() {
+        assert_eq!(go("/Zoë/Model/1/").headers()["location"], "/Zo%C3%AB/Model/1/");
+        assert_eq!(done("/a/", "saved").headers()["location"], "/a/?done=saved");
+    }
+
+    #[test]
+    fn addresses_put_no_words_in_our_mouth() {
+        assert_eq!(told("saved"), Some("Saved."));
+        assert_eq!(told("<b>send me your password</b>"), None);
+    }
+}

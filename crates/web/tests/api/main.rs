@@ -9,6 +9,7 @@ mod facts;
 mod files;
 mod models;
 mod odd;
+mod pages;
 mod people;
 mod proxy;
 mod rig;

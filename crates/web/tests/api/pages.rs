@@ -1,0 +1,156 @@
+//! Pages: who gets them, and what forms may do.
+
+use axum::{
+    body::Body,
+    http::{Request, header},
+};
+use serde_json::{Value, json};
+
+use crate::rig::{ADMIN, Answer, OWNER, READER, Rig, STRANGER};
+
+const CALLERS: [&str; 5] = ["", STRANGER, READER, OWNER, ADMIN];
+
+/// Where a page sends whoever has to say who they are.
+const LOGIN: u16 = 1;
+
+/// Method, address, form, and what each of the callers gets.
+type Row = (&'static str, &'static str, &'static str, [u16; 5]);
+
+const ALL: [u16; 5] = [200; 5];
+const NAMED: [u16; 5] = [LOGIN, 200, 200, 200, 200];
+const WRITERS_SEE: [u16; 5] = [LOGIN, 403, 403, 200, 200];
+const WRITERS_DO: [u16; 5] = [LOGIN, 403, 403, 303, 303];
+const READERS_SEE: [u16; 5] = [LOGIN, 403, 200, 200, 200];
+const READERS_DO: [u16; 5] = [LOGIN, 403, 303, 303, 303];
+
+const SETTINGS: &str =
+    "oneliner=x&description=y&repo_url=&repo_tag=main&cpu=1&memory=1&deadline=60&exp_task_time=&is_public=1&listed=1";
+
+const ROWS: &[Row] = &[
+    ("GET", "/", "", ALL),
+    ("GET", "/users/login/", "", ALL),
+    ("GET", "/users/signup/", "", ALL),
+    ("GET", "/users/password_reset/", "", ALL),
+    ("GET", "/users/reset/", "", ALL),
+    ("GET", "/users/settings/", "", NAMED),
+    ("POST", "/users/settings/", "first_name=A", [LOGIN, 303, 303, 303, 303]),
+    ("POST", "/users/settings/tokens/", "name=laptop&days=3", NAMED),
+    ("POST", "/users/settings/tokens/{version}/delete/", "", [LOGIN, 303, 303, 303, 303]),
+    ("GET", "/users/password_change/", "", NAMED),
+    ("GET", "/users/cancel/", "", NAMED),
+    ("GET", "/users/delete/", "", NAMED),
+    ("POST", "/users/delete/", "confirm_username=somebody", [LOGIN, 200, 200, 200, 200]),
+    ("GET", "/users/logout/", "", [405; 5]),
+    ("GET", "/publish/", "", NAMED),
+    ("POST", "/publish/", "title=", NAMED),
+    ("GET", "/OWNER/", "", ALL),
+    ("GET", "/owner/mODEL/", "", ALL),
+    ("GET", "/owner/Model/new/", "", ALL),
+    ("GET", "/owner/Model/new/?year=2029", "", ALL),
+    ("GET", "/owner/Model/new/?year=1900", "", ALL),
+    ("POST", "/owner/Model/new/", "show=1", ALL),
+    ("POST", "/owner/Model/new/", "", [LOGIN, 303, 303, 303, 303]),
+    ("GET", "/owner/Model/settings/", "", WRITERS_SEE),
+    ("POST", "/owner/Model/settings/", SETTINGS, WRITERS_DO),
+    ("POST", "/owner/Model/members/", "username=stranger&role=read", WRITERS_DO),
+    ("GET", "/owner/Model/builds/", "", WRITERS_SEE),
+    ("POST", "/owner/Model/builds/", "repo_url=https://example.org/x&repo_tag=main", WRITERS_DO),
+    ("GET", "/owner/Model/builds/{build}/", "", [404, 404, 404, 200, 200]),
+    ("POST", "/owner/Model/builds/{build}/cancel/", "", WRITERS_DO),
+    ("POST", "/owner/Model/versions/{version}/promote/", "", WRITERS_DO),
+    ("GET", "/owner/Model/{number}/", "", READERS_SEE),
+    ("GET", "/owner/Model/{number}/edit/", "", READERS_SEE),
+    ("POST", "/owner/Model/{number}/edit/", "", WRITERS_SEE),
+    ("GET", "/owner/Model/{number}/outputs/{output}/view/", "", READERS_SEE),
+    ("GET", "/owner/Model/{number}/sharing/", "", READERS_SEE),
+    ("POST", "/owner/Model/{number}/roles/", "username=stranger&role=read", [LOGIN, 403, 200, 303, 303]),
+    ("POST", "/owner/Model/{number}/authors/", "username=stranger", [LOGIN, 403, 200, 303, 303]),
+    ("POST", "/owner/Model/{number}/authors/stranger/remove/", "", [LOGIN, 403, 403, 404, 404]),
+    ("GET", "/owner/Model/{number}/access/{version}/", "", [LOGIN, 404, 404, 404, 404]),
+    ("POST", "/owner/Model/{number}/access/{version}/", "", [LOGIN, 404, 404, 404, 404]),
+    ("POST", "/owner/Model/{number}/decline/", "", [LOGIN, 403, 404, 400, 404]),
+    ("POST", "/owner/Model/{number}/cancel/", "", WRITERS_DO),
+    ("POST", "/owner/Model/{number}/again/", "", READERS_DO),
+    ("POST", "/owner/Model/{number}/fork/", "", READERS_DO),
+    ("GET", "/owner/Model/{number}/fork/", "", [405; 5]),
+    ("POST", "/owner/Model/{number}/visibility/", "public=1", WRITERS_DO),
+    ("POST", "/owner/Model/{number}/title/", "title=New", WRITERS_DO),
+    ("POST", "/owner/Model/{number}/archive/", "archived=1", WRITERS_DO),
+    ("GET", "/owner/Model/{number}/delete/", "", WRITERS_SEE),
+    ("POST", "/owner/Model/{number}/delete/", "", WRITERS_DO),
+    ("GET", "/owner/Model/seven/", "", [404; 5]),
+    ("GET", "/nobody/", "", [404; 5]),
+];
+
+/// What a browser of somebody sends.
+async fn browse(rig: &Rig, method: &str, path: &str, who: &str, form: impl Into<Body>) -> Answer {
+    let mut request = Request::builder().method(method).uri(path).header(header::ACCEPT, "text/html");
+    if !who.is_empty() {
+        request = request.header(header::AUTHORIZATION, format!("Token {}", rig.token(who)));
+    }
+    if method == "POST" {
+        request = request.header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
+    }
+    rig.send(request.body(form.into()).unwrap()).await
+}
+
+/// A private simulation of the owner that the reader may read, and one of its outputs.
+async fn fresh(rig: &Rig, source: u64) -> (String, String) {
+    let copy = rig.call("POST", &format!("/owner/Model/api/v1/{source}/fork/"), OWNER, Value::Null).await;
+    let number = copy.json()["model_pk"].to_string();
+    let access = json!([{ "username": READER, "role": "read" }]);
+    rig.call("PUT", &format!("/owner/Model/api/v1/{number}/access/"), OWNER, access).await;
+    let remote = rig.get(&format!("/owner/Model/api/v1/{number}/remote/"), OWNER).await.json();
+    let output = remote["outputs"]["outputs"]["renderable"]["outputs"][1]["id"].as_str().unwrap().to_owned();
+    (number, output)
+}
+
+#[tokio::test]
+async fn everybody_opens_every_page() {
+    let rig = Rig::new().await;
+    let source = rig.simulation(json!({})).await;
+    let mut wrong = Vec::new();
+    for (method, path, form, expected) in ROWS {
+        for (caller, expected) in CALLERS.iter().zip(expected) {
+            let (number, output) =
+                if path.contains("{number}") { fresh(&rig, source).await } else { (String::new(), String::new()) };
+            let path = path
+                .replace("{number}", &number)
+                .replace("{output}", &output)
+                .replace("{build}", &rig.build.to_string())
+                .replace("{version}", &rig.version.to_string());
+            let answer = browse(&rig, method, &path, caller, *form).await;
+            let place = answer.headers.get(header::LOCATION).and_then(|place| place.to_str().ok()).unwrap_or_default();
+            let got = if place.starts_with("/users/login/") { LOGIN } else { answer.status.as_u16() };
+            if got != *expected {
+                wrong.push(format!("{method} {path} by {caller:?}: {got} for {expected}"));
+            }
+            if answer.status != 303 {
+                let kind = answer.headers[header::CONTENT_TYPE].to_str().unwrap();
+                assert!(kind.starts_with("text/html"), "{method} {path} by {caller:?}: {kind}");
+            }
+            let policy = answer.headers["content-security-policy"].to_str().unwrap();
+            assert!(!policy.contains("script-src 'unsafe-inline'"), "{policy}");
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[tokio::test]
+async fn a_form_that_cannot_be_read_runs_nothing() {
+    let rig = Rig::new().await;
+    let large = format!("v:0:rate:nolabels={}", "1".repeat(9 << 20));
+    let refused = browse(&rig, "POST", "/owner/Model/new/", OWNER, large).await;
+    assert_eq!(refused.status, 400);
+    assert!(refused.text().contains("has more than 8 MB"), "{}", refused.text());
+    assert_eq!(rig.get("/api/v1/sims/", OWNER).await.json()["count"], 0);
+}
+
+#[tokio::test]
+async fn programs_get_no_pages() {
+    let rig = Rig::new().await;
+    let lost = rig.get("/no/such/place/at/all/", "").await;
+    assert_eq!((lost.status.as_u16(), lost.json()["detail"].as_str()), (404, Some("Not found.")));
+    let lost = browse(&rig, "GET", "/owner/Model/api/v1/nothing/here/", "", "").await;
+    assert_eq!(lost.json()["detail"], "Not found.");
+}
