@@ -9,7 +9,6 @@ use serde_json::json;
 
 use super::{
     dice::Dice,
-    kills::CROWD,
     load::Load,
     wishes::{EDGES, Wish},
 };
@@ -19,9 +18,12 @@ const TITLE: &str = "Edge-Cases";
 /// Zygotes that are killed while they fork.
 const KILLS: u32 = 8;
 
+/// Room for several runs, and no process of a model that is not a run or a zygote.
+const RUNS_ALONE: &str = "[machine]\ncpus = 6.0\nforked_ahead = 0\n[site]\nsubmissions_per_minute = 100000\n";
+
 /// A server with room for several runs, and a client of it.
 fn site() -> Result<(Server, Client)> {
-    let server = Server::with_models_on(Ground { settings: Some(CROWD), ..Ground::default() })?;
+    let server = Server::with_models_on(Ground { settings: Some(RUNS_ALONE), ..Ground::default() })?;
     let client = server.client(Some(&server.publisher()?))?;
     Ok((server, client))
 }
