@@ -120,7 +120,7 @@ async fn point_22_a_script_of_the_conda_days_is_published() -> Result {
     assert_eq!(found["system_packages"], json!(["no-such-latex", "r-base"]));
     let told = found["warnings"].to_string();
     assert!(told.contains("asks for packages of the system, which this machine may lack: no-such-latex"), "{told}");
-    let page = server.fetch(None, &format!("/{MODEL}/"), &[]).await?.text().await?;
+    let page = server.fetch(Some(&ann), &format!("/{MODEL}/"), &[]).await?.text().await?;
     assert!(page.contains("which this machine may lack: no-such-latex"));
     Ok(())
 }

@@ -15,10 +15,12 @@ pub struct Config {
     pub approval_required: bool,
     /// Requests of an address a minute that may make a model compute a schema (cached ones are free).
     pub schema_computations_per_minute: u32,
-    /// Submissions of an account a minute.
+    /// Submissions of an account a minute; new models and builds count as well.
     pub submissions_per_minute: u32,
     /// Queued and running runs of an account at once.
     pub pending_runs_per_account: u64,
+    /// Builds of an account at work at once.
+    pub builds_per_account: usize,
     /// Log-ins, sign-ups and password resets of an address a minute.
     pub logins_per_minute: u32,
     /// Schemas a version may have in the cache; further ones are computed and not kept.
@@ -45,6 +47,7 @@ impl Default for Config {
             schema_computations_per_minute: 60,
             submissions_per_minute: 600,
             pending_runs_per_account: 2_000,
+            builds_per_account: 4,
             logins_per_minute: 30,
             schemas_per_version: 1_000,
             schema_deadline_seconds: 60,

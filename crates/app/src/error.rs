@@ -77,6 +77,11 @@ impl AppError {
         Self::Invalid { errors: json!({ name: [sentence.into()] }) }
     }
 
+    /// A name that can't be one, as an error of this field.
+    pub(crate) fn name(field: &str, error: &NameError) -> Self {
+        Self::field(field, sentence_of(error))
+    }
+
     /// Something that is not there.
     pub fn missing(what: impl Into<String>) -> Self {
         Self::NotFound { what: what.into() }
@@ -97,13 +102,6 @@ impl From<StoreError> for AppError {
             StoreError::Unavailable { .. } => Self::Unavailable { sentence: error.to_string() },
             StoreError::Corrupt { .. } => Self::Internal { sentence: error.to_string() },
         }
-    }
-}
-
-impl AppError {
-    /// A name that can't be one, as an error of this field.
-    pub(crate) fn name(field: &str, error: &NameError) -> Self {
-        Self::field(field, sentence_of(error))
     }
 }
 

@@ -116,6 +116,7 @@ impl App {
     /// Publishes a model, without a version yet. The title is cleaned as the publish form always did.
     pub async fn create_model(&self, caller: &Caller, title: &str, settings: ModelSettings) -> AppResult<Model> {
         let owner = active(caller)?;
+        self.inner.submission_limit.check(&owner)?;
         let title = ModelTitle::cleaned(title).map_err(|error| AppError::name("title", &error))?;
         check(&settings)?;
         let account = self.account(owner).await?;

@@ -94,10 +94,18 @@ impl App {
         if first && self.inner.config.approval_required && !caller.is_maintainer() {
             return Err(AppError::forbidden("A maintainer of this site has to publish the first version of a model."));
         }
-        for older in self.store().running_builds().await? {
-            if older.model == view.model.id {
-                self.cancel_token(older.id);
-            }
+        self.inner.submission_limit.check(&requested_by)?;
+        let (older, others): (Vec<_>, Vec<_>) =
+            self.store().running_builds().await?.into_iter().partition(|build| build.model == view.model.id);
+        let limit = self.inner.config.builds_per_account;
+        if others.iter().filter(|build| build.requested_by == requested_by).count() >= limit {
+            return Err(AppError::TooMany {
+                sentence: format!("You have {limit} builds at work, which is the most; wait for one or cancel it."),
+                retry_after_seconds: 30,
+            });
+        }
+        for build in older {
+            self.cancel_token(build.id);
         }
         let build = Build {
             id: new_id!(self, BuildId),

@@ -301,3 +301,143 @@ async fn lists_can_be_searched_sorted_and_paged() {
     let beyond = rig.get("/api/v1/sims?page=9", OWNER).await;
     assert_eq!((beyond.status.as_u16(), &beyond.json()["detail"]), (404, &json!("Invalid page.")));
 }
+
+#[tokio::test]
+async fn an_identical_simulation_is_answered_by_the_earlier_one() {
+    let rig = Rig::new().await;
+    let body = json!({ "adjustment": { "policy": { "rate": 0.7 } } });
+    let first = rig.simulation(body.clone()).await;
+    let made = rig.granted(201, "POST", "/owner/Model/api/v1/", OWNER, body.clone()).await;
+    assert_eq!(made["status"], "SUCCESS", "nothing is validated twice");
+    let number = made["sim"]["model_pk"].as_u64().unwrap();
+    assert_ne!(number, first);
+    let seen = rig.until(number, |simulation| simulation["status"] == "SUCCESS").await;
+    assert_eq!((&seen["from_memo"], &seen["run_cost"]), (&json!(true), &json!(0.0)));
+    let mut fresh = body;
+    fresh["fresh"] = json!(true);
+    let again = rig.simulation(fresh).await;
+    assert_eq!(rig.until(again, |_| true).await["from_memo"], false);
+}
+
+/// The fields that clients of 1.6 look for, by kind of answer.
+#[tokio::test]
+async fn answers_have_every_field_of_1_6() {
+    let rig = Rig::new().await;
+    let number = rig.simulation(json!({ "title": "One" })).await;
+    let copy = rig.granted(201, "POST", &format!("/owner/Model/api/v1/{number}/fork/"), OWNER, Value::Null).await;
+    let at = |rest: &str| format!("/owner/Model/api/v1/{}/{rest}", copy["model_pk"]);
+    let mini = [
+        "api_url",
+        "authors",
+        "creation_date",
+        "gui_url",
+        "is_public",
+        "model_pk",
+        "model_version",
+        "notify_on_completion",
+        "owner",
+        "project",
+        "readme",
+        "status",
+        "title",
+        "role",
+    ];
+    let simulation = [
+        "api_url",
+        "gui_url",
+        "authors",
+        "owner",
+        "creation_date",
+        "eta",
+        "original_eta",
+        "exp_comp_datetime",
+        "is_public",
+        "notify_on_completion",
+        "model_pk",
+        "model_version",
+        "outputs",
+        "outputs_version",
+        "project",
+        "readme",
+        "run_time",
+        "status",
+        "title",
+        "traceback",
+        "parent_sims",
+        "role",
+        "pending_permissions",
+        "access",
+    ];
+    let inputs = [
+        "adjustment",
+        "api_url",
+        "gui_url",
+        "client",
+        "custom_adjustment",
+        "errors_warnings",
+        "job_id",
+        "meta_parameters",
+        "model_config",
+        "parent_model_pk",
+        "role",
+        "sim",
+        "status",
+        "traceback",
+    ];
+    let project = [
+        "title",
+        "oneliner",
+        "description",
+        "repo_url",
+        "repo_tag",
+        "latest_tag",
+        "exp_task_time",
+        "server_cost",
+        "cpu",
+        "memory",
+        "listed",
+        "owner",
+        "cluster_type",
+        "status",
+        "has_write_access",
+        "sim_count",
+        "user_count",
+    ];
+    let remote = rig.granted(200, "GET", &at("remote/"), OWNER, Value::Null).await;
+    let detail = rig.granted(200, "GET", &at(""), OWNER, Value::Null).await;
+    let edit = rig.granted(200, "GET", &at("edit/"), OWNER, Value::Null).await;
+    let new = rig.granted(201, "POST", "/owner/Model/api/v1/new/", OWNER, Value::Null).await;
+    let sims = rig.granted(200, "GET", "/api/v1/sims", OWNER, Value::Null).await;
+    let models = rig.granted(200, "GET", "/api/v1/models", OWNER, Value::Null).await;
+    let shown = &remote["outputs"]["outputs"]["renderable"];
+    let kinds: [(&str, &Value, &[&str]); 15] = [
+        ("fork", &copy, &mini),
+        ("list", &sims["results"][0], &mini),
+        ("parent", &detail["parent_sims"][0], &mini),
+        ("inputs.sim", &edit["sim"], &mini),
+        ("detail", &detail, &simulation),
+        ("remote", &remote, &simulation),
+        ("new.sim", &new["sim"], &simulation[..22]),
+        ("edit", &edit, &inputs),
+        ("new.inputs", &new["inputs"], &inputs),
+        ("project", &detail["project"], &project),
+        ("model", &models["results"][0], &project),
+        ("page", &sims, &["count", "next", "previous", "results"]),
+        ("output", &detail["outputs"]["renderable"][0], &["id", "title", "media_type", "data"]),
+        ("outputs", shown, &["ziplocation", "outputs"]),
+        ("reference", &shown["outputs"][0], &["id", "title", "media_type", "filename", "screenshot"]),
+    ];
+    for (kind, answer, fields) in kinds {
+        for field in fields {
+            assert!(answer.get(field).is_some(), "{kind} has no {field}: {answer}");
+        }
+    }
+    assert_eq!(
+        edit["model_config"].as_object().unwrap().keys().collect::<Vec<_>>(),
+        ["project", "model_version", "meta_parameters_values", "meta_parameters", "model_parameters", "creation_date",]
+    );
+    for (field, text) in [("gui_url", format!("/owner/Model/{}/", copy["model_pk"])), ("api_url", at(""))] {
+        assert_eq!(detail[field], text);
+        assert_eq!(edit[field], format!("{text}edit/"));
+    }
+}

@@ -1,5 +1,7 @@
 //! Models: who sees which, what an operator takes off, their schemas, and lists of them.
 
+use csw_app::Config;
+use csw_web::WebOptions;
 use serde_json::{Value, json};
 
 use crate::{
@@ -180,4 +182,27 @@ async fn sections_the_model_does_not_have_are_reported_and_dropped() {
     let number = inputs["sim"]["model_pk"].as_u64().unwrap();
     rig.granted(201, "POST", &format!("/owner/Model/api/v1/{number}/"), OWNER, mended).await;
     rig.until(number, |simulation| simulation["status"] == "SUCCESS").await;
+}
+
+#[tokio::test]
+async fn builds_of_one_account_leave_room_for_others() {
+    let rig = Rig::with(Config { builds_per_account: 1, ..Config::default() }, WebOptions::default()).await;
+    rig.model("Second", true).await;
+    rig.give(None, WRITER, "write").await;
+    let slow = || json!({ "repo_url": "https://example.org/slow" });
+    let first = rig.granted(201, "POST", "/publish/api/owner/Second/builds/", OWNER, slow()).await;
+    let newer = rig.granted(201, "POST", "/publish/api/owner/Second/builds/", OWNER, slow()).await;
+    let refused = rig.call("POST", "/publish/api/owner/Model/builds/", OWNER, slow()).await;
+    assert_eq!((refused.status.as_u16(), &refused.headers["retry-after"]), (429, &"30".parse().unwrap()));
+    rig.granted(201, "POST", "/publish/api/owner/Model/builds/", WRITER, slow()).await;
+    let cancelled = async |build: &Value| {
+        let path = build["api_url"].as_str().unwrap();
+        rig.get(&format!("{path}events/"), OWNER).await;
+        rig.granted(200, "GET", path, OWNER, Value::Null).await["state"].clone()
+    };
+    assert_eq!(cancelled(&first).await, "cancelled", "the newer one replaced it");
+    let path = newer["api_url"].as_str().unwrap();
+    rig.granted(202, "POST", &format!("{path}cancel/"), OWNER, Value::Null).await;
+    assert_eq!(cancelled(&newer).await, "cancelled");
+    rig.granted(201, "POST", "/publish/api/owner/Model/builds/", OWNER, slow()).await;
 }

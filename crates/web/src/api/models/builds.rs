@@ -77,6 +77,7 @@ pub(super) struct BuildRequest {
         (status = 403),
         (status = 404),
         (status = 413, description = "The archive is too large"),
+        (status = 429, description = "Too many builds at work"),
     ),
 )]
 pub(super) async fn start(

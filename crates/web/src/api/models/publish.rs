@@ -75,6 +75,7 @@ pub(super) async fn list(State(state): State<WebState>, who: Identity, query: Li
         (status = 400, description = "Errors by field; `project_exists` where the caller has one of this title"),
         (status = 401),
         (status = 403, description = "The account is deactivated"),
+        (status = 429),
     ),
 )]
 pub(super) async fn create(
