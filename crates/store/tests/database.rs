@@ -93,7 +93,8 @@ async fn a_copy_is_taken_of_a_live_database() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn other_processes_hear_of_changes() {
-    let url = support::Postgres::shared().fresh_url("changes");
+    let postgres = support::Postgres::shared();
+    let url = postgres.fresh_url("changes");
     let (here, there) =
         (SqlStore::open_postgres(&url, 2).await.unwrap(), SqlStore::open_postgres(&url, 2).await.unwrap());
     let (mut own, mut other) = (here.changes(), there.changes());
@@ -101,6 +102,13 @@ async fn other_processes_hear_of_changes() {
     here.append_log(log, 0, "text".into(), Timestamp::UNIX_EPOCH).await.unwrap();
     let patience = Duration::from_secs(20);
     assert_eq!(tokio::time::timeout(patience, own.next()).await.unwrap(), Some(Change::Log(log)));
+    assert_eq!(tokio::time::timeout(patience, other.next()).await.unwrap(), Some(Change::Log(log)));
+    // Nobody knows what was told while the connection was lost.
+    postgres.hang_up(&url);
+    for changes in [&mut own, &mut other] {
+        assert_eq!(tokio::time::timeout(patience, changes.next()).await.unwrap(), Some(Change::Missed));
+    }
+    here.append_log(log, 4, "more".into(), Timestamp::UNIX_EPOCH).await.unwrap();
     assert_eq!(tokio::time::timeout(patience, other.next()).await.unwrap(), Some(Change::Log(log)));
 }
 

@@ -117,6 +117,13 @@ impl Postgres {
         signal.stderr(std::process::Stdio::null()).status().unwrap();
     }
 
+    /// Hangs up on everybody who uses the database at this address.
+    pub fn hang_up(&self, url: &str) {
+        let name = url.rsplit('/').next().unwrap();
+        let others = format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'");
+        self.ask("postgres", &[&others]);
+    }
+
     fn url(&self, database: &str) -> String {
         format!("postgres://csw:secret@127.0.0.1:{}/{database}", self.port)
     }
