@@ -83,13 +83,14 @@ async fn what_passed_its_tests_is_not_tested_again_until_something_is_different(
     let repo = example("contract/Null")?.display().to_string();
     let publish = || server.csw(&owner, &["models", "-n", "contract/Null", "publish", "--repo", &repo]);
     let client = server.client(Some(&owner))?;
+    assert_eq!(publish()?.code, 0);
     let known = client.versions("contract/Null").await?;
     let again = publish()?;
     assert_eq!(again.code, 0, "{}", again.stderr);
     assert!(again.stdout.contains("passed its tests; nothing is different"), "{}", again.stdout);
     assert!(!again.stdout.contains("run_model"), "{}", again.stdout);
     let versions = client.versions("contract/Null").await?;
-    assert_eq!((versions.len(), &versions[0].id, versions[0].state.as_str()), (1, &known[0].id, "live"));
+    assert_eq!((versions.len(), &versions[0].id, versions[0].state.as_str()), (known.len(), &known[0].id, "live"));
     // Other limits may make other results.
     let model: Value = client.get("/publish/api/contract/Null/detail/").await?;
     let mut details = model.clone();

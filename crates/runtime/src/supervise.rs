@@ -122,6 +122,14 @@ impl Supervisor<'_> {
         let mut aftermath = pin!(tokio::time::sleep(AFTERMATH));
         loop {
             tokio::select! {
+                // In this order: what has arrived is read before a time that has passed meanwhile counts. Storing an output
+                // may take longer than any patience.
+                biased;
+                stop = self.stops.requested() => return End::Stopped(stop),
+                found = &mut *exit, if exited.is_none() => {
+                    exited = Some(found.unwrap_or(Exit::Unknown));
+                    aftermath.as_mut().reset(Instant::now() + AFTERMATH);
+                }
                 frame = frames.next(), if open => match self.take(frame, state).await {
                     Ok(true) => {}
                     Ok(false) => {
@@ -131,11 +139,6 @@ impl Supervisor<'_> {
                     Err(end) => return end,
                 },
                 Some(chunk) = log.next(), if log.pipe.is_some() => self.events.log(self.order, chunk).await,
-                found = &mut *exit, if exited.is_none() => {
-                    exited = Some(found.unwrap_or(Exit::Unknown));
-                    aftermath.as_mut().reset(Instant::now() + AFTERMATH);
-                }
-                stop = self.stops.requested() => return End::Stopped(stop),
                 () = &mut aftermath, if !open || exited.is_some() => {
                     return exited.map_or_else(|| End::Unreported, End::Exited);
                 }

@@ -256,9 +256,13 @@ impl Zygote {
             Ok(pid) => pid,
             Err(error) => return Err(self.stillborn(&error, exit, wires.log).await),
         };
-        if let Some(group) = &group {
-            let admitted = group.admit(pid).await;
-            admitted.map_err(|error| StartError::io("moving a run into its group", &error))?;
+        if let Some(group) = &group
+            && let Err(error) = group.admit(pid).await
+        {
+            // Somebody was quicker to end it.
+            let gone = error.raw_os_error() == Some(nix::libc::ESRCH);
+            let told = StartError::io("moving a run into its group", &error);
+            return Err(if gone { self.stillborn(&error, exit, wires.log).await } else { told });
         }
         let killer = Killer::Tree(pid);
         Ok(Process { socket: wires.socket, log: wires.log, exit, killer, group, folder: path, keeps: Box::new(()) })
