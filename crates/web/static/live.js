@@ -20,6 +20,7 @@ if (live instanceof HTMLElement) follow(live.dataset.events ?? "", live.dataset.
 function follow(events, then) {
   const source = new EventSource(events);
   const status = document.querySelector("[data-status]");
+  const tag = document.querySelector(".tag.busy");
   const log = document.querySelector("[data-log]");
   const clock = countdown();
 
@@ -29,6 +30,7 @@ function follow(events, then) {
     const sentence = inWords(state);
     // The same words again would be read out again.
     if (status && status.textContent !== sentence) status.textContent = sentence;
+    if (tag) tag.textContent = state.stage ? state.status : inAWord(state);
     clock(state);
     if (state.final) {
       source.close();
@@ -55,6 +57,12 @@ function inWords(state) {
   if (state.inputs === "PENDING") return "Checking the inputs …";
   if (state.ahead) return `Waiting: ${state.ahead} ahead in the queue`;
   return "Running …";
+}
+
+/** @param {State} state */
+function inAWord(state) {
+  if (state.inputs === "PENDING") return "checking inputs";
+  return state.ahead ? "waiting" : "running";
 }
 
 /** Shows the time that is left, which the server tells at changes only. */

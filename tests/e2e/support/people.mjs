@@ -93,7 +93,12 @@ export class Person {
 
   /** Waits until the page says that the simulation stands so. */
   async until(status) {
-    await this.page.locator(".tag", { hasText: new RegExp(`^${status}$`) }).first().waitFor();
+    try {
+      await this.page.locator(".tag", { hasText: new RegExp(`^${status}$`) }).first().waitFor();
+    } catch (error) {
+      const shown = await this.page.getByRole("main").textContent();
+      throw new Error(`${this.place()} does not become ${status}: ${shown?.replace(/\s+/g, " ").slice(0, 2000)}`, { cause: error });
+    }
   }
 
   /** The document in the frame of an output. */
@@ -107,7 +112,8 @@ export class Person {
     for (const frame of this.page.frames()) {
       if (frame.isDetached() || (await frame.locator("#document").count()) > 0) continue;
       if (!(await frame.evaluate(() => "axe" in globalThis))) await frame.evaluate(axe);
-      const result = await frame.evaluate((runOnly) => globalThis.axe.run(document, { runOnly, iframes: false, preload: false }), rules);
+      const options = { runOnly: rules, resultTypes: ["violations"], iframes: false, preload: false };
+      const result = await frame.evaluate((options) => globalThis.axe.run(document, options), options);
       found.push(...result.violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(" | ")}`));
     }
     return found;

@@ -90,7 +90,7 @@ export class Site {
     const token = await this.account(name.split("/")[0]);
     const env = { ...process.env, CS_URL: this.url, CS_API_TOKEN: token };
     const repo = path.join(ROOT, "examples/models", name);
-    await run(CSW, ["models", "-n", name, "publish", "--repo", repo], { env, maxBuffer: 64 << 20 });
+    await run(CSW, ["models", "-n", name, "publish", "--no-example", "--repo", repo], { env, maxBuffer: 64 << 20 });
   }
 
   /** A request of a program. */

@@ -113,6 +113,7 @@ async fn a_run_knows_its_names_and_secrets_and_nothing_of_the_server() {
         assert_eq!(sockets, 1, "its own socket and no other: {descriptors:?}");
         let mut plain = order.clone();
         plain.run = csw_core::ids::RunId::from_uuid(Uuid::now_v7());
+        plain.lease = csw_core::ids::Lease::from_uuid(Uuid::now_v7());
         plain.secrets.clear();
         let facts = said(&place, &plain).await;
         assert!(!facts["environment"].to_string().contains("API_KEY"));
