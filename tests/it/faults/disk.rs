@@ -89,7 +89,7 @@ async fn a_full_data_folder_costs_nothing_but_time() -> Result {
         return Ok(());
     }
     let ground = Ground { settings: Some(CROWD), ..Ground::default() };
-    let (mut server, disk) = Server::with_models_on_small_disk(256 << 20, ground)?;
+    let (server, disk) = Server::with_models_on_small_disk(256 << 20, ground)?;
     let client = server.client(Some(&server.publisher()?))?;
     let early = server.client(Some(&server.account("early", "admin")?))?;
     let mut dice = Dice::seeded("a full data folder");
@@ -108,15 +108,7 @@ async fn a_full_data_folder_costs_nothing_but_time() -> Result {
     load.finish();
     people.join_all().await;
     load.settle("a full data folder", &server, &client).await?;
-    objects_are_whole(&server.data().join("objects"))?;
-    // Nor does it start there without a reason.
-    server.kill()?;
-    disk.fill()?;
-    let told = server.start().err().map(|error| error.to_string()).unwrap_or_default();
-    ensure!(told.contains("full") || told.contains("No space left"), "it says: {told}");
-    disk.clear()?;
-    server.start()?;
-    reads_work(&server.client(Some(&server.publisher()?))?, &known).await
+    objects_are_whole(&server.data().join("objects"))
 }
 
 #[tokio::test]
