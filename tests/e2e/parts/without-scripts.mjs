@@ -44,7 +44,7 @@ export function withoutScripts(world) {
     const { page } = person;
     await page.goto("/contract/Edge-Cases/new/");
     await page.getByLabel("Case", { exact: true }).selectOption("prints-slowly");
-    await page.getByLabel("Seconds").fill("1.5");
+    await page.getByLabel("Seconds").fill("1.7");
     await page.getByRole("button", { name: "Run", exact: true }).click();
     await person.until("(checking inputs|running)");
     await person.until("finished");
