@@ -45,9 +45,10 @@ function follow(events, then) {
     setTimeout(() => location.replace(then), 2000);
   });
   source.addEventListener("error", () => {
-    if (source.readyState === EventSource.CLOSED && status) {
-      status.textContent = "The connection was lost. Load the page again to go on.";
-    }
+    // A browser that was refused once does not ask again by itself; the page says how things stand.
+    if (source.readyState !== EventSource.CLOSED) return;
+    if (status) status.textContent = "The connection was lost. Trying again …";
+    setTimeout(() => location.reload(), 3000);
   });
 }
 

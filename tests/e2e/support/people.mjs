@@ -25,7 +25,7 @@ export class Person {
    */
   static async sitDown(site, browser, options = {}) {
     const context = await browser.newContext({ baseURL: site.url, ...options });
-    context.setDefaultTimeout(30_000);
+    context.setDefaultTimeout(60_000);
     const person = new Person(site, context);
     person.page = await context.newPage();
     return person;
