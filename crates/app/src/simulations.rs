@@ -33,6 +33,8 @@ const LATEST_LOG: Duration = Duration::from_secs(1);
 pub struct SimulationView {
     /// The simulation.
     pub simulation: Simulation,
+    /// What was submitted, as of the same moment.
+    pub inputs: Inputs,
     /// The caller's role, if any.
     pub role: Option<Role>,
     /// Its model.
@@ -95,8 +97,12 @@ impl App {
             metrics::counter!("csw_memo_hits_total").increment(1);
             self.tell_owner(&simulation).await;
         }
-        let inputs = self.store().inputs(simulation.id).await?;
-        Ok((simulation, inputs))
+        self.as_stored(simulation.id).await
+    }
+
+    async fn as_stored(&self, id: SimulationId) -> AppResult<(Simulation, Inputs)> {
+        let found = self.store().simulation_with_inputs(id).await?;
+        found.ok_or_else(|| AppError::missing("the simulation"))
     }
 
     /// Makes an empty simulation, to be filled in and submitted. `idempotency` is as in [`App::create`].
@@ -123,8 +129,7 @@ impl App {
             idempotency,
         };
         let simulation = self.insert_simulation(&new).await?;
-        let inputs = if simulation.id == new.id { new.inputs } else { self.store().inputs(simulation.id).await? };
-        Ok((simulation, inputs))
+        if simulation.id == new.id { Ok((simulation, new.inputs)) } else { self.as_stored(simulation.id).await }
     }
 
     async fn insert_simulation(&self, new: &NewSimulation) -> AppResult<Simulation> {
@@ -152,7 +157,7 @@ impl App {
         let Some(number) = number else { return Ok(None) };
         let found = self.store().simulation(view.model.id, number).await?;
         let missing = || AppError::missing(format!("the simulation {}#{number}", view.model.name()));
-        let simulation = found.ok_or_else(missing)?;
+        let (simulation, _) = found.ok_or_else(missing)?;
         let role = self.role_on(caller, simulation.id).await?;
         if may_read(caller, simulation.is_public, role) { Ok(Some(simulation)) } else { Err(missing()) }
     }
@@ -218,7 +223,7 @@ impl App {
     ) -> AppResult<SimulationView> {
         let missing = || AppError::missing(format!("the simulation {owner}/{title}#{number}"));
         let model = self.store().model_by_name(owner, title).await?.ok_or_else(missing)?;
-        let simulation = self.store().simulation(model.id, number).await?.ok_or_else(missing)?;
+        let (simulation, inputs) = self.store().simulation(model.id, number).await?.ok_or_else(missing)?;
         let role = self.role_on(caller, simulation.id).await?;
         if !may_read(caller, simulation.is_public, role) {
             return Err(match caller {
@@ -233,12 +238,7 @@ impl App {
                 return Err(missing());
             }
         }
-        Ok(SimulationView { simulation, role, model })
-    }
-
-    /// What was submitted.
-    pub async fn inputs(&self, view: &SimulationView) -> AppResult<Inputs> {
-        Ok(self.store().inputs(view.simulation.id).await?)
+        Ok(SimulationView { simulation, inputs, role, model })
     }
 
     /// Its outputs, renderable ones first.
@@ -292,8 +292,7 @@ impl App {
     pub async fn fork(&self, caller: &Caller, view: &SimulationView) -> AppResult<Simulation> {
         let owner = active(caller)?;
         self.inner.submission_limit.check(&owner)?;
-        let inputs = self.store().inputs(view.simulation.id).await?;
-        if inputs.status == InputsStatus::Pending {
+        if view.inputs.status == InputsStatus::Pending {
             return Err(AppError::field(
                 "fork",
                 "The inputs of this simulation are being validated; fork it afterwards.",

@@ -59,7 +59,7 @@ impl SimulationStore for SqlStore {
         self.submit_inputs_now(simulation, inputs, notify_on_completion, parent, parse, now).await
     }
 
-    async fn simulation(&self, model: ModelId, number: u32) -> StoreResult<Option<Simulation>> {
+    async fn simulation(&self, model: ModelId, number: u32) -> StoreResult<Option<(Simulation, Inputs)>> {
         self.find_simulation(model, number).await
     }
 

@@ -227,11 +227,16 @@ impl SqlStore {
         Ok(simulation)
     }
 
-    pub(crate) async fn find_simulation(&self, model: ModelId, number: u32) -> StoreResult<Option<Simulation>> {
+    pub(crate) async fn find_simulation(
+        &self,
+        model: ModelId,
+        number: u32,
+    ) -> StoreResult<Option<(Simulation, Inputs)>> {
         let mut reader = self.reader().await?;
         let text = format!("{SIMULATIONS} WHERE s.model_id = $1 AND s.number = $2");
         let statement = sql!(self, AssertSqlSafe(text), model.to_string(), i64::from(number));
-        optional(statement, &mut reader).await?.as_ref().map(rows::simulation).transpose()
+        let row = optional(statement, &mut reader).await?;
+        row.map(|row| Ok((rows::simulation(&row)?, rows::inputs(&row)?))).transpose()
     }
 
     pub(crate) async fn simulation_with_inputs_now(

@@ -372,8 +372,8 @@ pub trait SimulationStore: Send + Sync {
         parse: &NewRun,
         now: Timestamp,
     ) -> StoreResult<Simulation>;
-    /// By model and number.
-    async fn simulation(&self, model: ModelId, number: u32) -> StoreResult<Option<Simulation>>;
+    /// By model and number, with its inputs as of the same moment.
+    async fn simulation(&self, model: ModelId, number: u32) -> StoreResult<Option<(Simulation, Inputs)>>;
     /// By identifier.
     async fn simulation_by_id(&self, id: SimulationId) -> StoreResult<Option<Simulation>>;
     /// By identifier, with its inputs.

@@ -26,7 +26,7 @@ pub async fn creation(store: &dyn Store) {
         (new.now, &new.readme, true, true)
     );
     assert_eq!(world.get(new.id).await, made);
-    assert_eq!(store.simulation(world.model, 1).await.unwrap(), Some(made));
+    assert_eq!(store.simulation(world.model, 1).await.unwrap(), Some((made, new.inputs.clone())));
     assert_eq!(store.simulation(world.model, 2).await.unwrap(), None);
     assert_eq!(store.inputs(new.id).await.unwrap(), new.inputs);
     let parse = new.parse.unwrap();

@@ -35,10 +35,9 @@ pub(crate) async fn again(visitor: Visitor, at: At) -> PageResult {
     let view = find(&visitor, &at).await?;
     let Place((owner, title, number)) = &at;
     let model = visitor.take(visitor.app.model(&visitor.caller, owner, title).await)?;
-    let inputs = visitor.take(visitor.app.inputs(&view).await)?;
     let submission = Submission {
-        meta_parameters: inputs.meta_parameters,
-        adjustment: inputs.adjustment,
+        meta_parameters: view.inputs.meta_parameters.clone(),
+        adjustment: view.inputs.adjustment.clone(),
         parent: Some(*number),
         client: "web-beta".to_owned(),
         fresh: true,

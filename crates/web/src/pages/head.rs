@@ -3,7 +3,7 @@
 use csw_app::{AppError, SimulationView};
 use csw_core::{
     access::{may_administer, may_write},
-    simulation::{Inputs, InputsStatus, SimulationStatus},
+    simulation::{InputsStatus, SimulationStatus},
 };
 
 use super::{
@@ -43,22 +43,17 @@ pub(crate) struct Head {
 }
 
 /// Whether a simulation waits for its inputs to be mended.
-pub(crate) fn are_refused(view: &SimulationView, inputs: &Inputs) -> bool {
-    let refused = matches!(inputs.status, InputsStatus::Invalid | InputsStatus::Fail | InputsStatus::WorkerFailure);
+pub(crate) fn are_refused(view: &SimulationView) -> bool {
+    let refused = matches!(view.inputs.status, InputsStatus::Invalid | InputsStatus::Fail | InputsStatus::WorkerFailure);
     view.simulation.status == SimulationStatus::Started && refused
 }
 
 impl Head {
-    pub(crate) async fn new(
-        visitor: &Visitor,
-        view: &SimulationView,
-        inputs: &Inputs,
-        tab: Tab,
-    ) -> Result<Self, AppError> {
+    pub(crate) async fn new(visitor: &Visitor, view: &SimulationView, tab: Tab) -> Result<Self, AppError> {
         let simulation = &view.simulation;
         let authors = visitor.app.authors(simulation.id).await?;
-        let waiting = simulation.status == SimulationStatus::Started && inputs.status == InputsStatus::Pending;
-        let (status, tone) = match (waiting, are_refused(view, inputs)) {
+        let waiting = simulation.status == SimulationStatus::Started && view.inputs.status == InputsStatus::Pending;
+        let (status, tone) = match (waiting, are_refused(view)) {
             (true, _) => ("checking inputs", "busy"),
             (_, true) => ("inputs refused", "bad"),
             _ => status(simulation),

@@ -46,10 +46,7 @@ async fn page_of(
     let estimate = visitor.app.estimate(view).await?;
     let name = view.model.name().to_string();
     let head = match existing {
-        Some(simulation) => {
-            let inputs = visitor.app.inputs(simulation).await?;
-            Some(Head::new(visitor, simulation, &inputs, Tab::Inputs).await?)
-        }
+        Some(simulation) => Some(Head::new(visitor, simulation, Tab::Inputs).await?),
         None => None,
     };
     // Only its writers submit one that waits for inputs; everybody else makes their own from it.
@@ -198,7 +195,7 @@ pub(crate) async fn edit_form(visitor: Visitor, at: At) -> PageResult {
 
 async fn edited(visitor: &Visitor, view: &ModelView, simulation: &SimulationView) -> Result<Form, PageError> {
     let app = &visitor.app;
-    let inputs = visitor.take(app.inputs(simulation).await)?;
+    let inputs = &simulation.inputs;
     let saved = app.schema(&visitor.caller, visitor.from, view, &inputs.meta_parameters).await;
     let (schema, wrong) = match saved {
         // The saved values may be none of the live version's any more.
@@ -210,7 +207,7 @@ async fn edited(visitor: &Visitor, view: &ModelView, simulation: &SimulationView
     };
     let form = Form::new(&schema, &inputs.adjustment, &inputs.errors_warnings);
     let mut form = form.with_metas(&HashMap::new(), "", wrong);
-    if let Some(traceback) = inputs.traceback.filter(|_| simulation.simulation.status == SimulationStatus::Started) {
+    if let Some(traceback) = inputs.traceback.clone().filter(|_| simulation.simulation.status == SimulationStatus::Started) {
         let label = "The inputs could not be checked".to_owned();
         form.problems.push(Problem { anchor: String::new(), label, sentence: traceback });
     }

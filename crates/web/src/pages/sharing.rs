@@ -68,8 +68,7 @@ fn in_words(error: &AppError) -> String {
 
 async fn page_of(visitor: &Visitor, view: &SimulationView) -> Result<SharingPage, AppError> {
     let app = &visitor.app;
-    let inputs = app.inputs(view).await?;
-    let head = Head::new(visitor, view, &inputs, Tab::Sharing).await?;
+    let head = Head::new(visitor, view, Tab::Sharing).await?;
     let people = if head.admin { app.collaborators(&visitor.caller, view).await? } else { Vec::new() };
     let invitations = if head.admin { app.invites(&visitor.caller, view).await? } else { Vec::new() };
     let authors = app.authors(view.simulation.id).await?;

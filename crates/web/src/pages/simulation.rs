@@ -5,7 +5,7 @@ use csw_app::{AppError, SimulationView};
 use csw_core::{
     output::{MediaType, Output, OutputKind},
     run::Phases,
-    simulation::{Inputs, Simulation, SimulationStatus},
+    simulation::{Simulation, SimulationStatus},
 };
 
 use super::{
@@ -131,17 +131,16 @@ pub(crate) async fn simulation(
 ) -> PageResult {
     let app = &visitor.app;
     let view = visitor.take(app.simulation(&visitor.caller, &owner, &title, number).await)?;
-    let inputs = visitor.take(app.inputs(&view).await)?;
-    if are_refused(&view, &inputs) {
+    if are_refused(&view) {
         return Ok(go(&format!("{}edit/", url(&view.simulation))));
     }
-    Ok(show(&visitor.take(page_of(&visitor, &view, &inputs).await)?))
+    Ok(show(&visitor.take(page_of(&visitor, &view).await)?))
 }
 
-async fn page_of(visitor: &Visitor, view: &SimulationView, inputs: &Inputs) -> Result<SimulationPage, AppError> {
+async fn page_of(visitor: &Visitor, view: &SimulationView) -> Result<SimulationPage, AppError> {
     let app = &visitor.app;
     let simulation = &view.simulation;
-    let head = Head::new(visitor, view, inputs, Tab::Results).await?;
+    let head = Head::new(visitor, view, Tab::Results).await?;
     let outputs = app.outputs(view).await?;
     let finished = simulation.status.is_final();
     let (log, length) = if finished { app.log(view, 0, LOG).await? } else { (bytes::Bytes::new(), 0) };

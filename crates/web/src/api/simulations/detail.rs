@@ -97,7 +97,7 @@ pub(super) async fn remote(State(state): State<WebState>, at: AtSimulation, head
 pub(super) async fn edit(State(state): State<WebState>, at: AtSimulation) -> ApiResult<Json<InputsBody>> {
     let app = &state.app;
     let simulation = &at.view.simulation;
-    let inputs = app.inputs(&at.view).await?;
+    let inputs = at.view.inputs.clone();
     let schema = match inputs.status {
         // Polled many times a second while it is pending, and of no use yet.
         InputsStatus::Started | InputsStatus::Pending => None,
