@@ -164,9 +164,12 @@ async fn from_folder(config: &PublishConfig, path: &Path, folder: &Path, log: &L
         in_git && git.answer(&path, &["status", "--porcelain", "--", "."]).await.is_some_and(|text| text.is_empty());
     let (mut commit, mut committed_at): (_, Option<Timestamp>) = (None, None);
     if clean {
-        commit = git.answer_line(&path, &["rev-parse", "--verify", "HEAD"]).await;
-        let time = git.answer_line(&path, &["log", "-1", "--format=%cI", "--", "."]).await;
-        committed_at = time.and_then(|text| text.parse().ok());
+        // A folder of a larger repository is of the commit that changed it last: others make no new version of it.
+        let below = git.answer_line(&path, &["rev-parse", "--show-prefix"]).await.is_some_and(|line| !line.is_empty());
+        let only: &[&str] = if below { &["--", "."] } else { &["--"] };
+        let line = git.answer_line(&path, &[&["log", "-1", "--format=%H %cI"], only].concat()).await;
+        let (id, time) = line.as_deref().and_then(|line| line.split_once(' ')).unzip();
+        (commit, committed_at) = (id.map(str::to_owned), time.and_then(|text| text.parse().ok()));
     }
     let commit = match commit {
         Some(commit) => commit,

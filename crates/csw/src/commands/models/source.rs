@@ -123,13 +123,20 @@ fn pack_commit(folder: &Path, reference: &str) -> Outcome<Packed> {
     let listed = git(folder, &["ls-tree", "-r", "--name-only", "-z", &commit, "."]).unwrap_or_default();
     let files = names(&listed).len();
     let bytes = tar.as_file().metadata().map_err(|error| Failure::file(tar.path(), &error))?.len();
-    let committed_at = committed_at(folder, &commit);
+    let (commit, committed_at) = last_change(folder, &commit);
     Ok(Packed { tar, commit, committed_at, origin: origin(folder), files, bytes })
 }
 
-/// When a folder was last changed before or in a commit.
-fn committed_at(folder: &Path, commit: &str) -> String {
-    git(folder, &["log", "-1", "--format=%cI", commit, "--", "."]).map(|time| word(&time)).unwrap_or_default()
+/// The commit that a folder's files are of, and when it was made: a folder that is not the whole of its repository is of
+/// the commit that changed it last, because others make no new version of it.
+fn last_change(folder: &Path, commit: &str) -> (String, String) {
+    let below = git(folder, &["rev-parse", "--show-prefix"]).is_some_and(|prefix| !word(&prefix).is_empty());
+    let only: &[&str] = if below { &["--", "."] } else { &["--"] };
+    let found = git(folder, &[&["log", "-1", "--format=%H %cI", commit], only].concat()).map(|line| word(&line));
+    match found.as_deref().and_then(|line| line.split_once(' ')) {
+        Some((commit, time)) => (commit.to_owned(), time.to_owned()),
+        None => (commit.to_owned(), String::new()),
+    }
 }
 
 /// The URL of the repository without what would let others in.
@@ -153,7 +160,8 @@ fn pack_tree(folder: &Path) -> Outcome<Packed> {
         }
         None => (walk(folder)?, String::new(), String::new()),
     };
-    let committed_at = if commit.is_empty() { String::new() } else { committed_at(folder, &commit) };
+    let (commit, committed_at) =
+        if commit.is_empty() { (commit, String::new()) } else { last_change(folder, &commit) };
     let mut tar = temporary()?;
     let mut builder = tar::Builder::new(std::io::BufWriter::new(tar.as_file_mut()));
     builder.follow_symlinks(false);
@@ -263,6 +271,26 @@ mod tests {
         assert_eq!((&tagged.commit, &tagged.committed_at), (&clean.commit, &clean.committed_at));
         assert_eq!(members(&tagged), members(&clean));
         assert!(pack(path, Some("v2")).is_err());
+    }
+
+    #[test]
+    fn a_folder_of_a_repository_is_of_the_commit_that_changed_it_last() {
+        let repository = tempfile::tempdir().unwrap();
+        let (root, folder) = (repository.path(), repository.path().join("models/one"));
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join("a.py"), "").unwrap();
+        run(root, &["init", "-q"]);
+        run(root, &["add", "."]);
+        run(root, &["commit", "-q", "-m", "first"]);
+        run(root, &["tag", "v1"]);
+        let first = pack(&folder, None).unwrap();
+        fs::write(root.join("NEWS"), "").unwrap();
+        run(root, &["add", "."]);
+        run(root, &["commit", "-q", "-m", "of something else"]);
+        let after = pack(&folder, None).unwrap();
+        assert_eq!((&after.commit, &after.committed_at), (&first.commit, &first.committed_at));
+        assert_eq!(pack(&folder, Some("HEAD")).unwrap().commit, first.commit);
+        assert_ne!(pack(root, None).unwrap().commit, first.commit);
     }
 
     #[test]
