@@ -6,6 +6,7 @@
 mod command;
 mod disk;
 mod draft;
+mod git;
 mod mail;
 #[path = "../../crates/store/tests/support/postgres.rs"]
 #[allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a test fails by panicking")]
@@ -18,6 +19,7 @@ pub use crate::{
     command::{Done, csw, example},
     disk::SmallDisk,
     draft::Draft,
+    git::WorkingCopy,
     mail::MailServer,
     postgres::Postgres,
     processes::Processes,

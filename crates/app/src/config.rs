@@ -19,8 +19,10 @@ pub struct Config {
     pub submissions_per_minute: u32,
     /// Queued and running runs of an account at once.
     pub pending_runs_per_account: u64,
-    /// Builds of an account at work at once.
+    /// Builds of an account that wait or are at work at once.
     pub builds_per_account: usize,
+    /// Builds at work at once; the others wait.
+    pub builds_at_once: usize,
     /// Log-ins, sign-ups and password resets of an address a minute.
     pub logins_per_minute: u32,
     /// Schemas a version may have in the cache; further ones are computed and not kept.
@@ -47,7 +49,8 @@ impl Default for Config {
             schema_computations_per_minute: 60,
             submissions_per_minute: 600,
             pending_runs_per_account: 2_000,
-            builds_per_account: 4,
+            builds_per_account: 10,
+            builds_at_once: 2,
             logins_per_minute: 30,
             schemas_per_version: 1_000,
             schema_deadline_seconds: 60,

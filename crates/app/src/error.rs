@@ -1,6 +1,9 @@
 //! What a use case can answer instead of a result; each has a sentence for the person who asked.
 
-use csw_core::{names::NameError, ports::StoreError};
+use csw_core::{
+    names::NameError,
+    ports::{RepositoryError, StoreError},
+};
 use serde_json::{Value, json};
 use thiserror::Error;
 
@@ -102,6 +105,12 @@ impl From<StoreError> for AppError {
             StoreError::Unavailable { .. } => Self::Unavailable { sentence: error.to_string() },
             StoreError::Corrupt { .. } => Self::Internal { sentence: error.to_string() },
         }
+    }
+}
+
+impl From<RepositoryError> for AppError {
+    fn from(error: RepositoryError) -> Self {
+        Self::Unavailable { sentence: error.to_string() }
     }
 }
 

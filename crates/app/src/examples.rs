@@ -5,8 +5,8 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use csw_core::{
     access::Caller,
+    build::Build,
     ids::{AccountId, ModelId},
-    model::Build,
     page::PageRequest,
     ports::{BuildLog, SimulationFilter, SimulationOrder},
     simulation::{Simulation, SimulationStatus},

@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use csw_core::{
+    build::Build,
     ids::{BuildId, RunId},
-    model::{Build, BuildState},
     ports::Change,
     run::{LogOf, Reason},
     simulation::{InputsStatus, SimulationStatus},
@@ -34,7 +34,7 @@ pub enum Progress {
         original_seconds: f64,
     },
     /// The state of a build.
-    Build(Build),
+    Build(Box<Build>),
     /// More of the log.
     Log {
         /// Where this part begins.
@@ -170,9 +170,9 @@ impl Following {
             self.over = true;
             return Ok(());
         };
-        self.over = build.state != BuildState::Running;
+        self.over = build.state.is_final();
         self.read_log(LogOf::Build(id)).await?;
-        self.tell(Progress::Build(build));
+        self.tell(Progress::Build(Box::new(build)));
         Ok(())
     }
 

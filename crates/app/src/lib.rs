@@ -18,6 +18,7 @@ mod error;
 mod estimate;
 mod examples;
 mod following;
+mod forge;
 mod limits;
 mod models;
 mod passwords;
@@ -33,7 +34,7 @@ use std::{collections::HashMap, net::IpAddr, sync::Arc};
 
 use csw_core::{
     ids::{AccountId, BuildId, ModelId, RunId, VersionId},
-    ports::{Clock, Executor, Mail, Mailer, ObjectStorage, Publisher, Randomness, Store},
+    ports::{Clock, Executor, Mail, Mailer, ObjectStorage, Publisher, Randomness, Repositories, Store},
 };
 use tokio::sync::{Mutex, Notify, OnceCell, RwLock};
 
@@ -44,7 +45,6 @@ pub use crate::{
     estimate::{Estimate, Eta},
     following::Progress,
     models::ModelView,
-    publishing::PublishOptions,
     reconcile::Background,
     schemas::SchemaView,
     simulations::SimulationView,
@@ -61,6 +61,8 @@ pub struct Ports {
     pub executor: Arc<dyn Executor>,
     /// What builds versions.
     pub publisher: Arc<dyn Publisher>,
+    /// The site's own git repositories.
+    pub repositories: Arc<dyn Repositories>,
     /// What sends mail.
     pub mailer: Arc<dyn Mailer>,
     /// The time.
@@ -81,7 +83,13 @@ pub(crate) struct Inner {
     pub(crate) admitted: std::sync::Mutex<dispatch::Admitted>,
     pub(crate) schemas: RwLock<HashMap<(VersionId, String), SharedSchema>>,
     pub(crate) counts: std::sync::Mutex<HashMap<ModelId, models::Counted>>,
-    pub(crate) builds: std::sync::Mutex<HashMap<BuildId, tokio_util::sync::CancellationToken>>,
+    pub(crate) builds: std::sync::Mutex<HashMap<BuildId, publishing::AtWork>>,
+    /// Wakes who begins builds: one waits, or one is over.
+    pub(crate) builds_wake: Notify,
+    /// Counts the tasks that are at builds.
+    pub(crate) build_tasks: tokio_util::task::TaskTracker,
+    /// The server is about to end.
+    pub(crate) ending: tokio_util::sync::CancellationToken,
     pub(crate) login_limit: limits::PerMinute<IpAddr>,
     pub(crate) schema_limit: limits::PerMinute<IpAddr>,
     pub(crate) submission_limit: limits::PerMinute<AccountId>,
@@ -112,6 +120,9 @@ impl App {
                 schemas: RwLock::default(),
                 counts: std::sync::Mutex::default(),
                 builds: std::sync::Mutex::default(),
+                builds_wake: Notify::new(),
+                build_tasks: tokio_util::task::TaskTracker::new(),
+                ending: tokio_util::sync::CancellationToken::new(),
                 password_slots: tokio::sync::Semaphore::new(2),
                 noting: Arc::new(tokio::sync::Semaphore::new(1)),
             }),

@@ -39,12 +39,19 @@ pub struct ModelView {
     pub model: Model,
     /// The caller's role, if any.
     pub role: Option<Role>,
+    /// Whether the caller is a maintainer of the site, who looks at versions and promotes them.
+    pub maintainer: bool,
 }
 
 impl ModelView {
     /// Whether the caller may publish versions and change details.
     pub fn may_write(&self) -> bool {
         self.role >= Some(Role::Write)
+    }
+
+    /// Whether the caller may look at builds, try staged versions, and decide which version is live.
+    pub fn may_review(&self) -> bool {
+        self.may_write() || self.maintainer
     }
 }
 
@@ -54,7 +61,10 @@ impl App {
         let missing = || AppError::missing(format!("the model {owner}/{title}"));
         let model = self.store().model_by_name(owner, title).await?.ok_or_else(missing)?;
         let view = self.view_of(caller, model).await?;
-        if may_read(caller, view.model.settings.is_public, view.role) { Ok(view) } else { Err(missing()) }
+        // What waits for approval has to be seen by those who give it.
+        let reviews = self.inner.config.approval_required && view.maintainer;
+        let visible = may_read(caller, view.model.settings.is_public, view.role) || reviews;
+        if visible { Ok(view) } else { Err(missing()) }
     }
 
     pub(crate) async fn model_by_id(&self, id: ModelId) -> AppResult<Model> {
@@ -66,7 +76,7 @@ impl App {
             Some(account) => self.store().model_role(model.id, account).await?,
             None => None,
         };
-        Ok(ModelView { role: effective(caller, stored), model })
+        Ok(ModelView { role: effective(caller, stored), maintainer: caller.is_maintainer(), model })
     }
 
     /// The models that the caller may see, of those that the filter wants. Unlisted ones, and those that never had a
@@ -100,7 +110,8 @@ impl App {
             }
             roles.iter().find(|(id, _)| *id == model.id).map(|(_, role)| *role)
         };
-        let view = |model: Model| ModelView { role: effective(caller, role_on(&model)), model };
+        let maintainer = caller.is_maintainer();
+        let view = |model: Model| ModelView { role: effective(caller, role_on(&model)), maintainer, model };
         Ok(models.into_iter().map(view).collect())
     }
 
@@ -234,11 +245,11 @@ impl App {
         self.inner.counts.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    /// The versions a caller may choose: live and retired ones, and staged ones for writers; newest first.
+    /// The versions a caller may choose: live and retired ones, and staged ones for reviewers; newest first.
     pub async fn versions(&self, view: &ModelView) -> AppResult<Vec<Version>> {
         use csw_core::model::VersionState::{Live, Retired};
         let mut versions = self.store().versions(view.model.id).await?;
-        versions.retain(|version| view.may_write() || matches!(version.state, Live | Retired));
+        versions.retain(|version| view.may_review() || matches!(version.state, Live | Retired));
         Ok(versions)
     }
 
@@ -250,12 +261,17 @@ impl App {
         }
     }
 
+    /// A version by its identifier.
+    pub async fn version(&self, id: VersionId) -> AppResult<Option<Version>> {
+        Ok(self.store().version(id).await?)
+    }
+
     pub(crate) async fn version_by_id(&self, id: VersionId) -> AppResult<Version> {
         self.store().version(id).await?.ok_or_else(|| AppError::missing("the version"))
     }
 }
 
-fn check(settings: &ModelSettings) -> AppResult<()> {
+pub(crate) fn check(settings: &ModelSettings) -> AppResult<()> {
     let mut errors = serde_json::Map::new();
     let mut refuse = |field: &str, sentence: String| {
         errors.insert(field.to_owned(), serde_json::json!([sentence]));
@@ -278,6 +294,15 @@ fn check(settings: &ModelSettings) -> AppResult<()> {
     }
     if !(0.1..=1024.0).contains(&settings.memory_gigabytes) {
         refuse("memory", "Ask for 0.1 to 1024 GB of memory.".to_owned());
+    }
+    if !(0.1..=64.0).contains(&settings.build.cpus) {
+        refuse("build_cpu", "Ask for 0.1 to 64 CPUs.".to_owned());
+    }
+    if !(0.1..=1024.0).contains(&settings.build.memory_gigabytes) {
+        refuse("build_memory", "Ask for 0.1 to 1024 GB of memory.".to_owned());
+    }
+    if !(1..=24 * 60).contains(&settings.build.minutes) {
+        refuse("build_minutes", "A step of a build may take a minute to a day.".to_owned());
     }
     if !(1..=7 * 86_400).contains(&settings.deadline_seconds) {
         refuse("deadline", "A deadline is between a second and a week.".to_owned());

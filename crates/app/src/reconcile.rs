@@ -29,6 +29,11 @@ impl App {
             tracing::warn!(%error, "runs of a former process can't be reconciled yet");
             patience.pause().await;
         }
+        while let Err(error) = self.resume_builds().await {
+            tracing::warn!(%error, "builds of a former process can't be resumed yet");
+            patience.pause().await;
+        }
+        tasks.spawn(self.clone().build_in_turn(stop.clone()));
         tasks.spawn(self.clone().dispatch(stop.clone()));
         tasks.spawn(self.clone().watch(stop.clone()));
         Background { app: self.clone(), stop, tasks }
@@ -70,9 +75,6 @@ impl App {
                 self.give_up(&claimed, sentence).await?;
             }
         }
-        for build in self.store().running_builds().await? {
-            self.fail_orphan_build(build).await?;
-        }
         self.inner.wake.notify_one();
         Ok(())
     }
@@ -82,7 +84,7 @@ impl Background {
     /// Stops claiming, gives live runs `grace_seconds` to finish, and hands the others back to the queue.
     pub async fn shut_down(mut self, grace_seconds: u32) {
         self.stop.cancel();
-        self.app.stop_builds();
+        self.app.leave_builds().await;
         self.app.inner.ports.executor.shut_down(grace_seconds).await;
         while self.tasks.join_next().await.is_some() {}
     }

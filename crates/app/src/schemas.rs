@@ -4,7 +4,6 @@
 use std::{net::IpAddr, sync::Arc};
 
 use csw_core::{
-    access::Caller,
     ids::{Lease, RunId, VersionId},
     memo::canonical,
     model::{CachedSchema, Model, Version},
@@ -69,17 +68,17 @@ impl SchemaView {
 }
 
 impl App {
-    /// The input schema of the live version for these values of meta parameters (`{}` for the defaults). Only a
-    /// combination that nobody asked for before makes the model compute, and that is limited for each address.
+    /// The input schema of the live version, or of another one, for these values of meta parameters (`{}` for the
+    /// defaults). Only a combination that nobody asked for before makes the model compute, and that is limited for each
+    /// address.
     pub async fn schema(
         &self,
-        caller: &Caller,
         from: IpAddr,
         view: &ModelView,
+        version: Option<VersionId>,
         meta: &Value,
     ) -> AppResult<Arc<SchemaView>> {
-        let version = self.runnable_version(view, None).await?;
-        let _ = caller;
+        let version = self.runnable_version(view, version).await?;
         self.schema_of(&view.model, &version, meta, Some(from)).await
     }
 
@@ -227,8 +226,8 @@ impl App {
     }
 
     /// Somebody opened the form: have an interpreter ready by the time they press Run.
-    pub async fn warm(&self, view: &ModelView) -> AppResult<()> {
-        let version = self.runnable_version(view, None).await?;
+    pub async fn warm(&self, view: &ModelView, version: Option<VersionId>) -> AppResult<()> {
+        let version = self.runnable_version(view, version).await?;
         let order = self.side_order(&view.model, &version, Task::Version, json!({}));
         self.inner.ports.executor.warm(order).await;
         Ok(())

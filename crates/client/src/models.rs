@@ -45,6 +45,11 @@ impl Client {
             .await
     }
 
+    /// Makes the version live that was so before the present one.
+    pub async fn roll_back(&self, name: &str) -> ClientResult<Model> {
+        self.post(&format!("/publish/api/{name}/rollback/"), &Value::Object(serde_json::Map::new())).await
+    }
+
     /// The input schema for some values of the meta parameters; `{}` for the defaults.
     pub async fn schema(&self, name: &str, meta_parameters: &Value) -> ClientResult<InputsSchema> {
         let body = serde_json::json!({ "meta_parameters": meta_parameters });

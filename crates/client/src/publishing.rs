@@ -43,23 +43,30 @@ pub struct BuildChoices<'a> {
     pub as_of: &'a str,
     /// Whether a model without simulations gets one of its default inputs, as an example.
     pub example: bool,
+    /// Whether its version becomes live where every stage succeeds.
+    pub promote: bool,
+    /// Leave the model's own tests out.
+    pub skip_tests: bool,
 }
 
 impl Default for BuildChoices<'_> {
     fn default() -> Self {
-        Self { as_of: "", example: true }
+        Self { as_of: "", example: true, promote: true, skip_tests: false }
     }
 }
 
 impl Client {
-    /// Begins a build; the version it makes becomes live.
+    /// Asks for a build.
     pub async fn build(&self, name: &str, upload: Upload<'_>, choices: BuildChoices<'_>) -> ClientResult<Build> {
         let path = format!("/publish/api/{name}/builds/");
-        let BuildChoices { as_of, example } = choices;
+        let BuildChoices { as_of, example, promote, skip_tests } = choices;
         match upload {
             Upload::Repository { url, reference } => {
                 let as_of = Some(as_of).filter(|text| !text.is_empty());
-                let body = json!({ "repo_url": url, "repo_tag": reference, "as_of": as_of, "example": example });
+                let body = json!({
+                    "repo_url": url, "repo_tag": reference, "as_of": as_of, "example": example,
+                    "promote": promote, "skip_tests": skip_tests,
+                });
                 self.post(&path, &body).await
             }
             Upload::Archive { tar, commit, committed_at, origin } => {
@@ -77,6 +84,8 @@ impl Client {
                     .text("repo_url", origin.to_owned())
                     .text("as_of", as_of.to_owned())
                     .text("example", example.to_string())
+                    .text("promote", promote.to_string())
+                    .text("skip_tests", skip_tests.to_string())
                     .part("source", part);
                 self.json(self.request(Method::POST, &path).multipart(form)).await
             }
@@ -86,6 +95,11 @@ impl Client {
     /// How a build stands.
     pub async fn build_state(&self, name: &str, build: &str) -> ClientResult<Build> {
         self.get(&format!("/publish/api/{name}/builds/{build}/")).await
+    }
+
+    /// Stops a build.
+    pub async fn cancel_build(&self, name: &str, build: &str) -> ClientResult<Build> {
+        self.post(&format!("/publish/api/{name}/builds/{build}/cancel/"), &json!({})).await
     }
 
     /// The builds of a model, newest first.

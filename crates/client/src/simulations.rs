@@ -39,6 +39,9 @@ pub struct NewSimulation {
     /// Run again, though an earlier result could answer.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub fresh: bool,
+    /// Identifier of a version other than the live one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
     /// The same key gives the same simulation again.
     #[serde(skip)]
     pub idempotency_key: Option<String>,

@@ -7,6 +7,7 @@
 
 pub mod access;
 pub mod account;
+pub mod build;
 pub mod cost;
 pub mod ids;
 pub mod memo;

@@ -1,11 +1,11 @@
-//! Models, their versions and the builds that make them.
+//! Models and their versions.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
-    ids::{AccountId, BuildId, ModelId, VersionId},
+    ids::{AccountId, ModelId, VersionId},
     names::{AccountName, ModelName, ModelTitle},
 };
 
@@ -51,6 +51,23 @@ impl ModelStatus {
     }
 }
 
+/// What a build may use.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct BuildLimits {
+    /// CPUs.
+    pub cpus: f64,
+    /// Gigabytes of memory.
+    pub memory_gigabytes: f64,
+    /// Minutes for each of its steps.
+    pub minutes: u32,
+}
+
+impl Default for BuildLimits {
+    fn default() -> Self {
+        Self { cpus: 2.0, memory_gigabytes: 8.0, minutes: 60 }
+    }
+}
+
 /// What a publisher decides about a model.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ModelSettings {
@@ -80,6 +97,39 @@ pub struct ModelSettings {
     pub deterministic: bool,
     /// Whether a zygote may run the model once before it parks.
     pub warm_up: bool,
+    /// What a build of it may use.
+    pub build: BuildLimits,
+}
+
+impl ModelSettings {
+    /// The settings of a model that nobody has described yet: its repository may.
+    #[must_use]
+    pub fn undescribed(title: &str) -> Self {
+        Self {
+            oneliner: title.to_owned(),
+            description: title.to_owned(),
+            repo_tag: "main".to_owned(),
+            ..Self::default()
+        }
+    }
+
+    /// The same with what the repository says, where nobody said anything else.
+    #[must_use]
+    pub fn described_by(&self, title: &str, said: &Described) -> Self {
+        let blank = Self::undescribed(title);
+        if self.oneliner != blank.oneliner || self.description != blank.description {
+            return self.clone();
+        }
+        let oneliner = said.oneliner.clone().unwrap_or_else(|| self.oneliner.clone());
+        Self {
+            description: said.description.clone().unwrap_or_else(|| oneliner.clone()),
+            oneliner,
+            cpus: said.cpus.unwrap_or(self.cpus),
+            memory_gigabytes: said.memory_gigabytes.unwrap_or(self.memory_gigabytes),
+            expected_seconds: said.expected_seconds.or(self.expected_seconds),
+            ..self.clone()
+        }
+    }
 }
 
 impl Default for ModelSettings {
@@ -98,8 +148,24 @@ impl Default for ModelSettings {
             network: false,
             deterministic: true,
             warm_up: true,
+            build: BuildLimits::default(),
         }
     }
+}
+
+/// What a repository says of its model.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Described {
+    /// One line.
+    pub oneliner: Option<String>,
+    /// Markdown.
+    pub description: Option<String>,
+    /// CPUs of a run.
+    pub cpus: Option<f64>,
+    /// Gigabytes of memory of a run.
+    pub memory_gigabytes: Option<f64>,
+    /// Seconds a run takes, about.
+    pub expected_seconds: Option<u32>,
 }
 
 /// A published model.
@@ -244,6 +310,17 @@ pub struct Version {
     pub created_at: Timestamp,
 }
 
+/// A version became live.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Promotion {
+    /// Which version.
+    pub version: VersionId,
+    /// Who decided so.
+    pub by: AccountId,
+    /// When.
+    pub at: Timestamp,
+}
+
 /// An input schema of a version, for some values of its meta parameters.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CachedSchema {
@@ -257,103 +334,4 @@ pub struct CachedSchema {
     pub model_parameters: String,
     /// When it was stored.
     pub created_at: Timestamp,
-}
-
-/// A stage of the publishing pipeline.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Stage {
-    /// Get the source and pin its commit.
-    Fetch,
-    /// Make environment and code folders.
-    Build,
-    /// Conformance check and the model's own tests.
-    Test,
-    /// Put the artifact where executors find it.
-    Push,
-    /// Record the version.
-    Stage,
-    /// Make it live.
-    Promote,
-}
-
-impl Stage {
-    /// The stored and shown word.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Fetch => "fetch",
-            Self::Build => "build",
-            Self::Test => "test",
-            Self::Push => "push",
-            Self::Stage => "stage",
-            Self::Promote => "promote",
-        }
-    }
-
-    /// The stage with this word.
-    #[must_use]
-    pub fn parse(word: &str) -> Option<Self> {
-        [Self::Fetch, Self::Build, Self::Test, Self::Push, Self::Stage, Self::Promote]
-            .into_iter()
-            .find(|s| s.as_str() == word)
-    }
-}
-
-/// Where a build stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum BuildState {
-    /// At work in its stage.
-    Running,
-    /// Its version is live or staged.
-    Succeeded,
-    /// Stopped in its stage; the live version is untouched.
-    Failed,
-    /// Stopped on request.
-    Cancelled,
-}
-
-impl BuildState {
-    /// The stored and shown word.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Running => "running",
-            Self::Succeeded => "succeeded",
-            Self::Failed => "failed",
-            Self::Cancelled => "cancelled",
-        }
-    }
-
-    /// The state with this word.
-    #[must_use]
-    pub fn parse(word: &str) -> Option<Self> {
-        [Self::Running, Self::Succeeded, Self::Failed, Self::Cancelled].into_iter().find(|s| s.as_str() == word)
-    }
-}
-
-/// One pass of the publishing pipeline.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Build {
-    /// Its identifier.
-    pub id: BuildId,
-    /// Of which model.
-    pub model: ModelId,
-    /// Who asked.
-    pub requested_by: AccountId,
-    /// What is built, for people: a URL and reference, or "uploaded files".
-    pub source: String,
-    /// Where it is, or where it stopped.
-    pub stage: Stage,
-    /// How it stands.
-    pub state: BuildState,
-    /// What went wrong and what to do, or the result in a sentence.
-    pub message: Option<String>,
-    /// What it made.
-    pub version: Option<VersionId>,
-    /// When it began.
-    pub created_at: Timestamp,
-    /// When it ended.
-    pub finished_at: Option<Timestamp>,
 }

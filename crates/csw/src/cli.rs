@@ -189,6 +189,8 @@ pub(crate) enum Accounts {
 pub(crate) enum Models {
     /// Build a version and make it live; makes the model first if it is new
     Publish(Publish),
+    /// Build a version that its maintainers try before it is promoted
+    Stage(Publish),
     /// List the models
     List,
     /// Show one model
@@ -197,10 +199,20 @@ pub(crate) enum Models {
     Versions,
     /// Make a version live, an older one too; takes no time
     Promote {
-        /// Its identifier, digest or commit, or the beginning of one; or what its `get_version` says
+        /// Its identifier, digest or commit, or the beginning of one; or what its `get_version` says. The newest staged
+        /// one by default
         // `version` is clap's own name of `--version`.
         #[arg(id = "wanted", value_name = "VERSION")]
-        version: String,
+        version: Option<String>,
+    },
+    /// Make the version live that was so before
+    Rollback,
+    /// List the builds, newest first
+    Builds,
+    /// Stop a build
+    Cancel {
+        /// The build
+        build: String,
     },
     /// Show the log of a build
     Logs {
@@ -223,6 +235,9 @@ pub(crate) struct Publish {
     /// Make no public simulation of the default inputs for a model that has none yet
     #[arg(long)]
     pub(crate) no_example: bool,
+    /// Leave the model's own tests out; its four functions are checked anyway
+    #[arg(long)]
+    pub(crate) skip_test: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -291,6 +306,9 @@ pub(crate) struct CreateSim {
     /// Let everybody see it
     #[arg(long)]
     pub(crate) public: bool,
+    /// A version other than the live one: its identifier, digest or commit, or the beginning of one
+    #[arg(id = "wanted", long = "model-version", value_name = "VERSION")]
+    pub(crate) version: Option<String>,
     /// Run again, though an earlier result could answer
     #[arg(long)]
     pub(crate) fresh: bool,
@@ -333,6 +351,9 @@ mod tests {
             &["csw", "accounts", "create", "ann", "--role", "admin", "--data", "d", "--json"],
             &["csw", "models", "-n", "ann/Null", "publish", "--repo", ".", "--tag", "v1"],
             &["csw", "models", "publish", "-n", "ann/Null", "--repo", "https://example.org/r"],
+            &["csw", "models", "-n", "ann/Null", "stage", "--repo", ".", "--skip-test"],
+            &["csw", "models", "-n", "ann/Null", "promote"],
+            &["csw", "models", "-n", "ann/Null", "rollback"],
             &["csw", "sims", "-n", "ann/Null", "create", "--adjustment", "{}", "--wait", "--json"],
             &["csw", "check", "."],
             &["csw", "backup", "--data", "d", "--to", "b"],

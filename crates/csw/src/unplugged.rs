@@ -5,12 +5,13 @@ use std::{path::Path, sync::Arc};
 use async_trait::async_trait;
 use bytes::Bytes;
 use csw_core::{
-    ids::{RunId, VersionId},
-    model::Stage,
+    build::{Source, Stage},
+    ids::{ModelId, RunId, VersionId},
     names::ModelName,
     ports::{
-        BuildError, BuildLog, BuildOptions, Built, Capacity, Checkout, Executor, ExecutorError, Mail, MailError,
-        Mailer, ObjectError, ObjectStorage, Publisher, RunEvents, Source, TestReport, Zygotes,
+        BuildError, BuildLog, BuildOptions, Built, Capacity, Checkout, Executor, ExecutorError, GitAnswer, GitRequest,
+        Mail, MailError, Mailer, ObjectError, ObjectStorage, Publisher, Repositories, RepositoryError, RunEvents,
+        TestReport, Zygotes,
     },
     run::RunOrder,
 };
@@ -57,6 +58,17 @@ impl Executor for Unplugged {
 }
 
 #[async_trait]
+impl Repositories for Unplugged {
+    async fn serve(&self, _: ModelId, _: GitRequest) -> Result<GitAnswer, RepositoryError> {
+        Err(RepositoryError::Unavailable { cause: WHY.to_owned() })
+    }
+
+    async fn refs(&self, _: ModelId) -> Result<Vec<(String, String)>, RepositoryError> {
+        Err(RepositoryError::Unavailable { cause: WHY.to_owned() })
+    }
+}
+
+#[async_trait]
 impl Publisher for Unplugged {
     async fn fetch(&self, _: &Source, _: &dyn BuildLog) -> Result<Checkout, BuildError> {
         Err(no_build())
@@ -72,7 +84,14 @@ impl Publisher for Unplugged {
         Err(no_build())
     }
 
-    async fn test(&self, _: &ModelName, _: &Checkout, _: &Built, _: &dyn BuildLog) -> Result<TestReport, BuildError> {
+    async fn test(
+        &self,
+        _: &ModelName,
+        _: &Checkout,
+        _: &Built,
+        _: &BuildOptions,
+        _: &dyn BuildLog,
+    ) -> Result<TestReport, BuildError> {
         Err(no_build())
     }
 

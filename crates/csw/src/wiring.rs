@@ -8,13 +8,10 @@ use std::{
 
 use axum::Router;
 use csw_app::{App, Config, Ports};
-use csw_core::ports::{Executor, Mailer, Publisher};
-use csw_publish::{PublishConfig, UvPublisher};
+use csw_core::ports::{Executor, Mailer, Publisher, Repositories};
+use csw_publish::{FolderRepositories, PublishConfig, UvPublisher};
 use csw_runtime::{LocalConfig, LocalExecutor};
-use csw_sandbox::{
-    LayerSet,
-    cgroup::{Limits, Manager},
-};
+use csw_sandbox::{LayerSet, cgroup::Manager};
 use csw_store::{FolderObjects, SqlStore};
 use csw_web::{WebOptions, WebState};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
@@ -38,9 +35,6 @@ const SECONDS: [f64; 11] = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0
 
 /// Sender of mail, where the operator names none.
 const SENDER: &str = "Compute Studio <no-reply@localhost>";
-
-/// Processes and threads of all builds together.
-const BUILD_PROCESSES: u64 = 4096;
 
 const GIGABYTE: f64 = 1e9;
 
@@ -121,6 +115,7 @@ fn over(store: SqlStore) -> App {
         objects: Arc::new(Unplugged),
         executor: Arc::new(Unplugged),
         publisher: Arc::new(Unplugged),
+        repositories: Arc::new(Unplugged),
         mailer: Arc::new(Unplugged),
         clock: Arc::new(SystemClock),
         randomness: Arc::new(SystemRandomness::new()),
@@ -131,6 +126,7 @@ fn over(store: SqlStore) -> App {
 /// What builds and runs models.
 pub(crate) struct Workbench {
     pub(crate) publisher: Arc<dyn Publisher>,
+    pub(crate) repositories: Arc<dyn Repositories>,
     pub(crate) executor: Arc<dyn Executor>,
     /// The groups that limit both; to be closed at the end.
     pub(crate) cgroups: Manager,
@@ -147,7 +143,7 @@ fn bench(settings: &Settings, folder: &Folder, cache: Option<PathBuf>, local: bo
     let layers = layers(&helper, &cgroups)?;
     let mut publish = PublishConfig::new(data.to_owned(), helper.clone());
     publish.layers = layers;
-    publish.cgroups = group_of_builds(&cgroups)?;
+    publish.cgroups = cgroups.clone();
     publish.allow_local_repositories = local;
     publish.install_network = settings.build.install_network;
     publish.test_network = settings.build.test_network;
@@ -183,16 +179,13 @@ fn bench(settings: &Settings, folder: &Folder, cache: Option<PathBuf>, local: bo
     }
     let scratch = local.scratch.clone();
     let executor = LocalExecutor::new(local).map_err(|error| Failure::file(&scratch, &error))?;
-    Ok(Workbench { publisher: Arc::new(UvPublisher::new(publish)), executor: Arc::new(executor), cgroups })
-}
-
-/// One group for all builds, so that together they leave the machine to its runs.
-fn group_of_builds(cgroups: &Manager) -> Outcome<Vec<PathBuf>> {
-    let limits = Limits { memory_bytes: None, cpus: None, max_processes: Some(BUILD_PROCESSES) };
-    let group = cgroups
-        .create("builds", limits)
-        .map_err(|error| Failure::local(error.to_string(), "`csw doctor` says what this machine lacks"))?;
-    Ok(group.folders())
+    let repositories = Arc::new(FolderRepositories::new(&publish));
+    Ok(Workbench {
+        publisher: Arc::new(UvPublisher::new(publish)),
+        repositories,
+        executor: Arc::new(executor),
+        cgroups,
+    })
 }
 
 /// The layers of the sandbox that this machine has; a missing one is told, never silently skipped.
@@ -244,6 +237,7 @@ pub(crate) async fn site(settings: &Settings, options: &Up, folder: &Folder, pub
         objects: Arc::new(objects),
         executor: bench.executor,
         publisher: bench.publisher,
+        repositories: bench.repositories,
         mailer: mailer(settings, data)?,
         clock: Arc::new(SystemClock),
         randomness: Arc::new(SystemRandomness::new()),

@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use csw_sandbox::LayerSet;
+use csw_core::model::BuildLimits;
+use csw_sandbox::{LayerSet, cgroup::Manager};
 
 /// Settings of [`crate::UvPublisher`].
 #[derive(Debug, Clone)]
@@ -13,8 +14,10 @@ pub struct PublishConfig {
     pub helper: PathBuf,
     /// Layers that this machine has; each one named here must work.
     pub layers: LayerSet,
-    /// Folders of cgroups that every step in the sandbox joins: what limits the memory of all builds together.
-    pub cgroups: Vec<PathBuf>,
+    /// Makes the group of each build, which limits its steps together.
+    pub cgroups: Manager,
+    /// What a build may use.
+    pub limits: BuildLimits,
     /// First of 262,144 user ids that only builds use, where the server is root.
     pub first_user: u32,
     /// uv.
@@ -51,7 +54,8 @@ impl PublishConfig {
             data,
             helper,
             layers: LayerSet::default(),
-            cgroups: vec![],
+            cgroups: Manager::none(),
+            limits: BuildLimits::default(),
             first_user: 600_000,
             uv: PathBuf::from("uv"),
             git: PathBuf::from("git"),
@@ -60,10 +64,22 @@ impl PublishConfig {
             install_network: false,
             test_network: false,
             fetch_seconds: 300,
-            build_seconds: 1800,
-            test_seconds: 1200,
+            build_seconds: 7200,
+            test_seconds: 3600,
             source_bytes: 4 << 30,
             source_entries: 200_000,
         }
+    }
+
+    /// The same for one build: no step takes longer than its model allows.
+    pub(crate) fn within(&self, limits: BuildLimits) -> Self {
+        let seconds = u64::from(limits.minutes) * 60;
+        let (build_seconds, test_seconds) = (self.build_seconds.min(seconds), self.test_seconds.min(seconds));
+        Self { limits, build_seconds, test_seconds, ..self.clone() }
+    }
+
+    /// Where the repositories of the site's own forge are.
+    pub(crate) fn repositories(&self) -> PathBuf {
+        self.data.join("git")
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{io, path::Path};
 
-use csw_core::{model::Stage, ports::BuildError};
+use csw_core::{build::Stage, ports::BuildError};
 use csw_sandbox::SandboxError;
 use thiserror::Error;
 
@@ -28,6 +28,11 @@ pub(crate) enum Failure {
     /// It took too long.
     #[error("{what} was stopped after {seconds} seconds; the last line was: {last}")]
     TimedOut { what: String, seconds: u64, last: String },
+    /// It took too much memory.
+    #[error(
+        "{what} used more than {gigabytes} GB of memory, which is the limit of this model's builds; its settings raise it"
+    )]
+    OutOfMemory { what: String, gigabytes: f64 },
     /// No versions fit.
     #[error("{UNRESOLVABLE}{as_of}: {reason}")]
     Unresolvable { as_of: String, reason: String },

@@ -6,12 +6,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use csw_core::ports::{Checkout, Source};
+use csw_core::{build::Source, model::Described, ports::Checkout};
 use jiff::Timestamp;
 
 use crate::{
     archive, background,
     config::PublishConfig,
+    described::described,
     failure::Failure,
     git::Git,
     layout,
@@ -30,6 +31,14 @@ pub(crate) async fn fetch(config: &PublishConfig, source: &Source, log: &Log<'_>
     let folder = own.join(FILES);
     let fetched = match source {
         Source::Git { url, reference } => from_git(config, url, reference.trim(), &folder, log).await,
+        Source::Own { model, commit, .. } => {
+            let repository = config.repositories().join(format!("{model}.git"));
+            let url = RepositoryUrl::parse(&repository.display().to_string(), true)?;
+            let config = PublishConfig { allow_local_repositories: true, ..config.clone() };
+            from_repository(&config, &url, commit, &folder, log)
+                .await
+                .map(|checkout| Checkout { url: None, ..checkout })
+        }
         Source::Archive { file, commit, committed_at, url } => {
             let unpacked = from_archive(config, file, commit, &folder, log).await;
             let url = url.as_deref().map(mask);
@@ -41,7 +50,11 @@ pub(crate) async fn fetch(config: &PublishConfig, source: &Source, log: &Log<'_>
     match checked {
         Ok(checkout) => {
             log.line(&format!("Source at {}", checkout.commit));
-            Ok(checkout)
+            let described = described(&checkout.folder).unwrap_or_else(|sentence| {
+                log.line(&sentence);
+                Described::default()
+            });
+            Ok(Checkout { described, ..checkout })
         }
         Err(failure) => {
             // The failure is what matters; leftovers are swept later.
@@ -80,7 +93,17 @@ async fn from_git(
     log: &Log<'_>,
 ) -> Result<Checkout, Failure> {
     let url = RepositoryUrl::parse(url, config.allow_local_repositories)?;
-    let commit = Git::new(config, log).fetch(&url, reference, folder).await?;
+    from_repository(config, &url, reference, folder, log).await
+}
+
+async fn from_repository(
+    config: &PublishConfig,
+    url: &RepositoryUrl,
+    reference: &str,
+    folder: &Path,
+    log: &Log<'_>,
+) -> Result<Checkout, Failure> {
+    let commit = Git::new(config, log).fetch(url, reference, folder).await?;
     let (place, mut room) = (folder.to_path_buf(), room(config));
     let refused = background(move || {
         let refused = tree::purge(&place)?;
@@ -95,6 +118,7 @@ async fn from_git(
         commit: commit.id,
         committed_at: commit.time,
         url: Some(mask(&url.url)),
+        described: Described::default(),
     })
 }
 
@@ -107,16 +131,11 @@ async fn from_archive(
 ) -> Result<Checkout, Failure> {
     log.line("Unpacking the uploaded files");
     let (from, to, room) = (file.to_path_buf(), folder.to_path_buf(), room(config));
-    let unpacked = background(move || {
-        let unpacked = archive::unpack(&from, &to, room);
-        // Ours since it was given to us, whatever it holds.
-        fs::remove_file(&from)?;
-        Ok(unpacked)
-    });
+    let unpacked = background(move || Ok(archive::unpack(&from, &to, room)));
     unpacked.await.map_err(Failure::at("Reading the archive", file))??;
     let folder = inner_folder(folder);
     let commit = if commit.is_empty() { digest(&folder).await? } else { commit.to_owned() };
-    Ok(Checkout { folder, commit, committed_at: None, url: None })
+    Ok(Checkout { folder, commit, committed_at: None, url: None, described: Described::default() })
 }
 
 /// Hosts pack a repository as one folder with its name.
@@ -176,7 +195,8 @@ async fn from_folder(config: &PublishConfig, path: &Path, folder: &Path, log: &L
         None => digest(folder).await?,
     };
     let url = git.answer_line(&path, &["config", "--get", "remote.origin.url"]).await.map(|url| mask(&url));
-    Ok(Checkout { folder: folder.to_path_buf(), commit, committed_at, url: url.filter(|_| in_git) })
+    let (folder, url) = (folder.to_path_buf(), url.filter(|_| in_git));
+    Ok(Checkout { folder, commit, committed_at, url, described: Described::default() })
 }
 
 /// The listed files without what no copy takes.

@@ -8,7 +8,10 @@ use std::{
     sync::atomic::{AtomicU32, Ordering},
 };
 
-use csw_sandbox::{Confinement, Limits, NetworkAccess, UserRange};
+use csw_sandbox::{
+    Confinement, Limits, NetworkAccess, UserRange,
+    cgroup::{self, Group},
+};
 
 use crate::{
     background,
@@ -42,6 +45,9 @@ const INDEX_VARIABLES: &[&str] = &[
     "all_proxy",
 ];
 
+/// Processes and threads of a build.
+const PROCESSES: u64 = 1024;
+
 /// The variables by which uv finds the package index of the operator.
 pub(crate) fn index_variables() -> impl Iterator<Item = (String, String)> {
     INDEX_VARIABLES.iter().filter_map(|name| Some(((*name).to_owned(), std::env::var(name).ok()?)))
@@ -56,6 +62,7 @@ pub(crate) struct Jail<'a> {
     log: &'a Log<'a>,
     users: UserRange,
     base: PathBuf,
+    group: Group,
     /// What the steps may write.
     pub(crate) room: PathBuf,
     /// What the steps may read; the server alone writes it.
@@ -88,7 +95,8 @@ impl<'a> Jail<'a> {
     /// Makes the folders below `work` of the data folder.
     pub(crate) fn new(config: &'a PublishConfig, log: &'a Log<'a>) -> Result<Self, Failure> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
-        let base = config.data.join("work").join(uuid::Uuid::now_v7().to_string());
+        let id = uuid::Uuid::now_v7();
+        let base = config.data.join("work").join(id.to_string());
         let (room, desk) = (base.join("room"), base.join("desk"));
         for path in [room.join("home"), room.join("tmp"), desk.clone()] {
             fs::create_dir_all(&path).map_err(Failure::at("Making the folder", &path))?;
@@ -96,7 +104,11 @@ impl<'a> Jail<'a> {
         // Two users a build, 64 builds a process, 2,048 processes before any two could meet.
         let slot = (process::id() % 2048) * 64 + COUNT.fetch_add(1, Ordering::Relaxed) % 64;
         let users = UserRange { first: config.first_user + slot * 2, count: 2 };
-        Ok(Self { config, log, users, base, room, desk })
+        let group = config
+            .cgroups
+            .create(&format!("build-{id}"), together(config))
+            .map_err(|error| Failure::Sandbox { what: "a build".to_owned(), reason: error.to_string() })?;
+        Ok(Self { config, log, users, base, group, room, desk })
     }
 
     /// Lets the build's user write everything in the room.
@@ -132,21 +144,23 @@ impl<'a> Jail<'a> {
         env.extend(step.env);
         read_only.sort();
         read_only.dedup();
+        let mut limits = Limits {
+            memory_bytes: None,
+            cpu_seconds: Some(step.seconds.saturating_mul(2)),
+            max_processes: Some(PROCESSES),
+            max_file_bytes: Some(8 << 30),
+            max_open_files: Some(4096),
+        };
+        self.config.cgroups.fallback(together(self.config), &mut limits);
         let confinement = Confinement {
             read_only,
             writable: vec![self.room.clone()],
             working_dir: step.working_dir,
             env,
             network: if step.network { NetworkAccess::Full } else { NetworkAccess::Loopback },
-            limits: Limits {
-                memory_bytes: None,
-                cpu_seconds: Some(step.seconds.saturating_mul(2)),
-                max_processes: Some(1024),
-                max_file_bytes: Some(8 << 30),
-                max_open_files: Some(4096),
-            },
+            limits,
             users: self.users,
-            cgroups: self.config.cgroups.clone(),
+            cgroups: self.group.folders(),
             layers: self.config.layers,
             ..Confinement::default()
         };
@@ -158,12 +172,26 @@ impl<'a> Jail<'a> {
         {
             return Err(Failure::Sandbox { what: step.what.to_owned(), reason: ended.last_line() });
         }
+        if !ended.status.success() && self.group.oom_killed() {
+            let gigabytes = self.config.limits.memory_gigabytes;
+            return Err(Failure::OutOfMemory { what: step.what.to_owned(), gigabytes });
+        }
         Ok(ended)
     }
 }
 
+/// What all processes of a build may use together.
+fn together(config: &PublishConfig) -> cgroup::Limits {
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "settings are checked to 0.1..=1024 GB")]
+    let memory_bytes = (config.limits.memory_gigabytes * 1e9) as u64;
+    cgroup::Limits { memory_bytes: Some(memory_bytes), cpus: Some(config.limits.cpus), max_processes: Some(PROCESSES) }
+}
+
 impl Drop for Jail<'_> {
     fn drop(&mut self) {
+        if let Err(error) = self.group.kill().and_then(|()| self.group.remove()) {
+            tracing::warn!(%error, "the group of a build could not be removed");
+        }
         if let Err(error) = tree::remove(&self.base) {
             tracing::warn!(folder = %self.base.display(), %error, "the folder of a build could not be removed");
         }

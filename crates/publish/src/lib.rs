@@ -39,6 +39,7 @@ mod assets;
 mod bytecode;
 mod code;
 mod config;
+mod described;
 mod environment;
 mod failure;
 mod fetch;
@@ -50,6 +51,7 @@ mod mask;
 mod near;
 mod process;
 mod publisher;
+mod repositories;
 mod repository;
 mod suite;
 mod tree;
@@ -57,8 +59,10 @@ mod uv;
 
 pub use code::PATH_FILE;
 pub use config::PublishConfig;
+pub use described::described;
 pub use failure::UNRESOLVABLE;
 pub use publisher::UvPublisher;
+pub use repositories::FolderRepositories;
 
 /// Work on files, where it does not hold up anything else.
 async fn background<T: Send + 'static>(

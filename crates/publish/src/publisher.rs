@@ -10,9 +10,10 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use csw_core::{
-    model::{Artifact, Stage},
+    build::{Source, Stage},
+    model::Artifact,
     names::ModelName,
-    ports::{BuildError, BuildLog, BuildOptions, Built, Checkout, Publisher, Source, TestReport},
+    ports::{BuildError, BuildLog, BuildOptions, Built, Checkout, Publisher, TestReport},
 };
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
@@ -80,7 +81,8 @@ impl Publisher for UvPublisher {
     ) -> Result<Built, BuildError> {
         let log = Log::new(log);
         log.line(&format!("Building {model}"));
-        let build = Build { config: &self.config, checkout, options, log: &log };
+        let config = self.config.within(options.limits);
+        let build = Build { config: &config, checkout, options, log: &log };
         build.run().await.map_err(|failure| failure.during(Stage::Build))
     }
 
@@ -89,11 +91,12 @@ impl Publisher for UvPublisher {
         model: &ModelName,
         checkout: &Checkout,
         built: &Built,
+        options: &BuildOptions,
         log: &dyn BuildLog,
     ) -> Result<TestReport, BuildError> {
         let log = Log::new(log);
         log.line(&format!("Testing {model} at {}", checkout.commit));
-        test(&self.config, built, &log).await.map_err(|failure| failure.during(Stage::Test))
+        test(&self.config.within(options.limits), built, &log).await.map_err(|failure| failure.during(Stage::Test))
     }
 
     async fn assets(&self, built: &Built) -> Result<Vec<(String, Bytes)>, BuildError> {

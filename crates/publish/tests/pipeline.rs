@@ -14,9 +14,10 @@ use std::{
 };
 
 use csw_core::{
-    model::{Artifact, Stage},
+    build::{Source, Stage},
+    model::Artifact,
     names::ModelName,
-    ports::{BuildError, BuildLog, BuildOptions, Built, Checkout, Publisher, Source},
+    ports::{BuildError, BuildLog, BuildOptions, Built, Checkout, Publisher},
 };
 use csw_publish::{PATH_FILE, PublishConfig, UNRESOLVABLE, UvPublisher};
 
@@ -158,7 +159,7 @@ async fn a_model_of_the_standard_library_is_built_and_tested() {
     assert_eq!(fs::metadata(&environment).unwrap().permissions().mode() & 0o222, 0);
     let compiled = fs::read_dir(code.join("csw-site/cs_config/__pycache__")).unwrap().count();
     assert!(compiled >= 2, "{compiled}");
-    let report = bench.publisher.test(&name(), &checkout, &built, &bench.log).await;
+    let report = bench.publisher.test(&name(), &checkout, &built, &BuildOptions::default(), &bench.log).await;
     let report = report.unwrap_or_else(|error| panic!("{error}\n{}", bench.said()));
     assert!(report.passed >= 7, "{}", report.summary);
     bench.publisher.discard(checkout.clone()).await;
@@ -351,7 +352,7 @@ async fn packages_as_of_a_date() {
     let bench = Bench::new();
     let folder = bench.model(&[("cs-config/install.sh", "pip install attrs\n")]);
     let checkout = bench.fetch(Source::Folder(folder)).await.unwrap();
-    let options = BuildOptions { as_of: Some("2022-01-15T00:00:00Z".parse().unwrap()) };
+    let options = BuildOptions { as_of: Some("2022-01-15T00:00:00Z".parse().unwrap()), ..BuildOptions::default() };
     let built = bench.publisher.build(&name(), &checkout, &options, &bench.log).await.unwrap();
     assert_eq!(bench.python(&built, "import attr; print(attr.__version__)"), "21.4.0");
     assert_eq!(built.facts["as_of"], "2022-01-15T00:00:00Z");
@@ -385,7 +386,8 @@ async fn tests_that_fail_name_the_first() {
     ]);
     let checkout = bench.fetch(Source::Folder(folder)).await.unwrap();
     let built = bench.build(&checkout).await.unwrap();
-    let error = bench.publisher.test(&name(), &checkout, &built, &bench.log).await.unwrap_err();
+    let error =
+        bench.publisher.test(&name(), &checkout, &built, &BuildOptions::default(), &bench.log).await.unwrap_err();
     assert!(
         error.sentence.contains("1 failed, 1 passed") && error.sentence.contains("::test_bad"),
         "{}",
@@ -393,7 +395,7 @@ async fn tests_that_fail_name_the_first() {
     );
     let without = bench.fetch(Source::Folder(bench.model(&[]))).await.unwrap();
     let built = bench.build(&without).await.unwrap();
-    let report = bench.publisher.test(&name(), &without, &built, &bench.log).await.unwrap();
+    let report = bench.publisher.test(&name(), &without, &built, &BuildOptions::default(), &bench.log).await.unwrap();
     assert!(report.passed == 0 && report.summary.contains("no tests"));
 }
 
@@ -419,7 +421,7 @@ async fn an_archive_is_a_source() {
         .fetch(Source::Archive { file: file.clone(), commit: String::new(), committed_at: None, url: None })
         .await
         .unwrap();
-    assert!(checkout.commit.len() == 64 && !file.exists());
+    assert!(checkout.commit.len() == 64 && file.exists(), "a build that is begun again needs it");
     bench.build(&checkout).await.unwrap_or_else(|error| panic!("{error}\n{}", bench.said()));
     bench.publisher.discard(checkout).await;
     assert_eq!(fs::read_dir(bench.data().join("checkouts")).unwrap().count(), 0);
@@ -439,7 +441,11 @@ async fn every_example_is_built_and_tested() {
             Ok(built) => {
                 println!("{}: {} {}", folder.display(), built.facts["seconds"], built.facts["environment_bytes"]);
                 println!("    {}", built.facts["warnings"]);
-                bench.publisher.test(&name(), &checkout, &built, &bench.log).await.map(|report| report.summary)
+                bench
+                    .publisher
+                    .test(&name(), &checkout, &built, &BuildOptions::default(), &bench.log)
+                    .await
+                    .map(|report| report.summary)
             }
             Err(error) => Err(error),
         };

@@ -8,6 +8,7 @@
 //! This crate decides nothing on who may do what. Start reading at [`SqlStore`], then `finishing` (how runs end).
 
 mod accounts;
+mod builds;
 mod connect;
 mod finishing;
 mod listing;

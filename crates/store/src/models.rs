@@ -1,22 +1,23 @@
-//! Models, versions, schemas and builds.
+//! Models, versions and schemas.
 
 use async_trait::async_trait;
 use csw_core::{
     access::Role,
-    ids::{AccountId, BuildId, ModelId, VersionId},
-    model::{Build, CachedSchema, Model, ModelSettings, ModelStatus, Version, VersionState},
+    ids::{AccountId, ModelId, VersionId},
+    model::{CachedSchema, Model, ModelSettings, ModelStatus, Promotion, Version, VersionState},
     page::{Page, PageRequest},
-    ports::{Change, ModelFilter, ModelStore, StoreError, StoreResult},
+    ports::{ModelFilter, ModelStore, StoreError, StoreResult},
     simulation::Collaborator,
 };
+use jiff::Timestamp;
 use sha2::{Digest, Sha256};
-use sqlx::{AnyConnection, AssertSqlSafe};
+use sqlx::{AnyConnection, AssertSqlSafe, any::AnyRow};
 
 use crate::{
     SqlStore,
     listing::Conditions,
     rows::{self, MODEL},
-    sql::{Columns, all, corrupt, flag, micros, number, optional, optional_micros, run, sql, whole},
+    sql::{Columns, all, corrupt, flag, micros, number, optional, run, sql},
 };
 
 impl SqlStore {
@@ -44,9 +45,9 @@ impl ModelStore for SqlStore {
         let statement = sql!(
             self,
             "INSERT INTO models (id, owner_id, title, title_key, oneliner, description, repo_url, repo_tag, cpus, \
-             oneliner_key, memory_gigabytes, expected_seconds, deadline_seconds, listed, is_public, network, deterministic, warm_up, \
+             oneliner_key, memory_gigabytes, expected_seconds, deadline_seconds, listed, is_public, network, deterministic, warm_up, build_limits, \
              status, live_version_id, latest_tag, staging_tag, sponsor_id, sponsor_message, last_number, created_at) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $25, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $25, $10, $11, $12, $13, $14, $15, $16, $17, $26, $18, $19, $20, $21, \
              $22, $23, 0, $24)",
             model.id.to_string(),
             model.owner.to_string(),
@@ -73,6 +74,7 @@ impl ModelStore for SqlStore {
             model.sponsor_message.clone(),
             micros(model.created_at),
             settings.oneliner.to_lowercase(),
+            rows::json_text(&settings.build)?,
         );
         run(statement, unit.on()).await?;
         unit.commit().await
@@ -145,7 +147,7 @@ impl ModelStore for SqlStore {
             self,
             "UPDATE models SET oneliner = $1, oneliner_key = $15, description = $2, repo_url = $3, repo_tag = $4, cpus = $5, \
              memory_gigabytes = $6, expected_seconds = $7, deadline_seconds = $8, listed = $9, is_public = $10, \
-             network = $11, deterministic = $12, warm_up = $13 WHERE id = $14",
+             network = $11, deterministic = $12, warm_up = $13, build_limits = $16 WHERE id = $14",
             settings.oneliner.clone(),
             settings.description.clone(),
             settings.repo_url.clone(),
@@ -161,6 +163,7 @@ impl ModelStore for SqlStore {
             flag(settings.warm_up),
             id.to_string(),
             settings.oneliner.to_lowercase(),
+            rows::json_text(&settings.build)?,
         );
         run(statement, unit.on()).await?;
         let model = self.model_in(id, unit.on()).await?;
@@ -335,7 +338,7 @@ impl ModelStore for SqlStore {
         unit.commit().await
     }
 
-    async fn promote(&self, model: ModelId, version: VersionId) -> StoreResult<Model> {
+    async fn promote(&self, model: ModelId, version: VersionId, by: AccountId, now: Timestamp) -> StoreResult<Model> {
         let mut unit = self.begin().await?;
         let statement = sql!(
             self,
@@ -363,9 +366,34 @@ impl ModelStore for SqlStore {
             model.to_string()
         );
         run(statement, unit.on()).await?;
+        let statement = sql!(
+            self,
+            "INSERT INTO promotions (model_id, version_id, account_id, at) VALUES ($1, $2, $3, $4) \
+             ON CONFLICT (model_id, at) DO UPDATE SET version_id = $2, account_id = $3",
+            model.to_string(),
+            version.to_string(),
+            by.to_string(),
+            micros(now)
+        );
+        run(statement, unit.on()).await?;
         let model = self.model_in(model, unit.on()).await?;
         unit.commit().await?;
         Ok(model)
+    }
+
+    async fn promotions(&self, model: ModelId, limit: u32) -> StoreResult<Vec<Promotion>> {
+        let mut reader = self.reader().await?;
+        let statement = sql!(
+            self,
+            "SELECT * FROM promotions WHERE model_id = $1 ORDER BY at DESC LIMIT $2",
+            model.to_string(),
+            i64::from(limit)
+        );
+        let found = all(statement, &mut reader).await?;
+        let promotion = |row: &AnyRow| {
+            Ok(Promotion { version: row.id("version_id")?, by: row.id("account_id")?, at: row.time("at")? })
+        };
+        found.iter().map(promotion).collect()
     }
 
     async fn schema(&self, version: VersionId, meta_key: &str) -> StoreResult<Option<CachedSchema>> {
@@ -410,72 +438,5 @@ impl ModelStore for SqlStore {
         let mut reader = self.reader().await?;
         let statement = sql!(self, "SELECT COUNT(*) FROM schemas WHERE version_id = $1", version.to_string());
         Ok(number(statement, &mut reader).await?.unsigned_abs())
-    }
-
-    async fn insert_build(&self, build: &Build) -> StoreResult<()> {
-        let mut unit = self.begin().await?;
-        let statement = sql!(
-            self,
-            "INSERT INTO builds (id, model_id, requested_by, source, stage, state, message, version_id, created_at, \
-             finished_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
-            build.id.to_string(),
-            build.model.to_string(),
-            build.requested_by.to_string(),
-            build.source.clone(),
-            build.stage.as_str(),
-            build.state.as_str(),
-            build.message.clone(),
-            build.version.map(|id| id.to_string()),
-            micros(build.created_at),
-            optional_micros(build.finished_at)
-        );
-        run(statement, unit.on()).await?;
-        unit.tell(Change::Build(build.id));
-        unit.commit().await
-    }
-
-    async fn update_build(&self, build: &Build) -> StoreResult<()> {
-        let mut unit = self.begin().await?;
-        let statement = sql!(
-            self,
-            "UPDATE builds SET stage = $1, state = $2, message = $3, version_id = $4, finished_at = $5 WHERE id = $6",
-            build.stage.as_str(),
-            build.state.as_str(),
-            build.message.clone(),
-            build.version.map(|id| id.to_string()),
-            optional_micros(build.finished_at),
-            build.id.to_string()
-        );
-        run(statement, unit.on()).await?;
-        unit.tell(Change::Build(build.id));
-        unit.commit().await
-    }
-
-    async fn build(&self, id: BuildId) -> StoreResult<Option<Build>> {
-        let mut reader = self.reader().await?;
-        let row = optional(sql!(self, "SELECT * FROM builds WHERE id = $1", id.to_string()), &mut reader).await?;
-        row.as_ref().map(rows::build).transpose()
-    }
-
-    async fn builds(&self, model: ModelId, page: PageRequest) -> StoreResult<Page<Build>> {
-        let mut reader = self.reader().await?;
-        let total =
-            number(sql!(self, "SELECT COUNT(*) FROM builds WHERE model_id = $1", model.to_string()), &mut reader)
-                .await?;
-        let statement = sql!(
-            self,
-            "SELECT * FROM builds WHERE model_id = $1 ORDER BY created_at DESC, id DESC LIMIT $2 OFFSET $3",
-            model.to_string(),
-            i64::from(page.size),
-            whole(page.offset())
-        );
-        let items = all(statement, &mut reader).await?.iter().map(rows::build).collect::<StoreResult<_>>()?;
-        Ok(Page { total: total.unsigned_abs(), items })
-    }
-
-    async fn running_builds(&self) -> StoreResult<Vec<Build>> {
-        let mut reader = self.reader().await?;
-        let rows = all(sql!(self, "SELECT * FROM builds WHERE state = 'running'"), &mut reader).await?;
-        rows.iter().map(rows::build).collect()
     }
 }

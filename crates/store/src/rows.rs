@@ -3,14 +3,16 @@
 use csw_core::{
     access::AccountRole,
     account::{Account, Token},
+    build::{Build, BuildState, Stage, Trigger},
     memo::MemoKey,
-    model::{Build, BuildState, Model, ModelSettings, ModelStatus, Stage, Strategy, Version, VersionState},
+    model::{Model, ModelSettings, ModelStatus, Strategy, Version, VersionState},
     names::{AccountName, ModelTitle},
     output::{MediaType, Output, OutputKind},
     ports::StoreResult,
     run::{Limits, Phases, Reason, Run, RunState, Task},
     simulation::{Inputs, InputsStatus, Invite, Simulation, SimulationStatus},
 };
+use serde::{Serialize, de::DeserializeOwned};
 use sqlx::any::AnyRow;
 
 use crate::sql::{Columns, corrupt};
@@ -65,6 +67,7 @@ pub(crate) fn model(row: &AnyRow) -> StoreResult<Model> {
             network: row.truth("network")?,
             deterministic: row.truth("deterministic")?,
             warm_up: row.truth("warm_up")?,
+            build: from_json(row, "build_limits")?,
         },
         status: row.word("status", ModelStatus::parse)?,
         live_version: row.maybe_id("live_version_id")?,
@@ -96,7 +99,12 @@ pub(crate) fn build(row: &AnyRow) -> StoreResult<Build> {
         id: row.id("id")?,
         model: row.id("model_id")?,
         requested_by: row.id("requested_by")?,
+        trigger: row.word("reason", Trigger::parse)?,
         source: row.text("source")?,
+        order: from_json(row, "ordered")?,
+        commit: row.maybe_text("commit_id")?,
+        stages: from_json(row, "stages")?,
+        attempt: row.small("attempt")?,
         stage: row.word("stage", Stage::parse)?,
         state: row.word("state", BuildState::parse)?,
         message: row.maybe_text("message")?,
@@ -104,6 +112,16 @@ pub(crate) fn build(row: &AnyRow) -> StoreResult<Build> {
         created_at: row.time("created_at")?,
         finished_at: row.maybe_time("finished_at")?,
     })
+}
+
+/// A column of JSON as what it stands for.
+fn from_json<T: DeserializeOwned>(row: &AnyRow, column: &'static str) -> StoreResult<T> {
+    serde_json::from_str(&row.text(column)?).map_err(|error| corrupt(column, error))
+}
+
+/// What such a column holds.
+pub(crate) fn json_text<T: Serialize>(value: &T) -> StoreResult<String> {
+    serde_json::to_string(value).map_err(|error| corrupt("value", error))
 }
 
 pub(crate) fn phases(row: &AnyRow) -> StoreResult<Phases> {

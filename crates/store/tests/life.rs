@@ -96,7 +96,10 @@ impl World {
             created_at: now(),
         };
         assert_eq!(store.insert_version(&version).await.unwrap(), version);
-        assert_eq!(store.promote(model.id, version.id).await.unwrap().live_version, Some(version.id));
+        assert_eq!(
+            store.promote(model.id, version.id, model.owner, Timestamp::now()).await.unwrap().live_version,
+            Some(version.id)
+        );
         Self { store, owner: account.id, model: model.id, version: version.id }
     }
 

@@ -57,6 +57,27 @@ impl ApiError {
         Self::detail(StatusCode::NOT_FOUND, "Not found.")
     }
 
+    pub(crate) fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// Whether its only trouble is that nobody said who they are, or not rightly.
+    pub(crate) fn is_login_required(&self) -> bool {
+        self.anonymous
+    }
+
+    /// It in one text, for programs that show no JSON.
+    pub(crate) fn sentence(&self) -> String {
+        let texts = match &self.body {
+            Value::Object(fields) => match fields.get("message").or(fields.get("detail")) {
+                Some(Value::String(text)) => vec![text.as_str()],
+                _ => fields.values().filter_map(Value::as_array).flatten().filter_map(Value::as_str).collect(),
+            },
+            _ => Vec::new(),
+        };
+        texts.join("\n")
+    }
+
     /// A credential that is not good, or none.
     pub(crate) fn not_authenticated(sentence: &str) -> Self {
         Self { anonymous: true, ..Self::detail(StatusCode::FORBIDDEN, sentence) }

@@ -44,6 +44,7 @@ pub(crate) fn around(router: Router, public_url: &str) -> Router {
     // Outputs that are compressed already, and events, gain nothing.
     let worthwhile = DefaultPredicate::new()
         .and(NotForContentType::const_new("application/zip"))
+        .and(NotForContentType::const_new("application/x-git"))
         .and(NotForContentType::const_new("audio/"))
         .and(NotForContentType::const_new("video/"))
         .and(NotForContentType::const_new("application/pdf"))

@@ -8,6 +8,7 @@
 mod api;
 mod auth;
 mod error;
+mod git;
 mod layers;
 mod pages;
 mod state;
@@ -30,6 +31,7 @@ pub fn router(state: WebState) -> Router {
     let public_url = state.app.config().public_url.clone();
     let routes = api::router(&state.options)
         .merge(pages::router())
+        .merge(git::router())
         .method_not_allowed_fallback(method_not_allowed)
         .fallback(not_found)
         .route_layer(middleware::from_fn(layers::note_route))

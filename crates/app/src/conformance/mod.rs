@@ -8,12 +8,11 @@ mod strategy;
 
 use bytes::Bytes;
 use csw_core::{
+    build::{Source, Stage},
     ids::{Lease, RunId, VersionId},
-    model::{Artifact, Stage, Strategy},
+    model::{Artifact, Strategy},
     names::ModelName,
-    ports::{
-        BuildError, BuildLog, BuildOptions, Built, Checkout, Clock, Executor, Publisher, Randomness, Source, TestReport,
-    },
+    ports::{BuildError, BuildLog, BuildOptions, Built, Checkout, Clock, Executor, Publisher, Randomness, TestReport},
     run::{Limits, Outcome, RunOrder, Sharing, Task, TaskResult},
 };
 use csw_params::{InputSchema, first_pass, meta_json, validate_meta};
@@ -92,8 +91,8 @@ impl Conformance<'_> {
         };
         let attempt = async |options: &BuildOptions| -> Result<(Built, CheckReport), BuildError> {
             let built = publisher.build(model, &checkout, options, log).await?;
-            let mut report = self.examine(&subject(built.artifact.clone()), log).await?;
-            report.tests = Some(publisher.test(model, &checkout, &built, log).await?);
+            let tests = async { publisher.test(model, &checkout, &built, options, log).await.map(Some) };
+            let report = self.examine(&subject(built.artifact.clone()), tests, log).await?;
             Ok((built, report))
         };
         let outcome = match attempt(options).await {
@@ -109,8 +108,14 @@ impl Conformance<'_> {
         Ok(report)
     }
 
-    /// Calls the four functions in a fresh interpreter, then looks for a faster way that gives the same outputs.
-    pub(crate) async fn examine(&self, subject: &Subject, log: &dyn BuildLog) -> Result<CheckReport, BuildError> {
+    /// Calls the four functions in a fresh interpreter, then looks for a faster way that gives the same outputs, while
+    /// the model's own `tests` run.
+    pub(crate) async fn examine(
+        &self,
+        subject: &Subject,
+        tests: impl Future<Output = Result<Option<TestReport>, BuildError>> + Send,
+        log: &dyn BuildLog,
+    ) -> Result<CheckReport, BuildError> {
         let mut warnings = Vec::new();
         self.executor.reconsider(&subject.artifact);
         let version = self.version(subject).await?;
@@ -144,8 +149,11 @@ impl Conformance<'_> {
             let (needed, limit) = (fresh.memory_bytes / 1_000_000, limit / 1_000_000);
             warnings.push(format!("the default run needs {needed} MB of the {limit} MB of memory that a run gets"));
         }
-        let trial = Trial { conformance: self, subject, arguments: &sim, fresh: &fresh, log };
-        let Choice { strategy, reason, deterministic } = trial.choose().await?;
+        let held = Held::default();
+        let trial = Trial { conformance: self, subject, arguments: &sim, fresh: &fresh, log: &held };
+        let both = futures::future::try_join(trial.choose(), tests).await;
+        log.write(&held.take());
+        let (Choice { strategy, reason, deterministic }, tests) = both?;
         warnings.extend(reason.as_ref().map(|reason| match strategy {
             Strategy::Fresh => format!("runs in fresh interpreters: {reason}"),
             Strategy::Zygote | Strategy::WarmedZygote => reason.clone(),
@@ -164,7 +172,7 @@ impl Conformance<'_> {
             "conformance_warnings": warnings,
         });
         let schema = (meta.to_string(), model.to_string());
-        Ok(CheckReport { version, strategy, takes_defaults, facts, schema, tests: None })
+        Ok(CheckReport { version, strategy, takes_defaults, facts, schema, tests })
     }
 
     async fn version(&self, subject: &Subject) -> Result<String, BuildError> {
@@ -235,6 +243,22 @@ impl Conformance<'_> {
     }
 }
 
+/// A log that is told later, so that it does not fall between the lines of another.
+#[derive(Default)]
+struct Held(std::sync::Mutex<String>);
+
+impl BuildLog for Held {
+    fn write(&self, text: &str) {
+        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push_str(text);
+    }
+}
+
+impl Held {
+    fn take(&self) -> String {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
+    }
+}
+
 /// What the model's functions are given when somebody changes nothing.
 fn default_arguments(meta: &Value, model: &Value) -> Result<Value, BuildError> {
     let schema = InputSchema::parse(meta, model)
@@ -282,7 +306,7 @@ pub(crate) fn second_attempt(
         "{}\nTrying again with packages as they were on {date}, when the source was committed.\n",
         error.sentence
     ));
-    Some(BuildOptions { as_of: Some(date) })
+    Some(BuildOptions { as_of: Some(date), ..*options })
 }
 
 /// What to say where the second attempt failed as well. The first one's stage counts: a new model is to be repaired

@@ -100,12 +100,18 @@ pub struct Version {
 pub struct Build {
     /// Its identifier.
     pub id: String,
+    /// What led to it.
+    #[serde(default)]
+    pub trigger: String,
     /// What is built.
     #[serde(default)]
     pub source: String,
+    /// The commit, once it is known.
+    #[serde(default)]
+    pub commit: Option<String>,
     /// Where it is, or where it stopped.
     pub stage: String,
-    /// `running`, `succeeded`, `failed` or `cancelled`.
+    /// `queued`, `running`, `succeeded`, `failed` or `cancelled`.
     pub state: String,
     /// What went wrong and what to do, or the result in a sentence.
     #[serde(default)]
@@ -124,6 +130,6 @@ pub struct Build {
 impl Build {
     /// Whether it is over.
     pub fn is_over(&self) -> bool {
-        self.state != "running"
+        !matches!(self.state.as_str(), "queued" | "running")
     }
 }

@@ -9,11 +9,13 @@ mod executor;
 mod mail;
 mod objects;
 mod publisher;
+mod repositories;
 mod store;
 
 pub use ambient::{Clock, Randomness};
 pub use executor::{Capacity, Executor, ExecutorError, ReportError, RunEvents, Zygotes};
 pub use mail::{Mail, MailError, Mailer};
 pub use objects::{ObjectError, ObjectStorage};
-pub use publisher::{BuildError, BuildLog, BuildOptions, Built, Checkout, Publisher, Source, TestReport};
+pub use publisher::{BuildError, BuildLog, BuildOptions, Built, Checkout, Publisher, TestReport};
+pub use repositories::{GitAnswer, GitRequest, GitService, RefChange, Repositories, RepositoryError};
 pub use store::*;

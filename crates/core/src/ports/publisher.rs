@@ -9,32 +9,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use thiserror::Error;
 
-use crate::{model::Artifact, model::Stage, names::ModelName};
-
-/// Where source comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Source {
-    /// A git repository and a branch, tag or commit.
-    Git {
-        /// `https`, `git` or `ssh` URL, or a local repository where the operator allows it.
-        url: String,
-        /// What to check out; empty is the default branch.
-        reference: String,
-    },
-    /// A tar of files that a client packed, and the commit it says they are of.
-    Archive {
-        /// The tar on this machine; removed after the fetch.
-        file: PathBuf,
-        /// Empty where the files are no clean commit.
-        commit: String,
-        /// When they were committed, as far as the client knows.
-        committed_at: Option<Timestamp>,
-        /// Where their repository is, so that a `git+` reference to it means these files.
-        url: Option<String>,
-    },
-    /// A folder as it is, for an author's own check.
-    Folder(PathBuf),
-}
+use crate::{
+    build::{Source, Stage},
+    model::{Artifact, BuildLimits, Described},
+    names::ModelName,
+};
 
 /// Source on this machine, pinned.
 #[derive(Debug, Clone)]
@@ -47,6 +26,8 @@ pub struct Checkout {
     pub committed_at: Option<Timestamp>,
     /// The URL it came from, so that a `git+` reference to itself means this folder.
     pub url: Option<String>,
+    /// What it says of its model.
+    pub described: Described,
 }
 
 /// How to build.
@@ -54,6 +35,8 @@ pub struct Checkout {
 pub struct BuildOptions {
     /// Resolve packages as they were at this time.
     pub as_of: Option<Timestamp>,
+    /// What its steps may use.
+    pub limits: BuildLimits,
 }
 
 /// A version's artifact.
@@ -113,6 +96,7 @@ pub trait Publisher: Send + Sync {
         model: &ModelName,
         checkout: &Checkout,
         built: &Built,
+        options: &BuildOptions,
         log: &dyn BuildLog,
     ) -> Result<TestReport, BuildError>;
     /// Scripts that pages need to draw the version's outputs (BokehJS, in the version's own release), as object keys

@@ -13,9 +13,10 @@ use thiserror::Error;
 use crate::{
     access::Role,
     account::{Account, AccountPatch, Session, Token},
+    build::Build,
     ids::{AccountId, BuildId, InviteId, Lease, ModelId, OutputId, RunId, SimulationId, TokenId, VersionId},
     memo::MemoKey,
-    model::{Build, CachedSchema, Model, ModelSettings, ModelStatus, Version},
+    model::{CachedSchema, Model, ModelSettings, ModelStatus, Promotion, Version},
     output::Output,
     page::{Page, PageRequest},
     run::{ClaimedRun, LogOf, NewRun, Phases, Reason, Run},
@@ -294,7 +295,7 @@ pub trait AccountStore: Send + Sync {
     async fn take_password_reset(&self, hash: &str, now: Timestamp) -> StoreResult<Option<AccountId>>;
 }
 
-/// Models, versions, schemas and builds.
+/// Models, versions and schemas.
 #[async_trait]
 pub trait ModelStore: Send + Sync {
     /// Adds a model; `Conflict` if the owner has one of this title.
@@ -337,23 +338,31 @@ pub trait ModelStore: Send + Sync {
     /// Stores how a version's interpreters are made, what it reports, and the facts.
     async fn update_version(&self, version: &Version) -> StoreResult<()>;
     /// Makes a version live, retires the one before and the model is `live`. `State` if the version is failed.
-    async fn promote(&self, model: ModelId, version: VersionId) -> StoreResult<Model>;
+    async fn promote(&self, model: ModelId, version: VersionId, by: AccountId, now: Timestamp) -> StoreResult<Model>;
+    /// What was live when, newest first, at most `limit`.
+    async fn promotions(&self, model: ModelId, limit: u32) -> StoreResult<Vec<Promotion>>;
     /// A cached input schema; `meta_key` is the canonical JSON of the values.
     async fn schema(&self, version: VersionId, meta_key: &str) -> StoreResult<Option<CachedSchema>>;
     /// Caches an input schema; one that is there already stays.
     async fn insert_schema(&self, meta_key: &str, schema: &CachedSchema) -> StoreResult<()>;
     /// How many schemas a version has in the cache.
     async fn schema_count(&self, version: VersionId) -> StoreResult<u64>;
-    /// Adds a build.
-    async fn insert_build(&self, build: &Build) -> StoreResult<()>;
-    /// Stores the state of a build.
-    async fn update_build(&self, build: &Build) -> StoreResult<()>;
+}
+
+/// Builds.
+#[async_trait]
+pub trait BuildStore: Send + Sync {
+    /// Adds a build to the queue. Others of its model that wait there are cancelled with this sentence: the newest wins.
+    /// Those are returned.
+    async fn insert_build(&self, build: &Build, superseded: &str) -> StoreResult<Vec<Build>>;
+    /// Stores how a build stands. One that is over stays as it is: false.
+    async fn update_build(&self, build: &Build) -> StoreResult<bool>;
     /// By identifier.
     async fn build(&self, id: BuildId) -> StoreResult<Option<Build>>;
     /// A model's builds, newest first.
     async fn builds(&self, model: ModelId, page: PageRequest) -> StoreResult<Page<Build>>;
-    /// Builds that are in state `Running`, for the reconciler.
-    async fn running_builds(&self) -> StoreResult<Vec<Build>>;
+    /// Builds that wait or are at work, in the order in which they were asked for.
+    async fn unfinished_builds(&self) -> StoreResult<Vec<Build>>;
 }
 
 /// Simulations and all that belongs to them.
@@ -490,7 +499,7 @@ pub enum Cancelled {
 
 /// The whole database.
 #[async_trait]
-pub trait Store: AccountStore + ModelStore + SimulationStore + RunStore {
+pub trait Store: AccountStore + ModelStore + BuildStore + SimulationStore + RunStore {
     /// Changes committed by any process, from now on.
     fn changes(&self) -> BoxStream<'static, Change>;
     /// Whether the database answers.

@@ -4,8 +4,9 @@ use std::path::Path;
 
 use csw_app::{CheckReport, Conformance};
 use csw_core::{
+    build::Source,
     names::{ModelName, ModelTitle},
-    ports::{BuildError, BuildLog, BuildOptions, Source},
+    ports::{BuildError, BuildLog, BuildOptions},
     run::Limits,
 };
 use serde_json::{Value, json};
@@ -49,8 +50,16 @@ pub(crate) async fn run(settings: &Settings, options: &Check, printer: Printer) 
     let capacity = bench.executor.capacity();
     let limits = Limits { cpus: capacity.cpus, memory_bytes: capacity.memory_bytes, deadline_seconds: DEADLINE };
     let source = Source::Folder(path.clone());
-    let verdict =
-        conformance.check(&*bench.publisher, &model, &source, &BuildOptions { as_of }, limits, &Shown(printer)).await;
+    let verdict = conformance
+        .check(
+            &*bench.publisher,
+            &model,
+            &source,
+            &BuildOptions { as_of, ..BuildOptions::default() },
+            limits,
+            &Shown(printer),
+        )
+        .await;
     bench.executor.shut_down(0).await;
     bench.cgroups.close();
     answer(&model, &path, verdict, printer)

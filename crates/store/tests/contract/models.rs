@@ -2,8 +2,9 @@
 
 use csw_core::{
     access::Role,
+    build::{Build, BuildOrder, BuildState, Source, Stage, StageRecord, StageState, Trigger},
     ids::ModelId,
-    model::{Build, BuildState, CachedSchema, Model, ModelSettings, ModelStatus, Stage, Strategy, VersionState},
+    model::{BuildLimits, CachedSchema, Model, ModelSettings, ModelStatus, Strategy, VersionState},
     page::PageRequest,
     ports::{ModelFilter, Store, StoreError},
 };
@@ -29,6 +30,7 @@ pub async fn round_trips(store: &dyn Store) {
         network: true,
         deterministic: false,
         warm_up: false,
+        build: BuildLimits { cpus: 1.5, memory_gigabytes: 4.0, minutes: 7 },
     };
     full.status = ModelStatus::RequiresFixes;
     full.latest_tag = Some("l".to_owned());
@@ -154,16 +156,22 @@ pub async fn versions(store: &dyn Store) {
 pub async fn promotion(store: &dyn Store) {
     let world = World::new(store).await;
     let second = store.insert_version(&version(world.model, "d2")).await.unwrap();
-    let model = store.promote(world.model, second.id).await.unwrap();
+    let model = store.promote(world.model, second.id, world.owner, now()).await.unwrap();
     assert_eq!((model.live_version, model.status), (Some(second.id), ModelStatus::Live));
     let state = |id| async move { store.version(id).await.unwrap().unwrap().state };
     assert_eq!((state(world.version).await, state(second.id).await), (VersionState::Retired, VersionState::Live));
-    store.promote(world.model, world.version).await.unwrap();
+    store.promote(world.model, world.version, world.owner, now()).await.unwrap();
+    let promotions = store.promotions(world.model, 2).await.unwrap();
+    let told: Vec<_> = promotions.iter().map(|one| (one.version, one.by)).collect();
+    assert_eq!(told, [(world.version, world.owner), (second.id, world.owner)], "newest first");
     assert_eq!((state(world.version).await, state(second.id).await), (VersionState::Live, VersionState::Retired));
     let failed = csw_core::model::Version { state: VersionState::Failed, ..version(world.model, "d3") };
     let failed = store.insert_version(&failed).await.unwrap();
-    assert!(matches!(store.promote(world.model, failed.id).await, Err(StoreError::State { .. })));
-    assert!(matches!(store.promote(world.model, id!(VersionId)).await, Err(StoreError::NotFound { .. })));
+    assert!(matches!(store.promote(world.model, failed.id, world.owner, now()).await, Err(StoreError::State { .. })));
+    assert!(matches!(
+        store.promote(world.model, id!(VersionId), world.owner, now()).await,
+        Err(StoreError::NotFound { .. })
+    ));
     assert_eq!(store.model(world.model).await.unwrap().unwrap().live_version, Some(world.version));
 }
 
@@ -193,29 +201,46 @@ pub async fn schemas(store: &dyn Store) {
 
 pub async fn builds(store: &dyn Store) {
     let world = World::new(store).await;
+    let source = Source::Git { url: "https://example.org".to_owned(), reference: "main".to_owned() };
     let mut first = Build {
         id: id!(BuildId),
         model: world.model,
         requested_by: world.owner,
+        trigger: Trigger::Push,
         source: "https://example.org at main".to_owned(),
+        order: BuildOrder { promote: false, as_of: Some(now()), ..BuildOrder::of(source) },
+        commit: None,
         stage: Stage::Fetch,
+        stages: vec![],
         state: BuildState::Running,
         message: None,
         version: None,
+        attempt: 1,
         created_at: now(),
         finished_at: None,
     };
-    let second = Build { id: id!(BuildId), created_at: now(), ..first.clone() };
-    store.insert_build(&first).await.unwrap();
-    store.insert_build(&second).await.unwrap();
+    let second = Build { id: id!(BuildId), state: BuildState::Queued, created_at: now(), ..first.clone() };
+    let third = Build { id: id!(BuildId), created_at: now(), ..second.clone() };
+    assert_eq!(store.insert_build(&first, "newer").await.unwrap(), []);
+    assert_eq!(store.insert_build(&second, "newer").await.unwrap(), [], "one at work is not in the queue any more");
+    assert_eq!(store.unfinished_builds().await.unwrap(), [first.clone(), second.clone()]);
+    let superseded = store.insert_build(&third, "newer").await.unwrap();
+    assert_eq!(superseded.iter().map(|build| build.id).collect::<Vec<_>>(), [second.id]);
+    let second = store.build(second.id).await.unwrap().unwrap();
+    assert_eq!((second.state, second.message.as_deref()), (BuildState::Cancelled, Some("newer")));
+    assert!(!store.update_build(&Build { state: BuildState::Running, ..second.clone() }).await.unwrap());
+    assert_eq!(store.build(second.id).await.unwrap().unwrap().state, BuildState::Cancelled, "an end is an end");
+    let record =
+        StageRecord { stage: Stage::Test, state: StageState::Failed, started_at: now(), finished_at: Some(now()) };
     (first.stage, first.state, first.message) = (Stage::Test, BuildState::Failed, Some("no tests".to_owned()));
     (first.version, first.finished_at) = (Some(world.version), Some(now()));
-    store.update_build(&first).await.unwrap();
+    (first.commit, first.stages, first.attempt) = (Some("c0ffee".to_owned()), vec![record], 2);
+    assert!(store.update_build(&first).await.unwrap());
     assert_eq!(store.build(first.id).await.unwrap(), Some(first.clone()));
-    assert_eq!(store.running_builds().await.unwrap(), std::slice::from_ref(&second));
+    assert_eq!(store.unfinished_builds().await.unwrap(), std::slice::from_ref(&third));
     let page = store.builds(world.model, PageRequest { number: 1, size: 1 }).await.unwrap();
-    assert_eq!((page.total, page.items), (2, vec![second]));
-    assert_eq!(store.builds(world.model, PageRequest { number: 2, size: 1 }).await.unwrap().items, [first]);
+    assert_eq!((page.total, page.items), (3, vec![third]));
+    assert_eq!(store.builds(world.model, PageRequest { number: 3, size: 1 }).await.unwrap().items, [first]);
 }
 
 pub async fn counts_and_recent(store: &dyn Store) {

@@ -111,7 +111,7 @@ impl<'a> World<'a> {
         let model = model(&owner, "Taxes");
         store.insert_model(&model).await.unwrap();
         let version = store.insert_version(&version(model.id, "d1")).await.unwrap();
-        store.promote(model.id, version.id).await.unwrap();
+        store.promote(model.id, version.id, owner.id, now()).await.unwrap();
         Self { store, owner: owner.id, model: model.id, version: version.id }
     }
 

@@ -5,6 +5,7 @@ use axum::{
     http::{HeaderMap, request::Parts},
     response::Response,
 };
+use csw_core::ids::VersionId;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
@@ -12,7 +13,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     body::Fields,
-    extract::{ModelPath, Path},
+    extract::{ModelPath, Path, Query},
     schema_cache::SchemaCache,
 };
 use crate::{
@@ -53,6 +54,13 @@ struct InputsSchema {
 struct Asked {
     path: ModelPath,
     who: Identity,
+    version: Option<VersionId>,
+}
+
+/// Of which version.
+#[derive(Deserialize)]
+struct OfVersion {
+    version: Option<String>,
 }
 
 impl FromRequestParts<WebState> for Asked {
@@ -60,7 +68,10 @@ impl FromRequestParts<WebState> for Asked {
 
     async fn from_request_parts(parts: &mut Parts, state: &WebState) -> ApiResult<Self> {
         let Path(path) = Path::<ModelPath>::from_request_parts(parts, state).await?;
-        Ok(Self { path, who: Identity::from_request_parts(parts, state).await? })
+        let Query(OfVersion { version }) = Query::<OfVersion>::from_request_parts(parts, state).await?;
+        let wrong = |_| ApiError::field("version", "This is not the identifier of a version.");
+        let version = version.filter(|text| !text.is_empty()).map(|text| text.parse().map_err(wrong)).transpose()?;
+        Ok(Self { path, who: Identity::from_request_parts(parts, state).await?, version })
     }
 }
 
@@ -69,7 +80,7 @@ impl FromRequestParts<WebState> for Asked {
     get,
     path = "/{owner}/{title}/api/v1/inputs/", operation_id = "default_inputs",
     tag = "inputs",
-    params(ModelPath),
+    params(ModelPath, ("version" = Option<String>, Query, description = "Identifier of a version other than the live one")),
     responses(
         (status = 200, body = InputsSchema),
         (status = 304, description = "The client has it"),
@@ -88,7 +99,7 @@ async fn defaults(State(state): State<WebState>, asked: Asked, headers: HeaderMa
     post,
     path = "/{owner}/{title}/api/v1/inputs/", operation_id = "inputs_for",
     tag = "inputs",
-    params(ModelPath),
+    params(ModelPath, ("version" = Option<String>, Query, description = "Identifier of a version other than the live one")),
     request_body = MetaParameters,
     responses(
         (status = 200, body = InputsSchema),
@@ -114,15 +125,17 @@ async fn with_meta_parameters(
 }
 
 async fn answer(state: &WebState, asked: Asked, meta: Value, headers: &HeaderMap) -> ApiResult<Response> {
-    let Asked { path, who } = asked;
+    let Asked { path, who, version } = asked;
     let key = SchemaCache::key(&path.owner, &path.title, &meta);
-    if let Some(ready) = state.schemas.recent(&key) {
+    if version.is_none()
+        && let Some(ready) = state.schemas.recent(&key)
+    {
         return Ok(ready.answer(headers));
     }
     let view = state.app.model(&who.caller, &path.owner, &path.title).await?;
-    let schema = state.app.schema(&who.caller, who.from, &view, &meta).await?;
+    let schema = state.app.schema(who.from, &view, version, &meta).await?;
     let ready = state.schemas.ready(&schema);
-    if view.model.settings.is_public {
+    if version.is_none() && view.model.settings.is_public {
         state.schemas.remember(key, ready.clone());
     }
     Ok(ready.answer(headers))

@@ -1,12 +1,12 @@
 //! Publishing a model, its versions, and watching its builds.
 
 use askama::Template;
-use csw_app::{AppError, ModelView, PublishOptions};
+use csw_app::{AppError, ModelView};
 use csw_core::{
+    build::{Build, BuildOrder, BuildState, Source, Stage, StageRecord, StageState, Trigger},
     ids::{BuildId, VersionId},
-    model::{Build, BuildState, ModelSettings, Version, VersionState},
+    model::{ModelSettings, Version, VersionState},
     page::PageRequest,
-    ports::Source,
 };
 
 use super::{
@@ -45,6 +45,10 @@ struct PublishField {
 struct BuildsPage {
     page: Page,
     head: ModelHead,
+    /// Whether the visitor may make versions live.
+    promoter: bool,
+    /// What a roll-back makes live.
+    former: Option<String>,
     repo_url: String,
     repo_tag: String,
     versions: Vec<VersionLine>,
@@ -58,6 +62,7 @@ struct VersionLine {
     when: String,
     state: &'static str,
     tone: &'static str,
+    staged: bool,
     promotable: bool,
 }
 
@@ -68,6 +73,10 @@ struct BuildPage {
     name: String,
     line: BuildLine,
     stage: &'static str,
+    stages: Vec<StageLine>,
+    /// The version it made, while it is staged.
+    staged: Option<String>,
+    promoter: bool,
     busy: bool,
     events: String,
     url: String,
@@ -92,7 +101,7 @@ impl BuildLine {
             source: build.source.clone(),
             state: build.state.as_str(),
             tone: match build.state {
-                BuildState::Running => "busy",
+                BuildState::Queued | BuildState::Running => "busy",
                 BuildState::Succeeded => "good",
                 BuildState::Failed => "bad",
                 BuildState::Cancelled => "warn",
@@ -102,11 +111,46 @@ impl BuildLine {
     }
 }
 
+struct StageLine {
+    name: &'static str,
+    state: &'static str,
+    tone: &'static str,
+    seconds: String,
+}
+
+impl StageLine {
+    fn of(stage: Stage, record: Option<&StageRecord>) -> Self {
+        let (state, tone) = match record.map(|record| record.state) {
+            None => ("to come", ""),
+            Some(state) => (
+                state.as_str(),
+                match state {
+                    StageState::Running => "busy",
+                    StageState::Passed => "good",
+                    StageState::Failed => "bad",
+                    StageState::Cancelled => "warn",
+                },
+            ),
+        };
+        let seconds = record.and_then(|record| Some((record.started_at, record.finished_at?)));
+        let seconds =
+            seconds.map_or_else(String::new, |(from, to)| format!("{:.1} s", to.duration_since(from).as_secs_f64()));
+        Self { name: stage.as_str(), state, tone, seconds }
+    }
+
+    /// Every stage of a build that is to be done; a build that was begun again may have entered one twice.
+    fn all(build: &Build) -> Vec<Self> {
+        let due = |stage: &Stage| *stage != Stage::Promote || build.order.promote;
+        let record = |stage: Stage| build.stages.iter().rev().find(|record| record.stage == stage);
+        Stage::ALL.into_iter().filter(due).map(|stage| Self::of(stage, record(stage))).collect()
+    }
+}
+
 impl VersionLine {
     fn of(version: &Version) -> Self {
         Self {
             id: version.id.to_string(),
-            reported: version.reported.lines().next().unwrap_or_default().to_owned(),
+            reported: first_line(&version.reported),
             commit: version.commit.chars().take(12).collect(),
             when: when(version.created_at),
             state: version.state.as_str(),
@@ -115,9 +159,14 @@ impl VersionLine {
                 VersionState::Failed => "bad",
                 VersionState::Staged | VersionState::Retired => "",
             },
+            staged: version.state == VersionState::Staged,
             promotable: matches!(version.state, VersionState::Staged | VersionState::Retired),
         }
     }
+}
+
+fn first_line(text: &str) -> String {
+    text.lines().next().unwrap_or_default().to_owned()
 }
 
 fn fields() -> Vec<PublishField> {
@@ -209,7 +258,13 @@ async fn found(visitor: &Visitor, owner: &str, title: &str) -> Result<ModelView,
 async fn begin(visitor: &Visitor, view: &ModelView, sent: &Fields) -> PageResult {
     let source =
         Source::Git { url: sent.get("repo_url").trim().to_owned(), reference: sent.get("repo_tag").trim().to_owned() };
-    let build = visitor.app.publish(&visitor.caller, view, source, PublishOptions::default()).await;
+    let order = BuildOrder {
+        promote: sent.is_set("promote"),
+        example: sent.is_set("example"),
+        skip_tests: sent.is_set("skip_tests"),
+        ..BuildOrder::of(source)
+    };
+    let build = visitor.app.publish(&visitor.caller, view, order, Trigger::Request).await;
     let build = visitor.take(build)?;
     Ok(go(&format!("/{}/builds/{}/", view.model.name(), build.id)))
 }
@@ -219,9 +274,12 @@ pub(crate) async fn builds(visitor: Visitor, Place((owner, title)): Place<(Strin
     let view = found(&visitor, &owner, &title).await?;
     let builds = visitor.take(visitor.app.builds(&visitor.caller, &view, BUILDS).await)?;
     let versions = visitor.take(visitor.app.versions(&view).await)?;
+    let former = visitor.take(visitor.app.former_version(&view).await)?;
     Ok(show(&BuildsPage {
         page: visitor.page(),
         head: ModelHead::new(&visitor, &view, Tab::Builds),
+        promoter: visitor.app.may_promote(&visitor.caller),
+        former: former.map(|version| first_line(&version.reported)),
         repo_url: view.model.settings.repo_url.clone(),
         repo_tag: view.model.settings.repo_tag.clone(),
         versions: versions.iter().map(VersionLine::of).collect(),
@@ -250,11 +308,16 @@ pub(crate) async fn build(visitor: Visitor, Place((owner, title, id)): Place<(St
     let build = visitor.take(visitor.app.build(&view, id).await)?;
     let (log, _) = visitor.take(visitor.app.build_log(&view, id, 0, LOG).await)?;
     let name = view.model.name().to_string();
+    let versions = visitor.take(visitor.app.versions(&view).await)?;
+    let staged = versions.iter().find(|one| Some(one.id) == build.version && one.state == VersionState::Staged);
     Ok(show(&BuildPage {
         page: visitor.page(),
         line: BuildLine::of(&build),
         stage: build.stage.as_str(),
-        busy: build.state == BuildState::Running,
+        stages: StageLine::all(&build),
+        staged: staged.map(|version| version.id.to_string()),
+        promoter: visitor.app.may_promote(&visitor.caller),
+        busy: !build.state.is_final(),
         events: format!("/publish/api/{name}/builds/{id}/events/?offset={}", log.len()),
         url: format!("/{name}/builds/{id}/"),
         message: build.message.unwrap_or_default(),
@@ -278,5 +341,12 @@ pub(crate) async fn promote(
     let view = found(&visitor, &owner, &title).await?;
     let id: VersionId = visitor.take(id.parse().map_err(|_| AppError::missing("the version")))?;
     visitor.take(visitor.app.promote(&visitor.caller, &view, id).await)?;
+    Ok(done(&format!("/{}/builds/", view.model.name()), "promoted"))
+}
+
+/// Makes the version live that was so before.
+pub(crate) async fn roll_back(visitor: Visitor, Place((owner, title)): Place<(String, String)>) -> PageResult {
+    let view = found(&visitor, &owner, &title).await?;
+    visitor.take(visitor.app.roll_back(&visitor.caller, &view).await)?;
     Ok(done(&format!("/{}/builds/", view.model.name()), "promoted"))
 }

@@ -3,6 +3,7 @@
 use csw_app::{AppError, SimulationView};
 use csw_core::{
     access::{may_administer, may_write},
+    model::VersionState,
     simulation::{InputsStatus, SimulationStatus},
 };
 
@@ -31,6 +32,8 @@ pub(crate) struct Head {
     pub(crate) status: &'static str,
     pub(crate) tone: &'static str,
     pub(crate) version: Option<String>,
+    /// What its version is, where it is not the live one: "staged version" or "former version".
+    pub(crate) other: &'static str,
     pub(crate) memo: bool,
     /// Whether something is going to happen to it by itself.
     pub(crate) busy: bool,
@@ -44,7 +47,8 @@ pub(crate) struct Head {
 
 /// Whether a simulation waits for its inputs to be mended.
 pub(crate) fn are_refused(view: &SimulationView) -> bool {
-    let refused = matches!(view.inputs.status, InputsStatus::Invalid | InputsStatus::Fail | InputsStatus::WorkerFailure);
+    let refused =
+        matches!(view.inputs.status, InputsStatus::Invalid | InputsStatus::Fail | InputsStatus::WorkerFailure);
     view.simulation.status == SimulationStatus::Started && refused
 }
 
@@ -58,6 +62,14 @@ impl Head {
             (_, true) => ("inputs refused", "bad"),
             _ => status(simulation),
         };
+        let other = match simulation.version {
+            Some(id) if view.model.live_version != Some(id) => {
+                let version = visitor.app.version(id).await?;
+                let staged = version.is_some_and(|version| version.state == VersionState::Staged);
+                if staged { "staged version" } else { "former version" }
+            }
+            _ => "",
+        };
         Ok(Self {
             model: format!("{}/{}", simulation.model_owner, simulation.model_title),
             number: simulation.number,
@@ -69,6 +81,7 @@ impl Head {
             status,
             tone,
             version: simulation.model_version.as_deref().and_then(|text| text.lines().next()).map(str::to_owned),
+            other,
             memo: simulation.answered_by.is_some(),
             busy: waiting || simulation.status == SimulationStatus::Pending,
             writer: may_write(&visitor.caller, view.role),

@@ -4,7 +4,11 @@ use std::{collections::HashMap, sync::Arc};
 
 use askama::Template;
 use csw_app::{AppError, ModelView, SchemaView, SimulationView, Submission};
-use csw_core::simulation::SimulationStatus;
+use csw_core::{
+    ids::VersionId,
+    model::{Version, VersionState},
+    simulation::SimulationStatus,
+};
 use serde_json::{Value, json};
 
 use super::{
@@ -25,6 +29,8 @@ struct NewPage {
     head: Option<Head>,
     action: String,
     parent: Option<u32>,
+    /// A version other than the live one.
+    version: Option<OtherVersion>,
     expected: String,
     form: Form,
     /// Whether the visitor may send it.
@@ -37,12 +43,59 @@ struct NewPage {
     fresh: bool,
 }
 
+struct OtherVersion {
+    id: String,
+    reported: String,
+    staged: bool,
+}
+
+impl OtherVersion {
+    fn of(version: &Version) -> Self {
+        Self {
+            id: version.id.to_string(),
+            reported: version.reported.lines().next().unwrap_or_default().to_owned(),
+            staged: version.state == VersionState::Staged,
+        }
+    }
+}
+
+/// Of whose form a page is, with the version that was asked for, if it is not the live one.
+struct Of {
+    view: ModelView,
+    version: Option<Version>,
+}
+
+impl Of {
+    /// `version` is the identifier of one, or nothing.
+    async fn find(visitor: &Visitor, owner: &str, title: &str, version: &str) -> Result<Self, PageError> {
+        let view = visitor.take(visitor.app.model(&visitor.caller, owner, title).await)?;
+        if version.is_empty() {
+            return Ok(Self { view, version: None });
+        }
+        let id: Option<VersionId> = version.parse().ok();
+        let known = visitor.take(visitor.app.versions(&view).await)?;
+        match known.into_iter().find(|version| Some(version.id) == id) {
+            Some(version) if view.model.live_version == Some(version.id) => Ok(Self { view, version: None }),
+            Some(version) => Ok(Self { view, version: Some(version) }),
+            None => Err(visitor.fail(AppError::missing("the version"))),
+        }
+    }
+
+    fn id(&self) -> Option<VersionId> {
+        self.version.as_ref().map(|version| version.id)
+    }
+}
+
+/// The name by which a query and a form name a version: no parameter of a model begins so.
+const VERSION: &str = "_version";
+
 async fn page_of(
     visitor: &Visitor,
-    view: &ModelView,
+    of: &Of,
     form: Form,
     existing: Option<&SimulationView>,
 ) -> Result<NewPage, AppError> {
+    let view = &of.view;
     let estimate = visitor.app.estimate(view).await?;
     let name = view.model.name().to_string();
     let head = match existing {
@@ -58,6 +111,7 @@ async fn page_of(
         action: waits.map_or_else(|| format!("/{name}/new/"), |view| format!("{}edit/", url(&view.simulation))),
         submits: waits.is_some(),
         parent: existing.filter(|_| waits.is_none()).map(|view| view.simulation.number),
+        version: of.version.as_ref().map(OtherVersion::of),
         name,
         expected: seconds(estimate.seconds),
         form,
@@ -75,15 +129,10 @@ struct Asked {
     wrong: Vec<(String, String)>,
 }
 
-async fn schema(
-    visitor: &Visitor,
-    view: &ModelView,
-    values: &HashMap<String, String>,
-    prefix: &str,
-) -> Result<Asked, AppError> {
-    let base = visitor.app.schema(&visitor.caller, visitor.from, view, &json!({})).await?;
+async fn schema(visitor: &Visitor, of: &Of, values: &HashMap<String, String>, prefix: &str) -> Result<Asked, AppError> {
+    let base = visitor.app.schema(visitor.from, &of.view, of.id(), &json!({})).await?;
     let meta = meta_of_query(&base, values, prefix);
-    match visitor.app.schema(&visitor.caller, visitor.from, view, &meta).await {
+    match visitor.app.schema(visitor.from, &of.view, of.id(), &meta).await {
         Ok(schema) => Ok(Asked { schema, wrong: Vec::new() }),
         Err(AppError::MetaParameters { errors }) => Ok(Asked { schema: base, wrong: problems(&errors) }),
         Err(error) => Err(error),
@@ -91,17 +140,18 @@ async fn schema(
 }
 
 pub(crate) async fn new_form(visitor: Visitor, Place((owner, title)): Place<(String, String)>) -> PageResult {
-    let view = visitor.take(visitor.app.model(&visitor.caller, &owner, &title).await)?;
-    let asked = visitor.take(schema(&visitor, &view, &visitor.query, "").await)?;
-    warm(&visitor, &view).await;
+    let version = visitor.query.get(VERSION).map(String::as_str).unwrap_or_default();
+    let of = Of::find(&visitor, &owner, &title, version).await?;
+    let asked = visitor.take(schema(&visitor, &of, &visitor.query, "").await)?;
+    warm(&visitor, &of).await;
     let form = Form::new(&asked.schema, &json!({}), &Value::Null).with_metas(&visitor.query, "", asked.wrong);
-    Ok(show(&visitor.take(page_of(&visitor, &view, form, None).await)?))
+    Ok(show(&visitor.take(page_of(&visitor, &of, form, None).await)?))
 }
 
 /// The reader's own time hides the import. For visitors who can run it only, and a failure costs time only.
-async fn warm(visitor: &Visitor, view: &ModelView) {
+async fn warm(visitor: &Visitor, of: &Of) {
     if visitor.caller.active().is_some()
-        && let Err(error) = visitor.app.warm(view).await
+        && let Err(error) = visitor.app.warm(&of.view, of.id()).await
     {
         tracing::debug!(%error, "no interpreter could be warmed");
     }
@@ -113,8 +163,8 @@ enum Wish {
     Run(Box<Submission>, Arc<SchemaView>),
 }
 
-async fn wish(visitor: &Visitor, view: &ModelView, fields: &Fields) -> Result<Wish, AppError> {
-    let Asked { schema, wrong } = schema(visitor, view, &fields.0, "meta:").await?;
+async fn wish(visitor: &Visitor, of: &Of, fields: &Fields) -> Result<Wish, AppError> {
+    let Asked { schema, wrong } = schema(visitor, of, &fields.0, "meta:").await?;
     let sent = read(&schema, &fields.0);
     let only_show = !fields.get("show").is_empty() || changed(&fields.0);
     if only_show || !wrong.is_empty() || !sent.problems.is_empty() {
@@ -131,7 +181,7 @@ async fn wish(visitor: &Visitor, view: &ModelView, fields: &Fields) -> Result<Wi
         title: Some(fields.get("title").trim().to_owned()).filter(|title| !title.is_empty()),
         is_public: fields.is_set("public"),
         fresh: fields.is_set("fresh"),
-        ..Submission::default()
+        version: of.id(),
     };
     Ok(Wish::Run(Box::new(submission), schema))
 }
@@ -139,12 +189,12 @@ async fn wish(visitor: &Visitor, view: &ModelView, fields: &Fields) -> Result<Wi
 /// The form again, with what was sent.
 async fn again(
     visitor: &Visitor,
-    view: &ModelView,
+    of: &Of,
     form: Form,
     fields: &Fields,
     existing: Option<&SimulationView>,
 ) -> PageResult {
-    let mut page = visitor.take(page_of(visitor, view, form, existing).await)?;
+    let mut page = visitor.take(page_of(visitor, of, form, existing).await)?;
     fields.get("title").clone_into(&mut page.title);
     page.notify = fields.is_set("notify");
     page.public = fields.is_set("public");
@@ -170,15 +220,15 @@ pub(crate) async fn create(
     Place((owner, title)): Place<(String, String)>,
     fields: Fields,
 ) -> PageResult {
-    let view = visitor.take(visitor.app.model(&visitor.caller, &owner, &title).await)?;
-    let (submission, schema) = match visitor.take(wish(&visitor, &view, &fields).await)? {
-        Wish::Show(form) => return again(&visitor, &view, *form, &fields, None).await,
+    let of = Of::find(&visitor, &owner, &title, fields.get(VERSION)).await?;
+    let (submission, schema) = match visitor.take(wish(&visitor, &of, &fields).await)? {
+        Wish::Show(form) => return again(&visitor, &of, *form, &fields, None).await,
         Wish::Run(submission, schema) => (submission, schema),
     };
-    match visitor.app.create(&visitor.caller, visitor.from, &view, *submission, None).await {
+    match visitor.app.create(&visitor.caller, visitor.from, &of.view, *submission, None).await {
         Ok((simulation, _)) => Ok(go(&url(&simulation))),
         Err(AppError::Invalid { errors }) => {
-            again(&visitor, &view, refused(&schema, &fields, &errors), &fields, None).await
+            again(&visitor, &of, refused(&schema, &fields, &errors), &fields, None).await
         }
         Err(error) => Err(visitor.fail(error)),
     }
@@ -187,27 +237,29 @@ pub(crate) async fn create(
 pub(crate) async fn edit_form(visitor: Visitor, at: At) -> PageResult {
     let simulation = find(&visitor, &at).await?;
     let Place((owner, title, _)) = &at;
-    let view = visitor.take(visitor.app.model(&visitor.caller, owner, title).await)?;
-    let form = edited(&visitor, &view, &simulation).await?;
-    warm(&visitor, &view).await;
-    Ok(show(&visitor.take(page_of(&visitor, &view, form, Some(&simulation)).await)?))
+    let of = Of::find(&visitor, owner, title, "").await?;
+    let form = edited(&visitor, &of.view, &simulation).await?;
+    warm(&visitor, &of).await;
+    Ok(show(&visitor.take(page_of(&visitor, &of, form, Some(&simulation)).await)?))
 }
 
 async fn edited(visitor: &Visitor, view: &ModelView, simulation: &SimulationView) -> Result<Form, PageError> {
     let app = &visitor.app;
     let inputs = &simulation.inputs;
-    let saved = app.schema(&visitor.caller, visitor.from, view, &inputs.meta_parameters).await;
+    let saved = app.schema(visitor.from, view, None, &inputs.meta_parameters).await;
     let (schema, wrong) = match saved {
         // The saved values may be none of the live version's any more.
         Err(AppError::MetaParameters { errors }) => {
-            let base = visitor.take(app.schema(&visitor.caller, visitor.from, view, &json!({})).await)?;
+            let base = visitor.take(app.schema(visitor.from, view, None, &json!({})).await)?;
             (base, problems(&errors))
         }
         other => (visitor.take(other)?, Vec::new()),
     };
     let form = Form::new(&schema, &inputs.adjustment, &inputs.errors_warnings);
     let mut form = form.with_metas(&HashMap::new(), "", wrong);
-    if let Some(traceback) = inputs.traceback.clone().filter(|_| simulation.simulation.status == SimulationStatus::Started) {
+    if let Some(traceback) =
+        inputs.traceback.clone().filter(|_| simulation.simulation.status == SimulationStatus::Started)
+    {
         let label = "The inputs could not be checked".to_owned();
         form.problems.push(Problem { anchor: String::new(), label, sentence: traceback });
     }
@@ -217,15 +269,15 @@ async fn edited(visitor: &Visitor, view: &ModelView, simulation: &SimulationView
 pub(crate) async fn submit(visitor: Visitor, at: At, fields: Fields) -> PageResult {
     let simulation = find(&visitor, &at).await?;
     let Place((owner, title, _)) = &at;
-    let view = visitor.take(visitor.app.model(&visitor.caller, owner, title).await)?;
-    let (submission, schema) = match visitor.take(wish(&visitor, &view, &fields).await)? {
-        Wish::Show(form) => return again(&visitor, &view, *form, &fields, Some(&simulation)).await,
+    let of = Of::find(&visitor, owner, title, fields.get(VERSION)).await?;
+    let (submission, schema) = match visitor.take(wish(&visitor, &of, &fields).await)? {
+        Wish::Show(form) => return again(&visitor, &of, *form, &fields, Some(&simulation)).await,
         Wish::Run(submission, schema) => (submission, schema),
     };
     match visitor.app.submit(&visitor.caller, visitor.from, &simulation, *submission).await {
         Ok((simulation, _)) => Ok(go(&url(&simulation))),
         Err(AppError::Invalid { errors }) => {
-            again(&visitor, &view, refused(&schema, &fields, &errors), &fields, Some(&simulation)).await
+            again(&visitor, &of, refused(&schema, &fields, &errors), &fields, Some(&simulation)).await
         }
         Err(error) => Err(visitor.fail(error)),
     }

@@ -75,6 +75,7 @@ fn models() -> Router<WebState> {
         .route("/{owner}/{title}/builds/{id}/", get(build::build))
         .route("/{owner}/{title}/builds/{id}/cancel/", post(build::stop))
         .route("/{owner}/{title}/versions/{id}/promote/", post(build::promote))
+        .route("/{owner}/{title}/rollback/", post(build::roll_back))
 }
 
 fn simulations() -> Router<WebState> {

@@ -2,7 +2,10 @@
 
 use askama::Template;
 use csw_app::{AppError, AppResult, ModelView};
-use csw_core::{access::Role, model::ModelSettings};
+use csw_core::{
+    access::Role,
+    model::{BuildLimits, ModelSettings},
+};
 
 use super::{
     account::{errors_of, require_account},
@@ -71,6 +74,9 @@ fn texts(settings: &ModelSettings) -> Vec<Text> {
             "May stay empty; learned from the runs.",
             settings.expected_seconds.map_or_else(String::new, |seconds| seconds.to_string()),
         ),
+        text("build_cpu", "CPUs of a build", "", settings.build.cpus.to_string()),
+        text("build_memory", "Memory of a build in GB", "", settings.build.memory_gigabytes.to_string()),
+        text("build_minutes", "Minutes a step of a build may take", "", settings.build.minutes.to_string()),
     ]
 }
 
@@ -117,6 +123,11 @@ fn read(sent: &Fields, before: &ModelSettings, admin: bool) -> AppResult<ModelSe
         network: sent.is_set("network"),
         deterministic: sent.is_set("deterministic"),
         warm_up: sent.is_set("warm_up"),
+        build: BuildLimits {
+            cpus: number("build_cpu").ok_or_else(|| missing("build_cpu", "number"))?,
+            memory_gigabytes: number("build_memory").ok_or_else(|| missing("build_memory", "number"))?,
+            minutes: text("build_minutes").parse().map_err(|_| missing("build_minutes", "whole number"))?,
+        },
     })
 }
 

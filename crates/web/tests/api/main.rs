@@ -7,6 +7,7 @@ mod document;
 mod executor;
 mod facts;
 mod files;
+mod git;
 mod models;
 mod odd;
 mod pages;

@@ -206,3 +206,56 @@ async fn builds_of_one_account_leave_room_for_others() {
     assert_eq!(cancelled(&newer).await, "cancelled");
     rig.granted(201, "POST", "/publish/api/owner/Model/builds/", OWNER, slow()).await;
 }
+
+#[tokio::test]
+async fn builds_wait_for_their_turn_and_the_newest_of_a_model_wins() {
+    let rig = Rig::with(Config { builds_at_once: 1, ..Config::default() }, WebOptions::default()).await;
+    rig.model("Second", true).await;
+    let begin = async |title: &str, url: &str| {
+        let body = json!({ "repo_url": url, "promote": false, "skip_tests": true });
+        rig.granted(201, "POST", &format!("/publish/api/owner/{title}/builds/"), OWNER, body).await
+    };
+    let stands =
+        async |build: &Value| rig.granted(200, "GET", build["api_url"].as_str().unwrap(), OWNER, Value::Null).await;
+    let becomes = async |build: &Value, state: &str| {
+        for _ in 0..2_000 {
+            let now = stands(build).await;
+            let entered = now["stages"].as_array().is_some_and(|stages| !stages.is_empty());
+            if now["state"] == state && (state != "running" || entered) {
+                return now;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+        panic!("{} does not become {state}", stands(build).await);
+    };
+    let slow = begin("Second", "https://example.org/slow").await;
+    assert_eq!(
+        (&slow["state"], &slow["promote"], &slow["trigger"]),
+        (&json!("queued"), &json!(false), &json!("request"))
+    );
+    let running = becomes(&slow, "running").await;
+    assert_eq!((&running["stages"][0]["stage"], &running["stages"][0]["state"]), (&json!("fetch"), &json!("running")));
+    let older = begin("Model", "https://example.org/a").await;
+    let newer = begin("Model", "https://example.org/b").await;
+    let older = becomes(&older, "cancelled").await;
+    assert_eq!(older["message"], "Cancelled: a newer build of this model was asked for.");
+    assert_eq!(stands(&newer).await["state"], "queued", "another one is at work");
+    let path = slow["api_url"].as_str().unwrap();
+    rig.granted(202, "POST", &format!("{path}cancel/"), OWNER, Value::Null).await;
+    let slow = becomes(&slow, "cancelled").await;
+    assert_eq!((&slow["message"], &slow["stages"][0]["state"]), (&json!("Cancelled on request."), &json!("cancelled")));
+    let newer = becomes(&newer, "failed").await;
+    assert_eq!((&newer["attempt"], &newer["stages"][0]["state"]), (&json!(1), &json!("failed")));
+    rig.granted(409, "POST", &format!("{}cancel/", newer["api_url"].as_str().unwrap()), OWNER, Value::Null).await;
+    // One that waits is stopped before it begins.
+    let slow = begin("Second", "https://example.org/slow").await;
+    becomes(&slow, "running").await;
+    let waiting = begin("Model", "https://example.org/c").await;
+    let path = waiting["api_url"].as_str().unwrap();
+    rig.granted(202, "POST", &format!("{path}cancel/"), OWNER, Value::Null).await;
+    let waiting = stands(&waiting).await;
+    assert_eq!(
+        (&waiting["state"], &waiting["attempt"], &waiting["stages"]),
+        (&json!("cancelled"), &json!(0), &json!([]))
+    );
+}

@@ -23,8 +23,8 @@ const WRITERS_DO: [u16; 5] = [LOGIN, 403, 403, 303, 303];
 const READERS_SEE: [u16; 5] = [LOGIN, 403, 200, 200, 200];
 const READERS_DO: [u16; 5] = [LOGIN, 403, 303, 303, 303];
 
-const SETTINGS: &str =
-    "oneliner=x&description=y&repo_url=&repo_tag=main&cpu=1&memory=1&deadline=60&exp_task_time=&is_public=1&listed=1";
+const SETTINGS: &str = "oneliner=x&description=y&repo_url=&repo_tag=main&cpu=1&memory=1&deadline=60&exp_task_time=&is_public=1&listed=1\
+     &build_cpu=2&build_memory=4&build_minutes=30";
 
 const ROWS: &[Row] = &[
     ("GET", "/", "", ALL),
@@ -58,6 +58,9 @@ const ROWS: &[Row] = &[
     ("GET", "/owner/Model/builds/{build}/", "", [404, 404, 404, 200, 200]),
     ("POST", "/owner/Model/builds/{build}/cancel/", "", WRITERS_DO),
     ("POST", "/owner/Model/versions/{version}/promote/", "", WRITERS_DO),
+    ("POST", "/owner/Model/rollback/", "", [LOGIN, 403, 403, 400, 400]),
+    ("GET", "/owner/Model/new/?_version={version}", "", ALL),
+    ("GET", "/owner/Model/new/?_version=none", "", [404; 5]),
     ("GET", "/owner/Model/{number}/", "", READERS_SEE),
     ("GET", "/owner/Model/{number}/edit/", "", READERS_SEE),
     ("POST", "/owner/Model/{number}/edit/", "", WRITERS_SEE),

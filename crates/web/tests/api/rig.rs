@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    path::PathBuf,
     sync::{
         Arc, Mutex,
         atomic::{AtomicI64, Ordering},
@@ -18,16 +19,19 @@ use bytes::Bytes;
 use csw_app::{App, Background, Config, Ports};
 use csw_core::{
     access::AccountRole,
+    build::{Build, BuildOrder, BuildState, Source, Stage, Trigger},
     ids::{AccountId, BuildId, ModelId, VersionId},
-    model::{Artifact, Build, BuildState, Model, ModelSettings, ModelStatus, Stage, Strategy, Version, VersionState},
+    model::{Artifact, Model, ModelSettings, ModelStatus, Strategy, Version, VersionState},
     names::ModelTitle,
     ports::{
-        BuildError, BuildLog, BuildOptions, Built, Checkout, Clock, Mail, MailError, Mailer, ModelStore, Publisher,
-        Randomness, Source, TestReport,
+        BuildError, BuildLog, BuildOptions, BuildStore, Built, Checkout, Clock, GitAnswer, GitRequest, GitService,
+        Mail, MailError, Mailer, ModelStore, Publisher, Randomness, RefChange, Repositories, RepositoryError,
+        TestReport,
     },
 };
 use csw_store::{FolderObjects, SqlStore};
 use csw_web::{WebOptions, WebState};
+use futures::StreamExt;
 use http_body_util::BodyExt;
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -86,7 +90,6 @@ impl Publisher for NoPublisher {
         if let Source::Archive { file, commit, .. } = source {
             let bytes = std::fs::read(file).unwrap();
             log.write(&format!("{} bytes of commit {commit}\n", bytes.len()));
-            std::fs::remove_file(file).unwrap();
         }
         if matches!(source, Source::Git { url, .. } if url.ends_with("/slow")) {
             std::future::pending::<()>().await;
@@ -109,6 +112,7 @@ impl Publisher for NoPublisher {
         _: &csw_core::names::ModelName,
         _: &Checkout,
         _: &Built,
+        _: &BuildOptions,
         _: &dyn BuildLog,
     ) -> Result<TestReport, BuildError> {
         unreachable!("nothing is fetched")
@@ -119,6 +123,29 @@ impl Publisher for NoPublisher {
     }
 
     async fn discard(&self, _: Checkout) {}
+}
+
+/// Repositories with nothing in them, to which every push puts one commit on `main`.
+struct OneCommit;
+
+#[async_trait]
+impl Repositories for OneCommit {
+    async fn serve(&self, _: ModelId, request: GitRequest) -> Result<GitAnswer, RepositoryError> {
+        let pushed = request.service == GitService::ReceivePack && !request.advertise;
+        let change = RefChange { name: "refs/heads/main".to_owned(), commit: Some("c0ffee".to_owned()) };
+        let note = Bytes::from(request.note);
+        Ok(GitAnswer {
+            status: 200,
+            headers: vec![("Content-Type".to_owned(), format!("application/x-{}-result", request.service.as_str()))],
+            body: futures::stream::once(async { Ok(note) }).boxed(),
+            changed: if pushed { vec![change] } else { Vec::new() },
+            options: Vec::new(),
+        })
+    }
+
+    async fn refs(&self, _: ModelId) -> Result<Vec<(String, String)>, RepositoryError> {
+        Ok(vec![("refs/heads/main".to_owned(), "c0ffee".to_owned())])
+    }
 }
 
 /// The site.
@@ -170,6 +197,7 @@ impl Rig {
             objects: Arc::new(objects),
             executor: Arc::<executor::Model>::clone(&executor),
             publisher: Arc::new(NoPublisher),
+            repositories: Arc::new(OneCommit),
             mailer: Arc::<Outbox>::clone(&outbox),
             clock: Arc::<MovedClock>::clone(&clock),
             randomness: Arc::new(RealRandomness),
@@ -350,12 +378,17 @@ async fn live_model(store: &SqlStore, owner: AccountId, title: &str, is_public: 
         created_at: now,
     };
     let version = store.insert_version(&version).await.unwrap();
-    store.promote(model.id, version.id).await.unwrap();
+    store.promote(model.id, version.id, owner, now).await.unwrap();
     let build = Build {
         id: BuildId::from_uuid(random()),
         model: model.id,
         requested_by: owner,
+        trigger: Trigger::Request,
         source: "uploaded files".to_owned(),
+        order: BuildOrder::of(Source::Folder(PathBuf::from("model"))),
+        commit: Some("c0ffee".to_owned()),
+        stages: vec![],
+        attempt: 1,
         stage: Stage::Promote,
         state: BuildState::Succeeded,
         message: Some("Version 1.0 is live.".to_owned()),
@@ -363,6 +396,6 @@ async fn live_model(store: &SqlStore, owner: AccountId, title: &str, is_public: 
         created_at: now,
         finished_at: Some(now),
     };
-    store.insert_build(&build).await.unwrap();
+    store.insert_build(&build, "").await.unwrap();
     (version.id, build.id)
 }

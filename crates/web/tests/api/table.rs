@@ -79,6 +79,7 @@ fn models() -> Vec<Row> {
         ("post", "/publish/api/{owner}/{title}/promote/", version,       [401, 403, 403, 200, 200, 200, 403]),
         ("post", "/publish/api/{owner}/{title}/versions/{version}/promote/", none(),
                                                                          [401, 403, 403, 200, 200, 200, 403]),
+        ("post", "/publish/api/{owner}/{title}/rollback/", none(),       [401, 403, 403, 400, 400, 400, 403]),
         ("get", "/publish/api/{owner}/{title}/builds/", none(),          [401, 403, 403, 200, 200, 200, 403]),
         ("post", "/publish/api/{owner}/{title}/builds/", json!({}),      [401, 403, 403, 400, 400, 400, 403]),
         ("get", "/publish/api/{owner}/{title}/builds/{build}/", none(),  [404, 404, 404, 200, 200, 200, 200]),

@@ -7,16 +7,27 @@ use crate::{
     output::Printer,
 };
 
-pub(crate) async fn run(client: &Client, name: &str, wanted: &str, printer: Printer) -> Outcome {
+pub(crate) async fn run(client: &Client, name: &str, wanted: Option<&str>, printer: Printer) -> Outcome {
     let versions = client.versions(name).await?;
-    let version = choose(&versions, wanted)
-        .map_err(|sentence| Failure::new(Code::Refused, sentence, format!("see `csw models -n {name} versions`")))?;
+    let version = match wanted {
+        Some(wanted) => choose(&versions, name, wanted)?,
+        // They come newest first.
+        None => versions.iter().find(|version| version.state == "staged").ok_or_else(|| {
+            let way_out = format!("`csw models -n {name} stage` builds one; `csw models -n {name} versions` lists all");
+            Failure::new(Code::Refused, format!("{name} has no staged version"), way_out)
+        })?,
+    };
     let answer = client.promote(name, &version.id).await?;
     printer.result(&answer, || format!("{name}: version {} is live", version.version))
 }
 
 /// The one version that `wanted` names.
-fn choose<'a>(versions: &'a [Version], wanted: &str) -> Result<&'a Version, String> {
+pub(in crate::commands) fn choose<'a>(versions: &'a [Version], name: &str, wanted: &str) -> Outcome<&'a Version> {
+    the_one(versions, wanted)
+        .map_err(|sentence| Failure::new(Code::Refused, sentence, format!("see `csw models -n {name} versions`")))
+}
+
+fn the_one<'a>(versions: &'a [Version], wanted: &str) -> Result<&'a Version, String> {
     let exact = versions.iter().find(|version| version.id == wanted || version.digest == wanted);
     if let Some(version) = exact {
         return Ok(version);
@@ -51,10 +62,10 @@ mod tests {
             version("aaaa2222", "1.0", "c0ffee2"),
             version("aaaa3333", "2.0\nwith data of 2026", "c0ffee3"),
         ];
-        assert_eq!(choose(&versions, "2.0").unwrap().id, "aaaa3333");
-        assert_eq!(choose(&versions, "aaaa2").unwrap().id, "aaaa2222");
-        assert_eq!(choose(&versions, "c0ffee1").unwrap().id, "aaaa1111");
-        assert!(choose(&versions, "1.0").unwrap_err().contains("more than one"));
-        assert!(choose(&versions, "a").unwrap_err().contains("no version"));
+        assert_eq!(the_one(&versions, "2.0").unwrap().id, "aaaa3333");
+        assert_eq!(the_one(&versions, "aaaa2").unwrap().id, "aaaa2222");
+        assert_eq!(the_one(&versions, "c0ffee1").unwrap().id, "aaaa1111");
+        assert!(the_one(&versions, "1.0").unwrap_err().contains("more than one"));
+        assert!(the_one(&versions, "a").unwrap_err().contains("no version"));
     }
 }

@@ -13,10 +13,10 @@ use crate::{
     output::Printer,
 };
 
-pub(crate) async fn run(client: &Client, name: &str, options: &Publish, printer: Printer) -> Outcome {
+pub(crate) async fn run(client: &Client, name: &str, options: &Publish, promote: bool, printer: Printer) -> Outcome {
     let (repo, tag) = (options.repo.as_str(), options.tag.as_deref());
     let as_of = options.as_of.as_deref().map(date).transpose()?.map(|date| date.to_string()).unwrap_or_default();
-    let choices = BuildChoices { as_of: &as_of, example: !options.no_example };
+    let choices = BuildChoices { as_of: &as_of, example: !options.no_example, promote, skip_tests: options.skip_test };
     let build = if repo.contains("://") || repo.starts_with("git@") {
         let details = ModelDetails {
             repo_url: Some(repo.to_owned()),

@@ -10,29 +10,13 @@ use std::{
 };
 
 use csw_client::ModelDetails;
-use serde::Deserialize;
 use serde_json::Value;
 use tempfile::NamedTempFile;
 
 use crate::failure::{Failure, Outcome};
 
-/// The file in which a model says what the publish form asks for.
-const DETAILS: &str = "simulation.json";
-
-/// Characters of a description.
-const DESCRIPTION: usize = 10_000;
-
 /// Names that are never source.
 const NEVER: [&str; 6] = [".git", "__pycache__", ".venv", "node_modules", ".pytest_cache", ".mypy_cache"];
-
-#[derive(Default, Deserialize)]
-struct Said {
-    oneliner: Option<String>,
-    description: Option<String>,
-    cpu: Option<Value>,
-    memory: Option<Value>,
-    exp_task_time: Option<u32>,
-}
 
 /// Source, packed for upload.
 pub(crate) struct Packed {
@@ -67,22 +51,14 @@ pub(crate) fn details(folder: &Path) -> Outcome<ModelDetails> {
             "name the model's folder, or a URL with `://`",
         ));
     }
-    let path = folder.join(DETAILS);
-    let said: Said = match fs::read(&path) {
-        Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| {
-            Failure::local(format!("{}: {error}", path.display()), "docs/authors.md shows what it may say")
-        })?,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Said::default(),
-        Err(error) => return Err(Failure::file(&path, &error)),
-    };
-    let readme = || fs::read_to_string(folder.join("README.md")).ok().filter(|text| !text.trim().is_empty());
-    let description = said.description.or_else(readme).map(|text| text.chars().take(DESCRIPTION).collect());
+    let said = csw_publish::described(folder)
+        .map_err(|sentence| Failure::local(sentence, "mend the file, or leave it out"))?;
     Ok(ModelDetails {
         oneliner: said.oneliner,
-        description,
-        cpu: said.cpu,
-        memory: said.memory,
-        exp_task_time: said.exp_task_time,
+        description: said.description,
+        cpu: said.cpus.map(Value::from),
+        memory: said.memory_gigabytes.map(Value::from),
+        exp_task_time: said.expected_seconds,
         ..ModelDetails::default()
     })
 }
@@ -160,8 +136,7 @@ fn pack_tree(folder: &Path) -> Outcome<Packed> {
         }
         None => (walk(folder)?, String::new(), String::new()),
     };
-    let (commit, committed_at) =
-        if commit.is_empty() { (commit, String::new()) } else { last_change(folder, &commit) };
+    let (commit, committed_at) = if commit.is_empty() { (commit, String::new()) } else { last_change(folder, &commit) };
     let mut tar = temporary()?;
     let mut builder = tar::Builder::new(std::io::BufWriter::new(tar.as_file_mut()));
     builder.follow_symlinks(false);
@@ -319,9 +294,9 @@ mod tests {
     fn a_model_describes_itself() {
         let folder = model();
         assert_eq!(details(folder.path()).unwrap().description.as_deref(), Some("# A model\n"));
-        fs::write(folder.path().join(DETAILS), r#"{"oneliner": "One", "cpu": 1, "example": {}}"#).unwrap();
+        fs::write(folder.path().join("simulation.json"), r#"{"oneliner": "One", "cpu": 1, "example": {}}"#).unwrap();
         assert_eq!(details(folder.path()).unwrap().oneliner.as_deref(), Some("One"));
-        fs::write(folder.path().join(DETAILS), "{").unwrap();
+        fs::write(folder.path().join("simulation.json"), "{").unwrap();
         assert!(details(folder.path()).is_err());
     }
 }

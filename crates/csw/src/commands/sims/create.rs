@@ -7,13 +7,18 @@ use serde_json::{Value, json};
 
 use crate::{
     cli::CreateSim,
+    commands::models::choose,
     failure::{Failure, Outcome},
     output::Printer,
 };
 
 pub(crate) async fn run(client: &Client, name: &str, options: CreateSim, printer: Printer) -> Outcome {
     let wait = options.wait;
-    let new = request(options)?;
+    let version = match &options.version {
+        Some(wanted) => Some(choose(&client.versions(name).await?, name, wanted)?.id.clone()),
+        None => None,
+    };
+    let new = NewSimulation { version, ..request(options)? };
     let inputs = client.create(name, &new).await?;
     let number = inputs.sim.model_pk;
     let url = format!("{}{}", client.url(), inputs.sim.gui_url);

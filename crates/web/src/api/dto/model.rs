@@ -2,8 +2,9 @@
 
 use csw_app::ModelView;
 use csw_core::{
+    build::{Build, StageRecord},
     cost::Prices,
-    model::{Build, Model, Version, VersionState},
+    model::{Model, Version, VersionState},
 };
 use jiff::Timestamp;
 use serde::Serialize;
@@ -73,6 +74,12 @@ pub(crate) struct Project {
     deterministic: bool,
     /// Whether its interpreters may run it once before they are needed.
     warm_up: bool,
+    /// CPUs of a build.
+    build_cpu: f64,
+    /// Gigabytes of memory of a build.
+    build_memory: f64,
+    /// Minutes that a step of a build may take.
+    build_minutes: u32,
     /// When it was published.
     #[schema(value_type = String, format = DateTime)]
     creation_date: Timestamp,
@@ -107,6 +114,9 @@ impl Project {
             network: settings.network,
             deterministic: settings.deterministic,
             warm_up: settings.warm_up,
+            build_cpu: settings.build.cpus,
+            build_memory: settings.build.memory_gigabytes,
+            build_minutes: settings.build.minutes,
             creation_date: model.created_at,
         }
     }
@@ -179,6 +189,32 @@ impl From<Version> for VersionBody {
     }
 }
 
+/// A stage that a build has entered.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct StageBody {
+    /// `fetch`, `build`, `test`, `push`, `stage` or `promote`.
+    stage: &'static str,
+    /// `running`, `passed`, `failed` or `cancelled`.
+    state: &'static str,
+    /// When the build entered it.
+    #[schema(value_type = String, format = DateTime)]
+    started_at: Timestamp,
+    /// When the build left it.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    finished_at: Option<Timestamp>,
+}
+
+impl StageBody {
+    fn of(record: &StageRecord) -> Self {
+        Self {
+            stage: record.stage.as_str(),
+            state: record.state.as_str(),
+            started_at: record.started_at,
+            finished_at: record.finished_at,
+        }
+    }
+}
+
 /// One pass of the publishing pipeline.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct BuildBody {
@@ -186,17 +222,27 @@ pub(crate) struct BuildBody {
     id: String,
     /// Its own URL; `log/` and `events/` are below it.
     api_url: String,
+    /// `request`, `push`, `webhook` or `pull_request`.
+    trigger: &'static str,
     /// What is built, for people.
     source: String,
+    /// The commit, or the digest of uploaded files, once it is known.
+    commit: Option<String>,
     /// `fetch`, `build`, `test`, `push`, `stage` or `promote`.
     stage: &'static str,
-    /// `running`, `succeeded`, `failed` or `cancelled`.
+    /// The stages it has entered, in order.
+    stages: Vec<StageBody>,
+    /// `queued`, `running`, `succeeded`, `failed` or `cancelled`.
     state: &'static str,
     /// What went wrong and what to do, or the result in a sentence.
     message: Option<String>,
     /// Identifier of the version it made.
     version: Option<String>,
-    /// When it began.
+    /// Whether its version becomes live by itself.
+    promote: bool,
+    /// How often it was begun: more than once where the server ended under it.
+    attempt: u32,
+    /// When it was asked for.
     #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
     /// When it ended.
@@ -210,11 +256,16 @@ impl BuildBody {
         Self {
             id: build.id.to_string(),
             api_url: format!("/publish/api/{}/builds/{}/", model.name(), build.id),
+            trigger: build.trigger.as_str(),
             source: build.source.clone(),
+            commit: build.commit.clone(),
+            stages: build.stages.iter().map(StageBody::of).collect(),
             stage: build.stage.as_str(),
             state: build.state.as_str(),
             message: build.message.clone(),
             version: build.version.map(|id| id.to_string()),
+            promote: build.order.promote,
+            attempt: build.attempt,
             created_at: build.created_at,
             finished_at: build.finished_at,
         }

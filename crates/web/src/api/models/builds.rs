@@ -9,10 +9,9 @@ use axum::{
     http::{HeaderMap, StatusCode, header},
     response::Response,
 };
-use csw_app::PublishOptions;
 use csw_core::{
+    build::{BuildOrder, Source, Trigger},
     ids::BuildId,
-    ports::{BuildOptions, Source},
 };
 use futures::StreamExt;
 use jiff::Timestamp;
@@ -57,10 +56,15 @@ pub(super) struct BuildRequest {
     committed_at: Option<String>,
     /// Whether a model without simulations gets one of its default inputs, as an example; true where nothing is said.
     example: Option<bool>,
+    /// Whether its version becomes live where every stage succeeds; true where nothing is said. Otherwise it is staged.
+    promote: Option<bool>,
+    /// Leave the model's own tests out; false where nothing is said. The four functions are checked anyway.
+    skip_tests: Option<bool>,
 }
 
-/// Begin a build. Its version becomes live where every stage succeeds; otherwise the live version stays. A build of the
-/// same model that is at work is cancelled.
+/// Ask for a build. Its version becomes live (or staged) where every stage succeeds; otherwise the live version stays. A
+/// build of the same model that waits or is at work is cancelled. On a site where maintainers approve, the version of
+/// anybody else is staged.
 #[utoipa::path(
     post,
     path = "/publish/api/{owner}/{title}/builds/", operation_id = "start_build",
@@ -100,6 +104,8 @@ pub(super) async fn start(
             Wanted { url: fields.text("repo_url"), reference: fields.text("repo_tag"), ..Wanted::default() };
         wanted.as_of = fields.nullable_text("as_of").flatten();
         wanted.example = fields.flag("example");
+        wanted.promote = fields.flag("promote");
+        wanted.skip_tests = fields.flag("skip_tests");
         fields.check()?;
         wanted
     };
@@ -112,9 +118,8 @@ pub(super) async fn start(
 }
 
 async fn begin(state: &WebState, at: &AtModel, wanted: Wanted) -> ApiResult<BuildBody> {
-    let options = wanted.options()?;
-    let source = wanted.source(at)?;
-    let build = state.app.publish(&at.who.caller, &at.view, source, options).await?;
+    let order = wanted.order(at)?;
+    let build = state.app.publish(&at.who.caller, &at.view, order, Trigger::Request).await?;
     Ok(BuildBody::new(&at.view.model, &build))
 }
 
@@ -124,6 +129,8 @@ struct Wanted {
     reference: Option<String>,
     as_of: Option<String>,
     example: Option<bool>,
+    promote: Option<bool>,
+    skip_tests: Option<bool>,
     upload: Option<PathBuf>,
     commit: String,
     committed_at: Option<String>,
@@ -136,9 +143,11 @@ fn time(name: &str, text: Option<&str>) -> ApiResult<Option<Timestamp>> {
 }
 
 impl Wanted {
-    fn options(&self) -> ApiResult<PublishOptions> {
-        let build = BuildOptions { as_of: time("as_of", self.as_of.as_deref())? };
-        Ok(PublishOptions { build, example: self.example.unwrap_or(true) })
+    fn order(self, at: &AtModel) -> ApiResult<BuildOrder> {
+        let as_of = time("as_of", self.as_of.as_deref())?;
+        let (skip_tests, promote) = (self.skip_tests.unwrap_or(false), self.promote.unwrap_or(true));
+        let example = self.example.unwrap_or(true);
+        Ok(BuildOrder { source: self.source(at)?, as_of, skip_tests, promote, example })
     }
 
     fn source(self, at: &AtModel) -> ApiResult<Source> {
@@ -196,16 +205,19 @@ async fn fill(state: &WebState, form: &mut Multipart, wanted: &mut Wanted) -> Ap
                     "as_of" => wanted.as_of = Some(text),
                     "commit" => wanted.commit = text,
                     "committed_at" => wanted.committed_at = Some(text),
-                    "example" => {
-                        let wrong = || ApiError::field("example", "Must be a valid boolean.");
-                        wanted.example = Some(flag(&text).ok_or_else(wrong)?);
-                    }
+                    "example" => wanted.example = Some(yes_or_no(&name, &text)?),
+                    "promote" => wanted.promote = Some(yes_or_no(&name, &text)?),
+                    "skip_tests" => wanted.skip_tests = Some(yes_or_no(&name, &text)?),
                     _ => {}
                 }
             }
         }
     }
     Ok(())
+}
+
+fn yes_or_no(name: &str, text: &str) -> ApiResult<bool> {
+    flag(text).ok_or_else(|| ApiError::field(name, "Must be a valid boolean."))
 }
 
 /// A text field, which is never held where it is long: the limit of this route is made for archives.

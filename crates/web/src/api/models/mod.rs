@@ -23,6 +23,7 @@ pub(super) fn router(upload_limit: usize) -> OpenApiRouter<WebState> {
         .routes(routes!(versions::list))
         .routes(routes!(versions::promote))
         .routes(routes!(versions::promote_by_id))
+        .routes(routes!(versions::roll_back))
         .routes(routes!(builds::one))
         .routes(routes!(builds::cancel))
         .routes(routes!(builds::read_log))

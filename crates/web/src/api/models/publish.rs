@@ -94,7 +94,7 @@ pub(super) async fn create(
     settings::read(&mut fields, &mut wanted);
     fields.check()?;
     let model = state.app.create_model(&who.caller, &title, wanted).await?;
-    let view = ModelView { model, role: Some(Role::Admin) };
+    let view = ModelView { model, role: Some(Role::Admin), maintainer: false };
     Ok((StatusCode::CREATED, Json(body(&state, &view).await?)))
 }
 
@@ -145,7 +145,7 @@ pub(super) async fn update(State(state): State<WebState>, at: AtModel, mut field
         state.app.set_model_status(&at.who.caller, &at.view, status).await?;
         model.status = status;
     }
-    Ok(Json(body(&state, &ModelView { model, role: at.view.role }).await?))
+    Ok(Json(body(&state, &ModelView { model, ..at.view }).await?))
 }
 
 /// Tags to keep; what is left out stays.

@@ -38,6 +38,12 @@ pub(super) struct ProjectChanges {
     deterministic: Option<bool>,
     /// Whether its interpreters may run it once before they are needed.
     warm_up: Option<bool>,
+    /// CPUs of a build.
+    build_cpu: Option<f64>,
+    /// Gigabytes of memory of a build.
+    build_memory: Option<f64>,
+    /// Minutes that a step of a build may take.
+    build_minutes: Option<u32>,
     /// `live` or `requires fixes`; maintainers only. Everything else about a status follows from versions.
     status: Option<String>,
 }
@@ -64,6 +70,9 @@ pub(super) fn read(fields: &mut Fields, settings: &mut ModelSettings) {
     set(&mut settings.network, fields.flag("network"));
     set(&mut settings.deterministic, fields.flag("deterministic"));
     set(&mut settings.warm_up, fields.flag("warm_up"));
+    set(&mut settings.build.cpus, fields.number("build_cpu"));
+    set(&mut settings.build.memory_gigabytes, fields.number("build_memory"));
+    set(&mut settings.build.minutes, fields.whole("build_minutes"));
 }
 
 /// A status that a maintainer may set.

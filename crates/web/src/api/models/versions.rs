@@ -2,7 +2,7 @@
 
 use axum::{Json, extract::State};
 use csw_app::ModelView;
-use csw_core::ids::VersionId;
+use csw_core::{ids::VersionId, model::Model};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -51,7 +51,6 @@ pub(super) async fn promote(
     at: AtModel,
     mut fields: Fields,
 ) -> ApiResult<Json<Project>> {
-    state.app.may_publish(&at.who.caller, &at.view)?;
     let version: Option<VersionId> = fields.required("version").parse().ok();
     if version.is_none() {
         fields.refuse("version", "This is not the identifier of a version.");
@@ -76,13 +75,35 @@ pub(super) async fn promote_by_id(
     Path((_, _, version)): Path<(String, String, String)>,
     at: AtModel,
 ) -> ApiResult<Json<Project>> {
-    state.app.may_publish(&at.who.caller, &at.view)?;
     carry_out(&state, &at, id(&version)?).await
+}
+
+/// Make the version live that was so before the present one.
+#[utoipa::path(
+    post,
+    path = "/publish/api/{owner}/{title}/rollback/", operation_id = "roll_back",
+    tag = "versions",
+    params(ModelPath),
+    responses(
+        (status = 200, body = Project),
+        (status = 400, description = "No other version was live"),
+        (status = 401),
+        (status = 403),
+        (status = 404),
+    ),
+)]
+pub(super) async fn roll_back(State(state): State<WebState>, at: AtModel) -> ApiResult<Json<Project>> {
+    let model = state.app.roll_back(&at.who.caller, &at.view).await?;
+    answer(&state, &at, model).await
 }
 
 async fn carry_out(state: &WebState, at: &AtModel, version: VersionId) -> ApiResult<Json<Project>> {
     let model = state.app.promote(&at.who.caller, &at.view, version).await?;
-    let view = ModelView { model, role: at.view.role };
+    answer(state, at, model).await
+}
+
+async fn answer(state: &WebState, at: &AtModel, model: Model) -> ApiResult<Json<Project>> {
+    let view = ModelView { model, ..at.view.clone() };
     let live = state.app.live_version(&view.model).await?;
     Ok(Json(Project::of(&view, &state.app.config().prices).with_version(live.as_ref())))
 }

@@ -11,7 +11,7 @@ use axum::{
     },
 };
 use csw_app::{AppResult, Progress};
-use csw_core::{model::BuildState, run::Reason, simulation::InputsStatus};
+use csw_core::{run::Reason, simulation::InputsStatus};
 use futures::{Stream, StreamExt, stream};
 use serde_json::{Value, json};
 
@@ -105,7 +105,7 @@ fn events_of(progress: Progress, text: &mut Text) -> Vec<Event> {
             vec![event("log", &json!({ "offset": offset, "text": shown })).id(id)]
         }
         Progress::Build(build) => {
-            let end = build.state != BuildState::Running;
+            let end = build.state.is_final();
             let data = json!({
                 "status": build.state.as_str(),
                 "stage": build.stage.as_str(),

@@ -1,0 +1,211 @@
+//! Publishing: asking for builds, looking at them, and deciding which version is live. `queue` begins them one after
+//! the other, `pipeline` carries one out.
+
+mod log;
+mod pipeline;
+mod queue;
+mod tested;
+
+use bytes::Bytes;
+use csw_core::{
+    access::Caller,
+    build::{Build, BuildOrder, BuildState, Source, Stage, Trigger},
+    ids::{AccountId, BuildId, VersionId},
+    model::{Model, Version, VersionState},
+    page::{Page, PageRequest},
+    run::LogOf,
+};
+
+pub(crate) use self::queue::AtWork;
+use crate::{
+    App,
+    access_rules::{active, refused, writer},
+    error::{AppError, AppResult},
+    models::ModelView,
+    new_id,
+};
+
+/// Promotions that a roll-back looks at.
+const LOOK_BACK: u32 = 100;
+
+const SUPERSEDED: &str = "Cancelled: a newer build of this model was asked for.";
+const ON_REQUEST: &str = "Cancelled on request.";
+const MAINTAINERS_PROMOTE: &str = "On this site a maintainer promotes versions.";
+
+impl App {
+    /// Puts a build of a model into the queue. The newest wins: one of the same model that waits or is at work is
+    /// cancelled. Where a maintainer has to approve, a member's version stays staged whatever the order says.
+    pub async fn publish(
+        &self,
+        caller: &Caller,
+        view: &ModelView,
+        order: BuildOrder,
+        trigger: Trigger,
+    ) -> AppResult<Build> {
+        let requested_by = writer(caller, view.role)?;
+        self.inner.submission_limit.check(&requested_by)?;
+        self.admit_build(requested_by, view).await?;
+        let order = BuildOrder { promote: order.promote && self.may_promote(caller), ..order };
+        let build = Build {
+            id: new_id!(self, BuildId),
+            model: view.model.id,
+            requested_by,
+            trigger,
+            source: describe(&order.source),
+            order,
+            commit: None,
+            stage: Stage::Fetch,
+            stages: vec![],
+            state: BuildState::Queued,
+            message: None,
+            version: None,
+            attempt: 0,
+            created_at: self.now(),
+            finished_at: None,
+        };
+        for superseded in self.store().insert_build(&build, SUPERSEDED).await? {
+            forget_upload(&superseded).await;
+        }
+        self.stop_build_of(view.model.id, SUPERSEDED);
+        self.inner.builds_wake.notify_one();
+        Ok(build)
+    }
+
+    pub(crate) async fn admit_build(&self, requested_by: AccountId, view: &ModelView) -> AppResult<()> {
+        let limit = self.inner.config.builds_per_account;
+        let unfinished = self.store().unfinished_builds().await?;
+        let others = unfinished.iter().filter(|one| one.requested_by == requested_by && one.model != view.model.id);
+        if others.count() < limit {
+            return Ok(());
+        }
+        Err(AppError::TooMany {
+            sentence: format!(
+                "You have {limit} builds waiting or at work, which is the most; wait for one or cancel it."
+            ),
+            retry_after_seconds: 30,
+        })
+    }
+
+    /// Stops a build; says whether it was waiting or at work.
+    pub async fn cancel_build(&self, caller: &Caller, view: &ModelView, id: BuildId) -> AppResult<bool> {
+        writer(caller, view.role)?;
+        let mut build = self.build(view, id).await?;
+        if build.state == BuildState::Queued {
+            build.end(BuildState::Cancelled, ON_REQUEST.to_owned(), self.now());
+            if self.store().update_build(&build).await? {
+                forget_upload(&build).await;
+            }
+            return Ok(true);
+        }
+        self.stop_build(id, ON_REQUEST);
+        Ok(build.state == BuildState::Running)
+    }
+
+    /// A build of this model, for its writers and the site's maintainers.
+    pub async fn build(&self, view: &ModelView, id: BuildId) -> AppResult<Build> {
+        let build = self.store().build(id).await?.filter(|build| build.model == view.model.id);
+        match build {
+            Some(build) if view.may_review() => Ok(build),
+            _ => Err(AppError::missing("the build")),
+        }
+    }
+
+    /// The builds of a model, newest first, for its writers and the site's maintainers.
+    pub async fn builds(&self, caller: &Caller, view: &ModelView, page: PageRequest) -> AppResult<Page<Build>> {
+        reviewer(caller, view)?;
+        Ok(self.store().builds(view.model.id, page).await?)
+    }
+
+    /// Text of a build's log from `offset`, and the length of the whole.
+    pub async fn build_log(&self, view: &ModelView, id: BuildId, offset: u64, limit: u64) -> AppResult<(Bytes, u64)> {
+        let build = self.build(view, id).await?;
+        let log = LogOf::Build(build.id);
+        Ok((self.store().read_log(log, offset, limit).await?, self.store().log_length(log).await?))
+    }
+
+    /// Whether the caller may make versions live on models that they may write.
+    pub fn may_promote(&self, caller: &Caller) -> bool {
+        !self.inner.config.approval_required || caller.is_maintainer()
+    }
+
+    fn promoter(&self, caller: &Caller, view: &ModelView) -> AppResult<AccountId> {
+        let account = reviewer(caller, view)?;
+        if self.may_promote(caller) { Ok(account) } else { Err(AppError::forbidden(MAINTAINERS_PROMOTE)) }
+    }
+
+    /// Makes a version live: a pointer moves, nothing is built. Simulations keep their versions.
+    pub async fn promote(&self, caller: &Caller, view: &ModelView, version: VersionId) -> AppResult<Model> {
+        let by = self.promoter(caller, view)?;
+        let found = self.version_by_id(version).await?;
+        if found.model != view.model.id {
+            return Err(AppError::missing("the version"));
+        }
+        Ok(self.store().promote(view.model.id, version, by, self.now()).await?)
+    }
+
+    /// Makes the version live that was so before the present one.
+    pub async fn roll_back(&self, caller: &Caller, view: &ModelView) -> AppResult<Model> {
+        let by = self.promoter(caller, view)?;
+        let nowhere =
+            || AppError::field("version", "No other version of this model was live: promote one by its name.");
+        let former = self.former_version(view).await?.ok_or_else(nowhere)?;
+        Ok(self.store().promote(view.model.id, former.id, by, self.now()).await?)
+    }
+
+    /// The version that a roll-back makes live.
+    pub async fn former_version(&self, view: &ModelView) -> AppResult<Option<Version>> {
+        let Some(live) = view.model.live_version else { return Ok(None) };
+        let promotions = self.store().promotions(view.model.id, LOOK_BACK).await?;
+        for promotion in promotions.iter().filter(|one| one.version != live) {
+            if let Some(version) = self.store().version(promotion.version).await?
+                && version.state != VersionState::Failed
+            {
+                return Ok(Some(version));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether the caller may publish at all, for faces that take an upload before they ask.
+    pub fn may_publish(&self, caller: &Caller, view: &ModelView) -> AppResult<()> {
+        active(caller)?;
+        writer(caller, view.role).map(|_| ())
+    }
+}
+
+/// Refuses unless the caller may look at what is not live.
+fn reviewer(caller: &Caller, view: &ModelView) -> AppResult<AccountId> {
+    let account = active(caller)?;
+    if view.may_review() { Ok(account) } else { Err(refused()) }
+}
+
+/// Removes the files that were uploaded for a build which is over.
+async fn forget_upload(build: &Build) {
+    if let Source::Archive { file, .. } = &build.order.source
+        && let Err(error) = tokio::fs::remove_file(file).await
+        && error.kind() != std::io::ErrorKind::NotFound
+    {
+        tracing::warn!(build = %build.id, %error, "the upload of a build could not be removed");
+    }
+}
+
+fn describe(source: &Source) -> String {
+    match source {
+        Source::Git { url, reference } => {
+            let shown = match url.split_once("://") {
+                Some((scheme, rest)) => match rest.split_once('@') {
+                    Some((_, host)) => format!("{scheme}://{host}"),
+                    None => url.clone(),
+                },
+                None => url.clone(),
+            };
+            if reference.is_empty() { shown } else { format!("{shown} at {reference}") }
+        }
+        Source::Own { commit, branch, .. } => {
+            format!("commit {} of {branch}", commit.chars().take(12).collect::<String>())
+        }
+        Source::Archive { commit, .. } if commit.is_empty() => "uploaded files".to_owned(),
+        Source::Archive { commit, .. } => format!("uploaded files of commit {commit}"),
+        Source::Folder(folder) => folder.display().to_string(),
+    }
+}

@@ -1,0 +1,242 @@
+//! The publishing pipeline: fetch, build, test, push, stage, promote. A failure in any stage leaves the live version
+//! live, and says which stage failed, why, and what to do.
+
+use csw_core::{
+    build::{Build, BuildState, Stage},
+    ids::VersionId,
+    model::{CachedSchema, Described, Model, Version, VersionState},
+    ports::{BuildError, BuildLog, BuildOptions, Built, Checkout},
+};
+use serde_json::json;
+
+use super::{
+    MAINTAINERS_PROMOTE,
+    log::ChannelLog,
+    tested::{TAKES_DEFAULTS, TESTED_WITH, conditions},
+};
+use crate::{
+    App,
+    conformance::{CheckReport, Conformance, Subject, both, merge, second_attempt},
+    error::{AppError, AppResult},
+    models::check,
+    new_id,
+    schemas::{limits_of, sharing_of},
+};
+
+/// What came of the tests of a build.
+enum Tested {
+    /// It is a version that passed them before.
+    Before(Box<Version>),
+    Now(Box<TestedNow>),
+}
+
+struct TestedNow {
+    version: VersionId,
+    built: Built,
+    report: CheckReport,
+}
+
+impl App {
+    /// Takes a build through its stages; how it ended, in a word and a sentence.
+    pub(super) async fn carry_out(
+        &self,
+        build: &mut Build,
+        model: AppResult<Model>,
+        log: &ChannelLog,
+    ) -> (BuildState, String) {
+        let model = match Self::present(model) {
+            Ok(model) => model,
+            Err(sentence) => return (BuildState::Failed, sentence),
+        };
+        match self.stages(build, &model, log).await {
+            Ok((version, takes_defaults)) => {
+                build.version = Some(version.id);
+                if build.order.promote && build.order.example {
+                    self.exemplify(build, takes_defaults, log).await;
+                }
+                (BuildState::Succeeded, self.success(build, &model, &version))
+            }
+            Err(error) => {
+                build.stage = error.stage;
+                (BuildState::Failed, error.sentence)
+            }
+        }
+    }
+
+    fn success(&self, build: &Build, model: &Model, version: &Version) -> String {
+        if build.order.promote {
+            return format!("Version {} is live.", version.reported);
+        }
+        let next = if model.live_version == Some(version.id) {
+            return format!("Version {} is the one that is live.", version.reported);
+        } else if self.waits_for_approval(build, model) {
+            MAINTAINERS_PROMOTE
+        } else {
+            "Try it, and promote it."
+        };
+        format!("Version {} is staged. {next}", version.reported)
+    }
+
+    async fn stages(&self, build: &mut Build, model: &Model, log: &ChannelLog) -> Result<(Version, bool), BuildError> {
+        let publisher = &self.inner.ports.publisher;
+        let options = BuildOptions { as_of: build.order.as_of, limits: model.settings.build };
+        self.enter(build, Stage::Fetch, log).await?;
+        let checkout = publisher.fetch(&build.order.source, log).await?;
+        build.commit = Some(checkout.commit.clone());
+        let model = &self.take_description(model, &checkout.described, log).await?;
+        let attempt = match self.build_and_test(build, model, &checkout, &options, log).await {
+            Err(error) => match second_attempt(&error, &checkout, &options, log) {
+                Some(then) => {
+                    let again = self.build_and_test(build, model, &checkout, &then, log).await;
+                    again.map_err(|again| both(error, &again, &then))
+                }
+                None => Err(error),
+            },
+            done => done,
+        };
+        let commit = checkout.commit.clone();
+        publisher.discard(checkout).await;
+        let (version, takes_defaults) = match attempt? {
+            Tested::Before(version) => {
+                let takes_defaults = version.facts.get(TAKES_DEFAULTS) != Some(&json!(false));
+                (*version, takes_defaults)
+            }
+            Tested::Now(tested) => {
+                let takes_defaults = tested.report.takes_defaults;
+                (self.push_and_stage(build, model, commit, *tested, log).await?, takes_defaults)
+            }
+        };
+        if build.order.promote {
+            self.enter(build, Stage::Promote, log).await?;
+            let promoted = self.store().promote(model.id, version.id, build.requested_by, self.now()).await;
+            promoted.map_err(|error| stopped(Stage::Promote, &AppError::from(error)))?;
+        }
+        Ok((version, takes_defaults))
+    }
+
+    /// A model that nobody has described is what its repository says.
+    async fn take_description(&self, model: &Model, said: &Described, log: &ChannelLog) -> Result<Model, BuildError> {
+        let settings = model.settings.described_by(model.title.as_str(), said);
+        if settings == model.settings {
+            return Ok(model.clone());
+        }
+        if let Err(error) = check(&settings) {
+            log.write(&format!("What the repository says of the model is left out: {error}\n"));
+            return Ok(model.clone());
+        }
+        let changed = self.store().update_model(model.id, &settings).await;
+        changed.map_err(|error| stopped(Stage::Fetch, &AppError::from(error)))
+    }
+
+    async fn push_and_stage(
+        &self,
+        build: &mut Build,
+        model: &Model,
+        commit: String,
+        tested: TestedNow,
+        log: &ChannelLog,
+    ) -> Result<Version, BuildError> {
+        self.enter(build, Stage::Push, log).await?;
+        for (key, bytes) in self.inner.ports.publisher.assets(&tested.built).await? {
+            let stored = self.inner.ports.objects.put(&key, bytes).await;
+            stored.map_err(|error| BuildError { stage: Stage::Push, sentence: error.to_string() })?;
+        }
+        self.enter(build, Stage::Stage, log).await?;
+        self.stage(model, commit, tested).await.map_err(|error| stopped(Stage::Stage, &error))
+    }
+
+    async fn enter(&self, build: &mut Build, stage: Stage, log: &ChannelLog) -> Result<(), BuildError> {
+        build.enter(stage, self.now());
+        log.write(&format!("== {}\n", stage.as_str()));
+        self.store().update_build(build).await.map_err(|error| stopped(stage, &AppError::from(error)))?;
+        Ok(())
+    }
+
+    async fn build_and_test(
+        &self,
+        build: &mut Build,
+        model: &Model,
+        checkout: &Checkout,
+        options: &BuildOptions,
+        log: &ChannelLog,
+    ) -> Result<Tested, BuildError> {
+        let publisher = &self.inner.ports.publisher;
+        self.enter(build, Stage::Build, log).await?;
+        let built = publisher.build(&model.name(), checkout, options, log).await?;
+        self.enter(build, Stage::Test, log).await?;
+        if let Some(version) = self.tested_before(model, &built).await? {
+            log.write(&format!(
+                "version {} of {} passed its tests; nothing is different\n",
+                version.reported, version.created_at
+            ));
+            return Ok(Tested::Before(Box::new(version)));
+        }
+        let version = new_id!(self, VersionId);
+        let subject = Subject {
+            model: model.name(),
+            version,
+            artifact: built.artifact.clone(),
+            limits: limits_of(model),
+            network: model.settings.network,
+            sharing: sharing_of(model),
+            warm_up: model.settings.warm_up,
+        };
+        let ports = &self.inner.ports;
+        let conformance =
+            Conformance { executor: &*ports.executor, clock: &*ports.clock, randomness: &*ports.randomness };
+        let name = model.name();
+        let tests = async {
+            if build.order.skip_tests {
+                log.write("The model's own tests are left out, as was asked\n");
+                return Ok(None);
+            }
+            publisher.test(&name, checkout, &built, options, log).await.map(Some)
+        };
+        let report = conformance.examine(&subject, tests, log).await?;
+        if let Some(tests) = &report.tests {
+            log.write(&format!("{}\n", tests.summary));
+        }
+        Ok(Tested::Now(Box::new(TestedNow { version, built, report })))
+    }
+
+    async fn stage(&self, model: &Model, commit: String, tested: TestedNow) -> AppResult<Version> {
+        let TestedNow { version: id, built, report } = tested;
+        let mut facts = report.facts;
+        merge(&mut facts, &built.facts);
+        merge(&mut facts, &json!({ TESTED_WITH: conditions(model), TAKES_DEFAULTS: report.takes_defaults }));
+        if let Some(tests) = &report.tests {
+            merge(&mut facts, &json!({ "tests": tests }));
+        }
+        let wanted = Version {
+            id,
+            model: model.id,
+            digest: built.digest,
+            commit,
+            reported: report.version,
+            artifact: built.artifact,
+            strategy: report.strategy,
+            state: VersionState::Staged,
+            facts,
+            created_at: self.now(),
+        };
+        let mut version = self.store().insert_version(&wanted).await?;
+        if version.id != id {
+            // The same version was built before: keep it, with what was measured now.
+            version = Version { strategy: wanted.strategy, facts: wanted.facts, reported: wanted.reported, ..version };
+            self.store().update_version(&version).await?;
+        }
+        let schema = CachedSchema {
+            version: version.id,
+            meta_values: json!({}),
+            meta_parameters: report.schema.0,
+            model_parameters: report.schema.1,
+            created_at: self.now(),
+        };
+        self.store().insert_schema("{}", &schema).await?;
+        Ok(version)
+    }
+}
+
+pub(super) fn stopped(stage: Stage, error: &AppError) -> BuildError {
+    BuildError { stage, sentence: error.to_string() }
+}

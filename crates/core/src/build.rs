@@ -1,0 +1,363 @@
+//! Builds: passes of the publishing pipeline, from source to a version.
+
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{AccountId, BuildId, ModelId, VersionId};
+
+/// How often a build is begun again after the server that was at it has ended.
+pub const MAX_BUILD_ATTEMPTS: u32 = 3;
+
+/// Where source comes from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Source {
+    /// A git repository and a branch, tag or commit.
+    Git {
+        /// `https`, `git` or `ssh` URL, or a local repository where the operator allows it.
+        url: String,
+        /// What to check out; empty is the default branch.
+        reference: String,
+    },
+    /// A repository of this site's own forge, and a commit in it.
+    Own {
+        /// Whose.
+        model: ModelId,
+        /// The full name of the commit.
+        commit: String,
+        /// The branch it was pushed to, for people.
+        branch: String,
+    },
+    /// A tar of files that a client packed, and the commit it says they are of.
+    Archive {
+        /// The tar on this machine; removed when the build is over.
+        file: PathBuf,
+        /// Empty where the files are no clean commit.
+        commit: String,
+        /// When they were committed, as far as the client knows.
+        committed_at: Option<Timestamp>,
+        /// Where their repository is, so that a `git+` reference to it means these files.
+        url: Option<String>,
+    },
+    /// A folder as it is, for an author's own check.
+    Folder(PathBuf),
+}
+
+/// What led to a build.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Trigger {
+    /// Somebody asked, on the page, by the API or on the command line.
+    Request,
+    /// A push to the model's repository on this site.
+    Push,
+    /// A push elsewhere, which the forge there told.
+    Webhook,
+    /// A pull request of the publish repository.
+    PullRequest,
+}
+
+impl Trigger {
+    /// The stored and shown word.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Request => "request",
+            Self::Push => "push",
+            Self::Webhook => "webhook",
+            Self::PullRequest => "pull_request",
+        }
+    }
+
+    /// The trigger with this word.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        [Self::Request, Self::Push, Self::Webhook, Self::PullRequest].into_iter().find(|one| one.as_str() == word)
+    }
+}
+
+/// All that a build needs to be carried out, again if need be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BuildOrder {
+    /// What is built.
+    pub source: Source,
+    /// Resolve packages as they were at this time.
+    pub as_of: Option<Timestamp>,
+    /// Leave the model's own tests out. The four functions are checked anyway.
+    pub skip_tests: bool,
+    /// Make the version live where every stage succeeds; otherwise it stays staged.
+    pub promote: bool,
+    /// Whether a model that has no simulation yet gets one of its default inputs, as an example.
+    pub example: bool,
+}
+
+impl BuildOrder {
+    /// An order that makes its version live.
+    #[must_use]
+    pub const fn of(source: Source) -> Self {
+        Self { source, as_of: None, skip_tests: false, promote: true, example: true }
+    }
+}
+
+/// A stage of the publishing pipeline.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Stage {
+    /// Get the source and pin its commit.
+    Fetch,
+    /// Make environment and code folders.
+    Build,
+    /// Conformance check and the model's own tests.
+    Test,
+    /// Put the artifact where executors find it.
+    Push,
+    /// Record the version.
+    Stage,
+    /// Make it live.
+    Promote,
+}
+
+impl Stage {
+    /// All of them, in order.
+    pub const ALL: [Self; 6] = [Self::Fetch, Self::Build, Self::Test, Self::Push, Self::Stage, Self::Promote];
+
+    /// The stored and shown word.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Fetch => "fetch",
+            Self::Build => "build",
+            Self::Test => "test",
+            Self::Push => "push",
+            Self::Stage => "stage",
+            Self::Promote => "promote",
+        }
+    }
+
+    /// The stage with this word.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|stage| stage.as_str() == word)
+    }
+}
+
+/// How a stage that was entered stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StageState {
+    /// The build is in it.
+    Running,
+    /// It is done.
+    Passed,
+    /// The build stopped in it.
+    Failed,
+    /// Somebody, or a newer build, stopped it.
+    Cancelled,
+}
+
+impl StageState {
+    /// The shown word.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Passed => "passed",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
+/// A stage that a build has entered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StageRecord {
+    /// Which.
+    pub stage: Stage,
+    /// How it stands.
+    pub state: StageState,
+    /// When the build entered it.
+    pub started_at: Timestamp,
+    /// When the build left it.
+    pub finished_at: Option<Timestamp>,
+}
+
+/// Where a build stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum BuildState {
+    /// Waits for its turn.
+    Queued,
+    /// At work in its stage.
+    Running,
+    /// Its version is live or staged.
+    Succeeded,
+    /// Stopped in its stage; the live version is untouched.
+    Failed,
+    /// Stopped on request.
+    Cancelled,
+}
+
+impl BuildState {
+    const ALL: [Self; 5] = [Self::Queued, Self::Running, Self::Succeeded, Self::Failed, Self::Cancelled];
+
+    /// The stored and shown word.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Running => "running",
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
+    /// The state with this word.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.as_str() == word)
+    }
+
+    /// Whether it stays so.
+    #[must_use]
+    pub const fn is_final(self) -> bool {
+        matches!(self, Self::Succeeded | Self::Failed | Self::Cancelled)
+    }
+}
+
+/// One pass of the publishing pipeline.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Build {
+    /// Its identifier.
+    pub id: BuildId,
+    /// Of which model.
+    pub model: ModelId,
+    /// Who asked.
+    pub requested_by: AccountId,
+    /// What led to it.
+    pub trigger: Trigger,
+    /// What is built, for people: a URL and reference, or "uploaded files".
+    pub source: String,
+    /// What is to be done.
+    pub order: BuildOrder,
+    /// The commit, once it is pinned.
+    pub commit: Option<String>,
+    /// Where it is, or where it stopped.
+    pub stage: Stage,
+    /// The stages it has entered, in order.
+    pub stages: Vec<StageRecord>,
+    /// How it stands.
+    pub state: BuildState,
+    /// What went wrong and what to do, or the result in a sentence.
+    pub message: Option<String>,
+    /// What it made.
+    pub version: Option<VersionId>,
+    /// How often it was begun.
+    pub attempt: u32,
+    /// When it was asked for.
+    pub created_at: Timestamp,
+    /// When it ended.
+    pub finished_at: Option<Timestamp>,
+}
+
+impl Build {
+    /// Leaves the stage it is in, if any, and enters this one.
+    pub fn enter(&mut self, stage: Stage, now: Timestamp) {
+        self.leave(StageState::Passed, now);
+        self.stage = stage;
+        self.stages.push(StageRecord { stage, state: StageState::Running, started_at: now, finished_at: None });
+    }
+
+    /// Ends the stage it is in, and itself.
+    pub fn end(&mut self, state: BuildState, message: String, now: Timestamp) {
+        self.leave(
+            match state {
+                BuildState::Failed => StageState::Failed,
+                BuildState::Cancelled => StageState::Cancelled,
+                _ => StageState::Passed,
+            },
+            now,
+        );
+        self.state = state;
+        self.message = Some(message);
+        self.finished_at = Some(now);
+    }
+
+    /// Goes back to the queue, to be carried out from its beginning.
+    pub fn begin_again(&mut self) {
+        self.stages.clear();
+        self.stage = Stage::Fetch;
+        self.state = BuildState::Queued;
+    }
+
+    fn leave(&mut self, state: StageState, now: Timestamp) {
+        if let Some(last) = self.stages.last_mut().filter(|record| record.state == StageState::Running) {
+            last.state = state;
+            last.finished_at = Some(now);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_second(seconds).unwrap()
+    }
+
+    fn build() -> Build {
+        let ten = [7; 10];
+        Build {
+            id: BuildId::new(at(0), ten),
+            model: ModelId::new(at(0), ten),
+            requested_by: AccountId::new(at(0), ten),
+            trigger: Trigger::Push,
+            source: String::new(),
+            order: BuildOrder::of(Source::Git {
+                url: "https://example.org/m.git".to_owned(),
+                reference: String::new(),
+            }),
+            commit: None,
+            stage: Stage::Fetch,
+            stages: vec![],
+            state: BuildState::Running,
+            message: None,
+            version: None,
+            attempt: 1,
+            created_at: at(0),
+            finished_at: None,
+        }
+    }
+
+    fn told(build: &Build) -> Vec<(Stage, StageState, Option<Timestamp>)> {
+        build.stages.iter().map(|record| (record.stage, record.state, record.finished_at)).collect()
+    }
+
+    #[test]
+    fn stages_follow_each_other_and_the_last_ends_as_the_build_does() {
+        let mut build = build();
+        build.enter(Stage::Fetch, at(1));
+        build.enter(Stage::Build, at(3));
+        assert_eq!(
+            told(&build),
+            [(Stage::Fetch, StageState::Passed, Some(at(3))), (Stage::Build, StageState::Running, None)]
+        );
+        build.end(BuildState::Failed, "no".to_owned(), at(4));
+        assert_eq!(told(&build)[1], (Stage::Build, StageState::Failed, Some(at(4))));
+        assert_eq!((build.stage, build.state, build.finished_at), (Stage::Build, BuildState::Failed, Some(at(4))));
+        build.begin_again();
+        assert_eq!((told(&build), build.state), (vec![], BuildState::Queued));
+    }
+
+    #[test]
+    fn words_come_back_as_what_they_were() {
+        assert!(Stage::ALL.into_iter().all(|one| Stage::parse(one.as_str()) == Some(one)));
+        assert!(BuildState::ALL.into_iter().all(|one| BuildState::parse(one.as_str()) == Some(one)));
+        let order = build().order;
+        let text = serde_json::to_string(&order).unwrap();
+        assert_eq!(serde_json::from_str::<BuildOrder>(&text).unwrap(), order);
+    }
+}
