@@ -64,6 +64,7 @@ pub(crate) struct SiteSettings {
     submissions_per_minute: Option<u32>,
     pending_runs_per_account: Option<u64>,
     builds_per_account: Option<usize>,
+    builds_at_once: Option<usize>,
     logins_per_minute: Option<u32>,
     session_days: Option<i64>,
     cpu_hour_dollars: Option<f64>,
@@ -145,6 +146,7 @@ impl Settings {
         set(&mut config.submissions_per_minute, site.submissions_per_minute);
         set(&mut config.pending_runs_per_account, site.pending_runs_per_account);
         set(&mut config.builds_per_account, site.builds_per_account);
+        set(&mut config.builds_at_once, site.builds_at_once);
         set(&mut config.logins_per_minute, site.logins_per_minute);
         set(&mut config.session_days, site.session_days);
         set(&mut config.prices.cpu_hour, site.cpu_hour_dollars);

@@ -92,14 +92,10 @@ impl FolderRepositories {
     /// Makes the repository where it is missing.
     async fn ensure(&self, model: ModelId) -> Result<PathBuf, RepositoryError> {
         let place = self.place(model);
+        self.ensure_hook()?;
         if place.join("HEAD").exists() {
             return Ok(place);
         }
-        let hooks = self.folder.join("hooks");
-        fs::create_dir_all(&hooks).map_err(|error| file(&hooks, &error))?;
-        let hook = hooks.join("post-receive");
-        fs::write(&hook, HOOK).map_err(|error| file(&hook, &error))?;
-        fs::set_permissions(&hook, fs::Permissions::from_mode(0o755)).map_err(|error| file(&hook, &error))?;
         // Whole or not at all, though the server be killed here or two clients come at once.
         let new = self.folder.join(format!(".new-{}", uuid::Uuid::now_v7()));
         let mut init = self.git();
@@ -116,6 +112,21 @@ impl FolderRepositories {
             }
         }
         Ok(place)
+    }
+
+    /// Writes the hook, unless it is there as this program has it. Another process may run it meanwhile.
+    fn ensure_hook(&self) -> Result<(), RepositoryError> {
+        let hooks = self.folder.join("hooks");
+        let hook = hooks.join("post-receive");
+        if fs::read(&hook).is_ok_and(|text| text == HOOK.as_bytes()) {
+            return Ok(());
+        }
+        let new = hooks.join(format!(".new-{}", uuid::Uuid::now_v7()));
+        let written = fs::create_dir_all(&hooks)
+            .and_then(|()| fs::write(&new, HOOK))
+            .and_then(|()| fs::set_permissions(&new, fs::Permissions::from_mode(0o755)))
+            .and_then(|()| fs::rename(&new, &hook));
+        written.map_err(|error| file(&hook, &error))
     }
 
     fn missing(&self, error: &io::Error) -> RepositoryError {

@@ -3,7 +3,7 @@
 /**
  * @typedef {{
  *   status: string, final: boolean, inputs?: string, ahead?: number | null,
- *   eta?: number, original_eta?: number, stage?: string,
+ *   eta?: number, original_eta?: number, stage?: string, stages?: { stage: string, state: string }[],
  * }} State
  */
 
@@ -32,6 +32,7 @@ function follow(events, then) {
     if (status && status.textContent !== sentence) status.textContent = sentence;
     if (tag) tag.textContent = state.stage ? state.status : inAWord(state);
     clock(state);
+    for (const { stage, state: how } of state.stages ?? []) mark(stage, how);
     if (state.final) {
       source.close();
       location.replace(then);
@@ -52,8 +53,25 @@ function follow(events, then) {
   });
 }
 
+/** The tone in which a stage of a build is shown, by its state. */
+const TONES = new Map([["running", "busy"], ["passed", "good"], ["failed", "bad"], ["cancelled", "warn"]]);
+
+/**
+ * Shows how a stage of a build stands.
+ * @param {string} stage
+ * @param {string} state
+ */
+function mark(stage, state) {
+  const tag = document.querySelector(`[data-stage="${stage}"]`);
+  if (!tag) return;
+  tag.className = `tag ${TONES.get(state) ?? ""}`;
+  const words = tag.nextElementSibling;
+  if (words && !words.textContent?.startsWith(state)) words.textContent = state;
+}
+
 /** @param {State} state */
 function inWords(state) {
+  if (state.status === "queued") return "Waiting for its turn …";
   if (state.stage) return state.stage;
   if (state.inputs === "PENDING") return "Checking the inputs …";
   if (state.ahead) return `Waiting: ${state.ahead} ahead in the queue`;

@@ -1,10 +1,11 @@
 // Publishing a model, and what its publisher decides.
 
 import assert from "node:assert/strict";
+import { writeFile } from "node:fs/promises";
 import path from "node:path";
 import { test } from "node:test";
 import { described } from "./accounts.mjs";
-import { repositoryOf } from "../support/site.mjs";
+import { commitAll, repositoryOf } from "../support/site.mjs";
 
 export function publishing(world) {
   test("a model is published from a page, its build watched, and its version run", async (t) => {
@@ -38,6 +39,37 @@ export function publishing(world) {
     await person.run("ada/My-Null", { Number: "41" });
     await person.until("finished");
     await person.frame("Number").getByText("41").waitFor();
+    await person.leave();
+  });
+
+  test("a version is staged, tried, made live, and taken back", async (t) => {
+    const repository = path.join(world.site.folder, "repository");
+    await writeFile(path.join(repository, "cs-config/cs_config/__init__.py"), '__version__ = "2.0.0"\n');
+    await commitAll(repository);
+    const person = await world.person(t, "ada");
+    const { page } = person;
+    await page.goto("/ada/My-Null/");
+    await page.getByRole("link", { name: "Versions and builds" }).click();
+    await page.getByLabel("Make it live when every stage succeeds").uncheck();
+    await page.getByLabel("Leave the model's own tests out").check();
+    await page.getByRole("button", { name: "Build", exact: true }).click();
+    await page.waitForURL(/\/ada\/My-Null\/builds\/./);
+    await person.until("succeeded");
+    await page.getByText("Version 2.0.0 is staged. Try it, and promote it.").first().waitFor();
+    assert.equal(await page.locator("[data-stage=stage].good").count(), 1);
+    assert.equal(await page.locator("[data-stage=promote]").count(), 0);
+    const staged = person.place();
+    await page.getByRole("link", { name: "Try it" }).click();
+    await page.getByText("This is the form of version 2.0.0, which is staged").waitFor();
+    await person.fill({ Number: "43" });
+    await page.getByRole("button", { name: "Run", exact: true }).click();
+    await person.until("finished");
+    await page.locator(".tag", { hasText: "staged version" }).waitFor();
+    await page.goto(staged);
+    await page.getByRole("button", { name: "Make it live" }).click();
+    await page.getByRole("row", { name: /2\.0\.0/ }).getByText("live", { exact: true }).waitFor();
+    await page.getByRole("button", { name: "Roll back to 1.0.0" }).click();
+    await page.getByRole("row", { name: /1\.0\.0/ }).getByText("live", { exact: true }).waitFor();
     await person.leave();
   });
 

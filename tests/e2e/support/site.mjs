@@ -119,9 +119,14 @@ export class Site {
 /** A git repository with an example in it, as a URL. */
 export async function repositoryOf(name, folder) {
   await run("cp", ["-r", path.join(ROOT, "examples/models", name), folder]);
+  await run("git", ["-C", folder, "init", "--quiet", "--initial-branch=main"]);
+  await commitAll(folder);
+  return `file://${folder}`;
+}
+
+/** Commits all that was changed in a repository. */
+export async function commitAll(folder) {
   const git = (...words) => run("git", ["-C", folder, "-c", "user.name=Ada", "-c", "user.email=ada@example.org", ...words]);
-  await git("init", "--quiet", "--initial-branch=main");
   await git("add", ".");
   await git("commit", "--quiet", "-m", "The model");
-  return `file://${folder}`;
 }

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::backup::{
     FOLDERS, blocking, empty_folder,
-    files::copy_tree,
+    files::{REPOSITORIES, copy_repositories, copy_tree},
     manifest::{self, Database, Manifest},
     postgres, verify,
 };
@@ -51,6 +51,8 @@ pub(crate) async fn run(settings: &Settings, from: &Path, place: &Place, printer
         let (from, into) = (from.join(folder), data.join(folder));
         blocking(move || copy_tree(&from, &into, folder == "objects")).await?;
     }
+    let (repositories, into) = (from.join(REPOSITORIES), data.join(REPOSITORIES));
+    blocking(move || copy_repositories(&repositories, &into)).await?;
     let store = wiring::open_existing(&database).await?;
     let mut checked = verify::check(&store, &data).await?;
     let differences = checked.differences(&manifest.counts);

@@ -28,6 +28,8 @@ const BUILDS: PageRequest = PageRequest { number: 1, size: 20 };
 struct PublishPage {
     page: Page,
     fields: Vec<PublishField>,
+    promote: bool,
+    example: bool,
 }
 
 struct PublishField {
@@ -200,7 +202,7 @@ fn fields() -> Vec<PublishField> {
 
 pub(crate) async fn publish_form(visitor: Visitor) -> PageResult {
     require_account(&visitor)?;
-    Ok(show(&PublishPage { page: visitor.page(), fields: fields() }))
+    Ok(show(&PublishPage { page: visitor.page(), fields: fields(), promote: true, example: true }))
 }
 
 /// The settings of a new model. Numbers that can't be read are out of every range, so that they are refused by name.
@@ -246,7 +248,8 @@ pub(crate) async fn publish(visitor: Visitor, sent: Fields) -> PageResult {
                 let at = fields.iter().position(|field| field.name == name).unwrap_or(0);
                 fields[at].problem = sentence;
             }
-            Ok(show(&PublishPage { page: visitor.page(), fields }))
+            let (promote, example) = (sent.is_set("promote"), sent.is_set("example"));
+            Ok(show(&PublishPage { page: visitor.page(), fields, promote, example }))
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Copying trees of immutable files.
+//! Copying trees of immutable files, and git repositories.
 
 use std::{
     fs::{self, File, FileTimes, Metadata},
@@ -31,6 +31,30 @@ pub(crate) fn copy_tree(from: &Path, into: &Path, durable: bool) -> Outcome {
             fs::set_permissions(into, metadata.permissions()).map_err(|error| Failure::file(into, &error))
         }
     }
+}
+
+/// The folder of the site's own git repositories, in the data folder and in a backup.
+pub(crate) const REPOSITORIES: &str = "git";
+
+/// Copies repositories that may be pushed to meanwhile: names first, so that what they name is there in the copy.
+pub(crate) fn copy_repositories(from: &Path, into: &Path) -> Outcome {
+    let entries = match fs::read_dir(from) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(Failure::file(from, &error)),
+    };
+    for entry in entries {
+        let entry = entry.map_err(|error| Failure::file(from, &error))?;
+        let (from, into) = (entry.path(), into.join(entry.file_name()));
+        if from.extension() != Some("git".as_ref()) {
+            continue;
+        }
+        fs::create_dir_all(&into).map_err(|error| Failure::file(&into, &error))?;
+        for part in ["HEAD", "config", "packed-refs", "refs", "objects"] {
+            copy_tree(&from.join(part), &into.join(part), true)?;
+        }
+    }
+    Ok(())
 }
 
 /// Copies one entry; says whether it is a folder.

@@ -39,6 +39,8 @@ pub(crate) async fn run(settings: &Settings, place: &Place, to: &Path, printer: 
             let (from, into) = (data.join(folder), to.join(folder));
             blocking(move || files::copy_tree(&from, &into, folder == "objects")).await?;
         }
+        let (from, into) = (data.join(files::REPOSITORIES), to.join(files::REPOSITORIES));
+        blocking(move || files::copy_repositories(&from, &into)).await?;
         let copy = verify::open_copy(&kind, to, &store).await?;
         let checked = verify::check(&copy, to).await?;
         problems = checked.problems;

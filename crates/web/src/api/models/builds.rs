@@ -352,7 +352,7 @@ pub(super) async fn read_log(
     .await
 }
 
-/// What happens to a build, as it happens: `status` with `{"status", "stage", "message", "version", "final"}`, `log`
+/// What happens to a build, as it happens: `status` with `{"status", "stage", "stages", "message", "version", "final"}`, `log`
 /// with `{"offset", "text"}`, and `end`.
 #[utoipa::path(
     get,

@@ -11,7 +11,7 @@ use axum::{
     },
 };
 use csw_app::{AppResult, Progress};
-use csw_core::{run::Reason, simulation::InputsStatus};
+use csw_core::{build::StageRecord, run::Reason, simulation::InputsStatus};
 use futures::{Stream, StreamExt, stream};
 use serde_json::{Value, json};
 
@@ -106,9 +106,12 @@ fn events_of(progress: Progress, text: &mut Text) -> Vec<Event> {
         }
         Progress::Build(build) => {
             let end = build.state.is_final();
+            let stage = |one: &StageRecord| json!({ "stage": one.stage.as_str(), "state": one.state.as_str() });
+            let stages: Vec<_> = build.stages.iter().map(stage).collect();
             let data = json!({
                 "status": build.state.as_str(),
                 "stage": build.stage.as_str(),
+                "stages": stages,
                 "message": build.message,
                 "version": build.version.map(|id| id.to_string()),
                 "final": end,
