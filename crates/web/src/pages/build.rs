@@ -58,6 +58,8 @@ struct VersionLine {
     when: String,
     state: &'static str,
     tone: &'static str,
+    /// Day of the packages, if not that of the build.
+    as_of: String,
     promotable: bool,
 }
 
@@ -115,6 +117,13 @@ impl VersionLine {
                 VersionState::Failed => "bad",
                 VersionState::Staged | VersionState::Retired => "",
             },
+            as_of: version
+                .facts
+                .get("as_of")
+                .and_then(serde_json::Value::as_str)
+                .and_then(|time| time.get(..10))
+                .unwrap_or_default()
+                .to_owned(),
             promotable: matches!(version.state, VersionState::Staged | VersionState::Retired),
         }
     }
