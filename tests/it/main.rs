@@ -8,6 +8,7 @@ mod contract;
 mod dependencies;
 mod examples;
 mod faults;
+mod images;
 mod mail;
 mod operators;
 mod publishing;

@@ -16,7 +16,7 @@ pub(crate) async fn run(client: &Client, name: &str, wanted: &str, printer: Prin
 }
 
 /// The one version that `wanted` names.
-fn choose<'a>(versions: &'a [Version], wanted: &str) -> Result<&'a Version, String> {
+pub(super) fn choose<'a>(versions: &'a [Version], wanted: &str) -> Result<&'a Version, String> {
     let exact = versions.iter().find(|version| version.id == wanted || version.digest == wanted);
     if let Some(version) = exact {
         return Ok(version);
