@@ -93,12 +93,11 @@ fn packages(lock: &str) -> Vec<Package<'_>> {
             continue;
         }
         let requirement = text.split(" ;").next().unwrap_or(text).trim();
-        let package = match requirement.split_once(" @ ") {
-            Some((name, place)) => Package { name: name.trim(), place: Some(place.trim()), ..Package::default() },
-            None => {
-                let (name, version) = requirement.split_once("==").unwrap_or((requirement, ""));
-                Package { name: name.trim(), version: version.trim(), ..Package::default() }
-            }
+        let package = if let Some((name, place)) = requirement.split_once(" @ ") {
+            Package { name: name.trim(), place: Some(place.trim()), ..Package::default() }
+        } else {
+            let (name, version) = requirement.split_once("==").unwrap_or((requirement, ""));
+            Package { name: name.trim(), version: version.trim(), ..Package::default() }
         };
         packages.push(package);
     }
@@ -116,7 +115,7 @@ impl Package<'_> {
         }
         if let Some(place) = self.place {
             let kind = if place.starts_with("git+") { "vcs_url" } else { "download_url" };
-            purl.push_str(&format!("?{kind}={}", escaped(place)));
+            purl.extend(["?", kind, "=", &escaped(place)]);
         }
         let url = self.place.map_or_else(|| format!("{INDEX}/{name}/{}/", self.version), str::to_owned);
         let kind = if url.starts_with("git+") { "vcs" } else { "distribution" };
@@ -142,15 +141,12 @@ impl Package<'_> {
 
 /// As the parts of a package URL are written.
 fn escaped(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~:".contains(&byte) {
-            escaped.push(char::from(byte));
-        } else {
-            escaped.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    escaped
+    let one = |byte: u8| match byte {
+        b'-' | b'.' | b'_' | b'~' | b':' => char::from(byte).to_string(),
+        byte if byte.is_ascii_alphanumeric() => char::from(byte).to_string(),
+        byte => format!("%{byte:02X}"),
+    };
+    text.bytes().map(one).collect()
 }
 
 #[cfg(test)]

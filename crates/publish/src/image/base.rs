@@ -264,9 +264,9 @@ async fn look_through(layout: &Layout, layer: &Descriptor, contents: &mut Conten
     *contents = background(move || {
         let file = std::io::BufReader::with_capacity(1 << 20, fs::File::open(&from)?);
         if compressed {
-            scan(MultiGzDecoder::new(file), &mut found)?
+            scan(MultiGzDecoder::new(file), &mut found)?;
         } else {
-            scan(file, &mut found)?
+            scan(file, &mut found)?;
         }
         Ok(found)
     })

@@ -21,7 +21,7 @@ use super::{
     base::{self, Base},
     blocking, container,
     container::Tool,
-    credentials,
+    credentials::{self, Credentials},
     failure::ImageError,
     layer::{self, Entries, Entry},
     name::{self, ImageName},
@@ -59,6 +59,8 @@ pub struct ImageOptions {
     pub tag: Option<String>,
     /// Whether the base's registry is spoken to in the clear.
     pub insecure: bool,
+    /// A registry and who we are there, where that is not left to the log-ins of this machine.
+    pub login: Option<(String, Credentials)>,
     /// How long that registry is waited for.
     pub patience: Patience,
     /// What builds containers, where that is needed.
@@ -195,7 +197,8 @@ impl Make<'_> {
         let mut image = Growing::new(base.as_ref(), self.created());
         let own_python = base.as_ref().and_then(|base| python::of_base(&interpreter, &base.contents));
         let home = own_python.clone().unwrap_or_else(|| interpreter.executable.clone());
-        self.python_layer(&mut image, &interpreter, parts, base.as_ref(), own_python.is_some()).await?;
+        self.python_layers(&mut image, (&interpreter, parts), base.as_ref(), own_python.is_some(), &environment)
+            .await?;
         image.push("environment", self.environment_layer(&environment, &interpreter, &home).await?);
         image.push("csw", self.program_layer().await?);
         image.push("code", self.code_layer(&code).await?);
@@ -240,7 +243,9 @@ impl Make<'_> {
             (layer.what, layer.reused) = (shown.clone(), false);
         }
         let (layout, program, contents) = (self.layout.clone(), self.options.program.clone(), base.contents.clone());
-        if let Some(libraries) = blocking(move || python::libraries_layer(&layout, &program, &contents)).await? {
+        let libraries =
+            blocking(move || python::libraries_layer(&layout, None, Some(&contents), None, &program)).await?;
+        if let Some(libraries) = libraries {
             image.push("libraries", libraries);
         }
         image.push("csw", self.program_layer().await?);
@@ -323,7 +328,10 @@ impl Make<'_> {
         };
         let name = ImageName::parse(wanted)?;
         self.log.line(&format!("Base {name}"));
-        let credentials = credentials::stored(&name.host)?;
+        let credentials = match &self.options.login {
+            Some((host, known)) if *host == name.host => Some(known.clone()),
+            _ => credentials::stored(&name.host)?,
+        };
         let registry = Registry::new(&name.host, credentials, self.options.insecure, self.options.patience)?;
         let base = base::pull(self.layout, &registry, &name, self.progress).await?;
         if packages.is_empty() {
@@ -371,28 +379,35 @@ impl Make<'_> {
         Base::here(self.layout, &what, &manifest).await
     }
 
-    async fn python_layer(
+    /// The interpreter, unless the base has it, and what else the environment is linked against.
+    async fn python_layers(
         &self,
         image: &mut Growing,
-        interpreter: &Interpreter,
-        parts: Parts,
+        (interpreter, parts): (&Interpreter, Parts),
         base: Option<&Base>,
         is_there: bool,
+        environment: &Environment,
     ) -> Result<(), ImageError> {
         let (layout, program) = (self.layout.clone(), self.options.program.clone());
         let contents = base.map(|base| base.contents.clone());
-        if is_there {
-            let contents = contents.unwrap_or_default();
-            let libraries = blocking(move || python::libraries_layer(&layout, &program, &contents)).await?;
-            if let Some(libraries) = libraries {
-                image.push("libraries", libraries);
-            }
-            return Ok(());
-        }
         let what = format!("Python {}", interpreter.version());
-        let interpreter = interpreter.clone();
-        let layer = blocking(move || python::layer(&layout, &interpreter, &parts, &program, contents.as_ref())).await?;
-        image.push(&what, layer);
+        let (interpreter, folder) = (interpreter.clone(), environment.folder.clone());
+        let (own, libraries) = blocking(move || {
+            let contents = contents.as_ref();
+            let brought = (!is_there).then_some((&interpreter, &parts));
+            let own = match brought {
+                Some((interpreter, parts)) => Some(python::layer(&layout, interpreter, parts, &program, contents)?),
+                None => None,
+            };
+            Ok((own, python::libraries_layer(&layout, Some(&folder), contents, brought, &program)?))
+        })
+        .await?;
+        if let Some(own) = own {
+            image.push(&what, own);
+        }
+        if let Some(libraries) = libraries {
+            image.push("libraries", libraries);
+        }
         Ok(())
     }
 

@@ -42,13 +42,14 @@ pub enum ImageError {
     },
     /// It wants to know who asks, or does not believe it.
     #[error(
-        "The registry {host} does not know {who} ({said}). Log in with `docker login {host}` or `podman login {host}`, or set CSW_REGISTRY_USER and CSW_REGISTRY_PASSWORD"
+        "The registry {host} {} ({said}). Log in with `docker login {host}` or `podman login {host}`, or set CSW_REGISTRY_USER and CSW_REGISTRY_PASSWORD",
+        unknown(who.as_deref())
     )]
     Unknown {
         /// Which.
         host: String,
-        /// Who asked.
-        who: String,
+        /// Who asked, if anybody said so.
+        who: Option<String>,
         /// Its own words.
         said: String,
     },
@@ -169,6 +170,13 @@ pub enum ImageError {
         /// What happened.
         source: io::Error,
     },
+}
+
+fn unknown(who: Option<&str>) -> String {
+    who.map_or_else(
+        || "wants to know who asks".to_owned(),
+        |who| format!("does not know `{who}`, or not with this password"),
+    )
 }
 
 impl ImageError {

@@ -8,12 +8,13 @@ use std::{
 };
 
 use object::{
-    Endianness,
+    Endianness, ReadCache, ReadRef,
     elf::{DT_NEEDED, FileHeader64, PT_INTERP},
     read::elf::{Dyn, FileHeader, ProgramHeader},
 };
 
 use super::failure::ImageError;
+use crate::tree;
 
 /// Parts of the C library: they belong together, and to the base where there is one.
 const C_LIBRARY: &[&str] = &[
@@ -47,12 +48,14 @@ pub(crate) struct Needs {
     pub(crate) libraries: Vec<String>,
 }
 
-/// Reads what an ELF file needs; of other files, nothing.
-pub(crate) fn needs(bytes: &[u8]) -> Needs {
-    read(bytes).unwrap_or_default()
+/// Reads what an ELF file needs; of other files, nothing. Little of a large file is read for that.
+fn needs(file: &Path) -> Result<Needs, ImageError> {
+    let opened = fs::File::open(file).map_err(ImageError::at("Reading", file))?;
+    let cache = ReadCache::new(opened);
+    Ok(read(&cache).unwrap_or_default())
 }
 
-fn read(bytes: &[u8]) -> Option<Needs> {
+fn read<'data, R: ReadRef<'data>>(bytes: R) -> Option<Needs> {
     let header = FileHeader64::<Endianness>::parse(bytes).ok()?;
     let endian = header.endian().ok()?;
     let mut needs = Needs::default();
@@ -90,6 +93,26 @@ impl Libraries {
         Ok(Self(parse(&String::from_utf8_lossy(&listed.stdout))))
     }
 
+    /// What the libraries below a folder need of this machine, beside each other.
+    pub(crate) fn of_folder(&self, folder: &Path) -> Result<BTreeMap<PathBuf, PathBuf>, ImageError> {
+        let (mut files, mut own) = (vec![], BTreeSet::new());
+        tree::walk(folder, &mut |path, metadata| {
+            let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+            if metadata.is_file() && (name.ends_with(".so") || name.contains(".so.")) {
+                files.push(path.to_owned());
+                own.insert(name);
+            }
+            Ok(())
+        })
+        .map_err(ImageError::at("Looking through", folder))?;
+        let mut wanted = BTreeSet::new();
+        for file in &files {
+            wanted.extend(needs(file)?.libraries);
+        }
+        let wanted: Vec<&str> = wanted.iter().filter(|name| !own.contains(*name)).map(String::as_str).collect();
+        self.closure(&[], &wanted)
+    }
+
     /// Everything these files need, and what that needs, by its place in an image. What is not on this machine is left
     /// out: nothing here can load it either.
     pub(crate) fn closure(&self, files: &[PathBuf], more: &[&str]) -> Result<BTreeMap<PathBuf, PathBuf>, ImageError> {
@@ -102,7 +125,7 @@ impl Libraries {
             if !seen.insert(file.clone()) {
                 continue;
             }
-            let needs = needs(&fs::read(&file).map_err(ImageError::at("Reading", &file))?);
+            let needs = needs(&file)?;
             if let Some(loader) = needs.loader {
                 found.insert(place(&loader), loader);
             }
@@ -154,10 +177,10 @@ mod tests {
 
     #[test]
     fn a_program_says_what_it_needs() {
-        let needs = needs(&fs::read("/bin/sh").unwrap());
+        let needs = needs(Path::new("/bin/sh")).unwrap();
         assert!(needs.loader.unwrap().to_string_lossy().contains("ld-"));
         assert!(needs.libraries.iter().any(|name| name.starts_with("libc.so")), "{:?}", needs.libraries);
-        assert_eq!(super::needs(b"#!/bin/sh"), Needs::default());
+        assert_eq!(super::needs(Path::new("/etc/passwd")).unwrap(), Needs::default());
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! layer that all images with it share.
 
 use std::{
+    collections::BTreeMap,
     fs,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
@@ -23,8 +24,25 @@ use crate::{
     process::{Output, run},
 };
 
-/// Libraries that every wheel may count on (PEP 600) and Python itself does not bring.
-const OF_WHEELS: &[&str] = &["libstdc++.so.6", "libgcc_s.so.1", "libz.so.1"];
+/// Libraries that every wheel may count on (PEP 600), and those by which the C library looks up names, which nothing
+/// is linked against.
+const OF_WHEELS: &[&str] = &[
+    "libstdc++.so.6",
+    "libgcc_s.so.1",
+    "libz.so.1",
+    "libexpat.so.1",
+    "libc.so.6",
+    "libm.so.6",
+    "libmvec.so.1",
+    "libpthread.so.0",
+    "libdl.so.2",
+    "librt.so.1",
+    "libutil.so.1",
+    "libresolv.so.2",
+    "libanl.so.1",
+    "libnss_files.so.2",
+    "libnss_dns.so.2",
+];
 /// Parts of the standard library that no model imports.
 const LEFT_OUT: &[&str] = &[
     "test",
@@ -48,7 +66,7 @@ print(json.dumps({
 }))";
 
 /// Where the parts of an interpreter are.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 pub(crate) struct Parts {
     stdlib: PathBuf,
     platstdlib: PathBuf,
@@ -108,18 +126,32 @@ pub(crate) fn layer(
     layer::remembered(layout, &key(&entries)?, || Ok(entries))
 }
 
-/// Only what is missing for `program` on a base that has its own Python.
+/// What else of this machine is needed: by the libraries of an environment, and by `program` on a base with a Python of
+/// its own. Nothing where the base, or the layer with the interpreter, has all of it.
 pub(crate) fn libraries_layer(
     layout: &Layout,
+    environment: Option<&Path>,
+    base: Option<&Contents>,
+    interpreter: Option<(&Interpreter, &Parts)>,
     program: &Path,
-    base: &Contents,
 ) -> Result<Option<(super::store::Layer, bool)>, ImageError> {
-    let mut entries = Entries::new();
-    add_libraries(&mut entries, &[program.to_owned()], Some(base))?;
-    if entries.is_empty() {
+    let machine = Libraries::of_this_machine()?;
+    let mut wanted = Entries::new();
+    if let Some(environment) = environment {
+        add(&mut wanted, machine.of_folder(environment)?, base)?;
+    }
+    let there = match interpreter {
+        Some((python, parts)) => entries(python, parts, program, base)?,
+        None => {
+            add(&mut wanted, machine.closure(&[program.to_owned()], OF_WHEELS)?, base)?;
+            Entries::new()
+        }
+    };
+    wanted.retain(|place, _| !there.contains_key(place));
+    if wanted.is_empty() {
         return Ok(None);
     }
-    layer::remembered(layout, &key(&entries)?, || Ok(entries)).map(Some)
+    layer::remembered(layout, &key(&wanted)?, || Ok(wanted)).map(Some)
 }
 
 fn entries(
@@ -173,8 +205,16 @@ fn add_library(entries: &mut Entries, folder: &Path, linked: &mut Vec<PathBuf>) 
 }
 
 fn add_libraries(entries: &mut Entries, linked: &[PathBuf], base: Option<&Contents>) -> Result<(), ImageError> {
-    let closure = Libraries::of_this_machine()?.closure(linked, OF_WHEELS)?;
-    for (place, from) in closure {
+    add(entries, Libraries::of_this_machine()?.closure(linked, OF_WHEELS)?, base)
+}
+
+/// Adds libraries that the base lacks; all parts of the C library are its own.
+fn add(
+    entries: &mut Entries,
+    libraries: BTreeMap<PathBuf, PathBuf>,
+    base: Option<&Contents>,
+) -> Result<(), ImageError> {
+    for (place, from) in libraries {
         let name = place.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         if base.is_some_and(|base| is_c_library(&name) || base.libraries.contains(&name)) {
             continue;

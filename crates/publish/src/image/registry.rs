@@ -168,8 +168,8 @@ impl Registry {
         url.strip_prefix(&self.base).is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?']))
     }
 
-    fn who(&self) -> String {
-        self.credentials.as_ref().map_or_else(|| "nobody".to_owned(), |known| format!("`{}`", known.user))
+    fn who(&self) -> Option<String> {
+        self.credentials.as_ref().map(|known| known.user.clone())
     }
 
     /// Asks until there is an answer that is none of the passing kind. `make` fills each attempt's request.
@@ -249,7 +249,8 @@ impl Registry {
             StatusCode::FORBIDDEN => {
                 let action = if about.action == Action::Pull { "read" } else { "write to" }.to_owned();
                 let repository = about.repository.to_owned();
-                Err(ImageError::Denied { host, who: self.who(), action, repository, said })
+                let who = self.who().map_or_else(|| "strangers".to_owned(), |who| format!("`{who}`"));
+                Err(ImageError::Denied { host, who, action, repository, said })
             }
             StatusCode::PAYLOAD_TOO_LARGE | StatusCode::INSUFFICIENT_STORAGE => {
                 Err(ImageError::Full { host, what, bytes: 0, said })
@@ -386,10 +387,13 @@ async fn said(response: Response) -> String {
     if words.is_empty() { number.to_string() } else { format!("{number}, {words}") }
 }
 
-/// An error with its causes: the outermost one of a connection says the least.
+/// An error by its causes: the outermost one of a connection says nothing that is not known.
 pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut words = vec![error.to_string()];
+    let mut words = vec![];
     let mut cause = error.source();
+    if cause.is_none() {
+        words.push(error.to_string());
+    }
     while let Some(error) = cause {
         let text = error.to_string();
         if words.last() != Some(&text) {

@@ -109,6 +109,7 @@ impl Bench {
             base: base.map(str::to_owned),
             tag: None,
             insecure: false,
+            login: None,
             patience: IMPATIENT,
             tool: Tool { name: Some("buildah".to_owned()), flags: vec!["--isolation=chroot".to_owned()], seconds: 300 },
         }

@@ -1,7 +1,7 @@
 //! The registry server of Debian's package `docker-registry`, on a free port.
 
 use std::{
-    collections::BTreeMap,
+    collections::BTreeSet,
     fs,
     net::{TcpListener, TcpStream},
     os::unix::fs::PermissionsExt,
@@ -142,10 +142,10 @@ fn libraries(programs: &[&str]) -> Vec<PathBuf> {
     let listed = tool("ldd", programs);
     let path = |line: &str| {
         let word = line.split_whitespace().find(|word| word.starts_with('/') && !word.ends_with(':'))?;
-        Some((PathBuf::from(word), ()))
+        Some(PathBuf::from(word))
     };
-    let found: BTreeMap<PathBuf, ()> = listed.lines().filter_map(path).collect();
-    found.into_keys().collect()
+    let found: BTreeSet<PathBuf> = listed.lines().filter_map(path).collect();
+    found.into_iter().collect()
 }
 
 /// An image layout with one layer.

@@ -4,9 +4,12 @@ use csw_core::{
     names::ModelName,
     ports::{BuildError, BuildOptions, Built, Checkout, Publisher, Source},
 };
-use csw_publish::image::{Image, ImageError, ImageOptions, Layout, Patience, Tool, check_tag, containerfile};
+use csw_publish::image::{
+    Credentials, Image, ImageError, ImageOptions, Layout, Patience, Place, Tool, check_tag, containerfile,
+};
 use serde_json::{Value, json};
 
+use super::push::credentials;
 use crate::{
     cli::build::{Build, Source as Given},
     commands::{check::Shown, date},
@@ -85,6 +88,7 @@ fn image_options(settings: &Settings, options: &Build) -> Outcome<ImageOptions> 
         base: options.base.clone().or_else(|| settings.images.base.clone()),
         tag: options.tag.clone(),
         insecure: options.insecure,
+        login: login(settings)?,
         patience: Patience::default(),
         tool: Tool {
             name: options.builder.clone().or_else(|| settings.images.builder.clone()),
@@ -92,6 +96,14 @@ fn image_options(settings: &Settings, options: &Build) -> Outcome<ImageOptions> 
             seconds: CONTAINER_SECONDS,
         },
     })
+}
+
+/// The registry that images go to may have their bases too, for the same user.
+fn login(settings: &Settings) -> Outcome<Option<(String, Credentials)>> {
+    let given = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let Some(registry) = given("CSW_REGISTRY").or_else(|| settings.images.registry.clone()) else { return Ok(None) };
+    let known = credentials(settings, given("CSW_REGISTRY_USER"))?;
+    Ok(known.map(|known| Place::parse(&registry).map(|place| (place.host, known))).transpose()?)
 }
 
 struct Work<'a> {

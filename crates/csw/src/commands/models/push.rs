@@ -19,7 +19,7 @@ const PASSWORD: &str = "CSW_REGISTRY_PASSWORD";
 pub(crate) async fn run(settings: &Settings, name: &str, options: &Push, printer: Printer) -> Outcome {
     let model: ModelName = name.parse().map_err(|error| Failure::usage(format!("{error}"), "write OWNER/TITLE"))?;
     let place = place(settings, options)?;
-    let credentials = credentials(settings, options)?;
+    let credentials = credentials(settings, options.user.clone())?;
     let layout = images(settings, options.out.as_deref())?;
     let tag = match &options.tag {
         Some(tag) => tag.clone(),
@@ -74,8 +74,9 @@ fn place(settings: &Settings, options: &Push) -> Outcome<Place> {
     Ok(Place::parse(&named)?)
 }
 
-fn credentials(settings: &Settings, options: &Push) -> Outcome<Option<Credentials>> {
-    let user = options.user.clone().or_else(|| settings.images.user.clone());
+/// Who we are to the registry, by flag, variables and settings.
+pub(super) fn credentials(settings: &Settings, user: Option<String>) -> Outcome<Option<Credentials>> {
+    let user = user.or_else(|| settings.images.user.clone());
     let given = std::env::var(PASSWORD).ok().filter(|password| !password.is_empty());
     match (user, given.or_else(|| settings.images.password.clone())) {
         (Some(user), Some(password)) => Ok(Some(Credentials { user, password })),
