@@ -37,7 +37,7 @@ pub(crate) struct Build {
     /// Where environments are kept between builds [default: csw-images/data in the user's cache folder]
     #[arg(long, env = "CSW_IMAGE_CACHE", value_name = "DIR")]
     pub(crate) cache: Option<PathBuf>,
-    /// Speak to the registry of the base without encryption
+    /// Speak to registries of bases without encryption
     #[arg(long)]
     pub(crate) insecure: bool,
     /// Tool for builds that need a container: buildah, podman or docker [default: the first that works]

@@ -320,8 +320,9 @@ fn glibc(library: &mut impl Read) -> std::io::Result<Option<(u32, u32)>> {
     let mut bytes = vec![];
     library.take(64 << 20).read_to_end(&mut bytes)?;
     let at = bytes.windows(WORDS.len()).position(|window| window == WORDS);
-    let text = at.and_then(|at| bytes.get(at + WORDS.len()..at + WORDS.len() + 12));
-    Ok(text.and_then(|text| release(String::from_utf8_lossy(text).split_once(". ").map_or("", |(text, _)| text))))
+    let text = at.and_then(|at| bytes.get(at + WORDS.len()..)).unwrap_or_default();
+    let numbers = text.iter().take_while(|byte| byte.is_ascii_digit() || **byte == b'.');
+    Ok(release(&numbers.map(|byte| char::from(*byte)).collect::<String>()))
 }
 
 #[cfg(test)]

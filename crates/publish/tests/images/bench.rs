@@ -136,7 +136,7 @@ impl Bench {
     pub(crate) async fn contained(&self, folder: &Path) -> Image {
         let checkout = self.publisher.fetch(&Source::Folder(folder.to_path_buf()), &self.log).await.unwrap();
         let file = containerfile(&checkout).unwrap();
-        let options = self.options(None);
+        let options = ImageOptions { insecure: true, ..self.options(None) };
         let image = self.publisher.image_of_containerfile(&self.model, &checkout, &file, &options, &self.log).await;
         image.unwrap_or_else(|error| panic!("{error}\n{}", self.log.0.lock().unwrap()))
     }
