@@ -98,7 +98,8 @@ impl Libraries {
         let (mut files, mut own) = (vec![], BTreeSet::new());
         tree::walk(folder, &mut |path, metadata| {
             let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-            if metadata.is_file() && (name.ends_with(".so") || name.contains(".so.")) {
+            let is_library = path.extension().is_some_and(|ending| ending == "so") || name.contains(".so.");
+            if metadata.is_file() && is_library {
                 files.push(path.to_owned());
                 own.insert(name);
             }

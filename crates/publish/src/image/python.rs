@@ -140,12 +140,11 @@ pub(crate) fn libraries_layer(
     if let Some(environment) = environment {
         add(&mut wanted, machine.of_folder(environment)?, base)?;
     }
-    let there = match interpreter {
-        Some((python, parts)) => entries(python, parts, program, base)?,
-        None => {
-            add(&mut wanted, machine.closure(&[program.to_owned()], OF_WHEELS)?, base)?;
-            Entries::new()
-        }
+    let there = if let Some((python, parts)) = interpreter {
+        entries(python, parts, program, base)?
+    } else {
+        add(&mut wanted, machine.closure(&[program.to_owned()], OF_WHEELS)?, base)?;
+        Entries::new()
     };
     wanted.retain(|place, _| !there.contains_key(place));
     if wanted.is_empty() {
