@@ -182,5 +182,12 @@ fn layout_of(folder: &Path, tar: &[u8]) -> PathBuf {
 impl Drop for Registry {
     fn drop(&mut self) {
         self.stop();
+        // Container tools keep the bases they have read; those of this registry are of no use any more.
+        let Ok(listed) = Command::new("buildah").args(["images", "--format", "{{.Name}}:{{.Tag}}"]).output() else {
+            return;
+        };
+        for image in String::from_utf8_lossy(&listed.stdout).lines().filter(|name| name.starts_with(&self.address)) {
+            let _ = Command::new("buildah").args(["rmi", image]).output();
+        }
     }
 }
