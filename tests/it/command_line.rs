@@ -23,6 +23,18 @@ fn errors_end_with_a_hint() -> Result {
         (&["sims", "-n", "a/b", "create", "--inputs", "/nonexistent"], 5),
         (&["sims", "-n", "a/b", "show", "1"], 4),
         (&["models", "-n", "a/b", "publish", "--repo", "/nonexistent"], 5),
+        (&["models", "-n", "a/b", "build", "--repo", "/nonexistent"], 5),
+        (&["models", "-n", "a/b", "test", "--repo", "/nonexistent"], 5),
+        (&["models", "-n", "a/b", "build", "--image", "--tag", "no tag"], 2),
+        (&["models", "-n", "a/b", "push"], 2),
+        (&["models", "-n", "a/b", "push", "--registry", "https://example.org"], 2),
+        (&["models", "-n", "a/b", "push", "--registry", "example.org/x", "--user", "me"], 2),
+        (&["models", "-n", "a/b", "config"], 3),
+        (&["svc", "build"], 3),
+        (&["svc", "push"], 3),
+        (&["svc", "config"], 3),
+        (&["svc", "serve"], 3),
+        (&["man", "--out", "/proc/x"], 5),
     ];
     for (words, code) in cases {
         let done = csw(words, &unreachable)?;
@@ -84,5 +96,88 @@ fn a_command_line_that_makes_no_sense_ends_with_2() -> Result {
     }
     let help = csw(&["--help"], &[])?;
     assert!(help.code == 0 && help.stdout.contains("Exit codes:"), "{}", help.stdout);
+    Ok(())
+}
+
+#[test]
+fn a_word_that_is_nearly_right_is_answered_with_the_right_one() -> Result {
+    for (words, meant) in [
+        (&["modles", "list"][..], "'models'"),
+        (&["up", "--lisen", "x"][..], "'--listen'"),
+        (&["models", "-n", "a/b", "pusch"][..], "'push'"),
+    ] {
+        let done = csw(words, &[])?;
+        assert!(done.code == 2 && done.stderr.contains(meant), "{words:?}: {}", done.stderr);
+    }
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("config.toml");
+    std::fs::write(&file, "lisen = 'x'\n")?;
+    let done = csw(&["config", "show", "--config", &file.display().to_string()], &[])?;
+    assert!(done.code == 2 && done.stderr.contains("did you mean `listen`?"), "{}", done.stderr);
+    let server = Server::with_models()?;
+    let done = csw(&["models", "-n", "contract/Nul", "show"], &[("CS_URL", server.url()?)])?;
+    assert!(done.code == 3 && done.stderr.contains("did you mean contract/Null?"), "{}", done.stderr);
+    Ok(())
+}
+
+#[test]
+fn a_version_tells_what_it_is_made_of() -> Result {
+    let server = Server::with_models()?;
+    let words = ["models", "-n", "contract/Edge-Cases", "versions", "--json"];
+    let versions: Value = csw(&words, &[("CS_URL", server.url()?)])?.json()?;
+    let version = versions[0]["id"].as_str().unwrap_or_default().to_owned();
+    let words = ["models", "-n", "contract/Edge-Cases", "show", "--sbom", &version, "--json"];
+    let bill: Value = csw(&words, &[("CS_URL", server.url()?)])?.json()?;
+    assert_eq!((&bill["bomFormat"], &bill["specVersion"]), (&"CycloneDX".into(), &"1.5".into()));
+    let names: Vec<&str> =
+        bill["components"].as_array().into_iter().flatten().filter_map(|part| part["name"].as_str()).collect();
+    assert!(names.contains(&"Python"), "{names:?}");
+    Ok(())
+}
+
+#[test]
+fn settings_are_shown_with_their_origin_and_without_secrets() -> Result {
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("config.toml");
+    std::fs::write(&file, "listen = '127.0.0.1:1'\n[site]\nsession_days = 9\n[mail]\nsmtp = 'smtps://u:p4ss@h'\n")?;
+    let words = ["config", "show", "--origin", "--json", "--config", &file.display().to_string(), "--data", "d"];
+    let shown = csw(&words, &[("CS_API_TOKEN", "t0ken"), ("TAG", "v7")])?;
+    assert!(!shown.stdout.contains("t0ken") && !shown.stdout.contains("p4ss"), "{}", shown.stdout);
+    let all: Vec<Value> = shown.json()?;
+    let of = |name: &str| all.iter().find(|one| one["name"] == name).cloned().unwrap_or_default();
+    assert_eq!(of("data")["origin"], serde_json::json!({ "kind": "flag", "flag": "--data" }));
+    assert_eq!(of("TAG")["origin"], serde_json::json!({ "kind": "environment", "variable": "TAG" }));
+    assert_eq!(of("token")["value"], "***");
+    assert_eq!(
+        (&of("site.session_days")["value"], &of("site.session_days")["origin"]["path"]),
+        (&"9".into(), &file.display().to_string().into())
+    );
+    assert_eq!(of("machine.runs")["origin"]["kind"], "default");
+    Ok(())
+}
+
+#[test]
+fn shells_and_manuals_get_what_they_need() -> Result {
+    for (shell, word) in [("bash", "complete -F _csw"), ("zsh", "#compdef csw"), ("fish", "complete -c csw")] {
+        let done = csw(&["completion", shell], &[])?;
+        assert!(done.code == 0 && done.stdout.contains(word), "{shell}: {}", done.stderr);
+    }
+    let folder = tempfile::tempdir()?;
+    let pages: Value = csw(&["man", "--out", &folder.path().display().to_string(), "--json"], &[])?.json()?;
+    for page in ["csw.1", "csw-models-push.1", "csw-up.1"] {
+        assert!(pages["pages"].as_array().is_some_and(|all| all.iter().any(|one| one == page)), "{pages}");
+        assert!(folder.path().join(page).exists(), "{page}");
+    }
+    let page = csw(&["man"], &[])?;
+    assert!(page.stdout.contains(".TH csw 1"), "{}", page.stdout.lines().next().unwrap_or_default());
+    Ok(())
+}
+
+#[test]
+fn what_is_not_there_yet_says_so_and_fails() -> Result {
+    let done = csw(&["svc", "config", "--json"], &[])?;
+    let answer: Value = serde_json::from_str(&done.stdout)?;
+    assert_eq!((done.code, &answer["ok"]), (3, &false.into()));
+    assert!(done.stderr.contains("Kubernetes") && done.stderr.contains("csw up"), "{}", done.stderr);
     Ok(())
 }

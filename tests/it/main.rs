@@ -9,6 +9,7 @@ mod dependencies;
 mod examples;
 mod faults;
 mod forge;
+mod images;
 mod mail;
 mod operators;
 mod pipeline;

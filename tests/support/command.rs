@@ -68,8 +68,14 @@ impl From<Output> for Done {
 /// A command without any setting of the person who runs the tests.
 pub(crate) fn command() -> Result<Command> {
     let mut command = Command::new(program()?);
-    for name in ["CS_URL", "CS_API_TOKEN", "CSW_DATA", "CSW_DATABASE", "CSW_CONFIG", "CSW_LISTEN", "CSW_PUBLIC_URL"] {
-        command.env_remove(name);
+    let is_setting =
+        |name: &str| name.starts_with("CSW_") || ["CS_URL", "CS_API_TOKEN", "TAG", "PROJECT"].contains(&name);
+    // Only a measurement may choose the program and its log.
+    for (name, _) in std::env::vars_os() {
+        let name = name.to_string_lossy();
+        if is_setting(&name) && name != "CSW_LOG" {
+            command.env_remove(&*name);
+        }
     }
     let nowhere = std::env::temp_dir().join("csw-tests-have-no-home");
     command.env("HOME", nowhere).env_remove("XDG_CONFIG_HOME");

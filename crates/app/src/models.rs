@@ -253,6 +253,14 @@ impl App {
         Ok(versions)
     }
 
+    /// One of these versions; another one is not there.
+    pub async fn version(&self, view: &ModelView, id: VersionId) -> AppResult<Version> {
+        use csw_core::model::VersionState::{Live, Retired};
+        let version = self.version_by_id(id).await?;
+        let visible = version.model == view.model.id && (view.may_write() || matches!(version.state, Live | Retired));
+        if visible { Ok(version) } else { Err(AppError::missing("the version")) }
+    }
+
     /// The version that new simulations use.
     pub async fn live_version(&self, model: &Model) -> AppResult<Option<Version>> {
         match model.live_version {
@@ -262,7 +270,7 @@ impl App {
     }
 
     /// A version by its identifier.
-    pub async fn version(&self, id: VersionId) -> AppResult<Option<Version>> {
+    pub async fn any_version(&self, id: VersionId) -> AppResult<Option<Version>> {
         Ok(self.store().version(id).await?)
     }
 

@@ -34,6 +34,11 @@ impl Client {
         self.put(&format!("/publish/api/{name}/detail/"), details).await
     }
 
+    /// The bill of materials of a version, CycloneDX.
+    pub async fn sbom(&self, name: &str, version: &str) -> ClientResult<Value> {
+        self.get(&format!("/{name}/api/v1/versions/{version}/sbom/")).await
+    }
+
     /// The versions of a model, newest first.
     pub async fn versions(&self, name: &str) -> ClientResult<Vec<Version>> {
         self.get(&format!("/publish/api/{name}/versions/")).await

@@ -17,4 +17,5 @@ pub mod output;
 pub mod page;
 pub mod ports;
 pub mod run;
+pub mod sbom;
 pub mod simulation;

@@ -1,5 +1,7 @@
 //! The command line, as clap reads it.
 
+pub(crate) mod build;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -54,6 +56,27 @@ pub(crate) enum Command {
     },
     /// Check a model as publishing does, in your own working tree, without a server
     Check(Check),
+    /// Services of a cluster: their images and manifests
+    Svc {
+        #[command(subcommand)]
+        verb: build::Services,
+    },
+    /// Settings: what each is, and who said so
+    Config {
+        #[command(subcommand)]
+        verb: Config,
+    },
+    /// Print what a shell needs to complete commands
+    Completion {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page, or write those of all commands into a folder
+    Man {
+        /// Folder for the pages
+        #[arg(long, value_name = "DIR")]
+        out: Option<PathBuf>,
+    },
     /// Say what this machine has of what runs and builds need, and what each absence costs
     Doctor,
     /// Copy a site, also while it is up
@@ -194,7 +217,11 @@ pub(crate) enum Models {
     /// List the models
     List,
     /// Show one model
-    Show,
+    Show {
+        /// Print the bill of materials of a version: CycloneDX 1.5, as JSON
+        #[arg(long, value_name = "VERSION")]
+        sbom: Option<String>,
+    },
     /// List the versions of a model
     Versions,
     /// Make a version live, an older one too; takes no time
@@ -214,10 +241,32 @@ pub(crate) enum Models {
         /// The build
         build: String,
     },
+    /// Build a version on this machine, without a server; its image too, with --image
+    Build(build::Build),
+    /// Check the four functions and run the model's own tests on this machine, without a server
+    Test(build::Test),
+    /// Send an image that was built here to a registry
+    Push(build::Push),
+    /// Write the manifests of a model for a cluster
+    Config,
     /// Show the log of a build
     Logs {
         /// The build; the newest by default
         build: Option<String>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Config {
+    /// Show every setting; secrets are masked
+    Show {
+        /// Say where each value came from: a flag, a variable, a file, or nowhere
+        #[arg(long)]
+        origin: bool,
+        #[command(flatten)]
+        server: Server,
+        #[command(flatten)]
+        up: Up,
     },
 }
 
@@ -356,6 +405,16 @@ mod tests {
             &["csw", "models", "-n", "ann/Null", "rollback"],
             &["csw", "sims", "-n", "ann/Null", "create", "--adjustment", "{}", "--wait", "--json"],
             &["csw", "check", "."],
+            &["csw", "models", "-n", "ann/Null", "build", "--image", "--repo", ".", "--tag", "v1", "--base", "b"],
+            &["csw", "models", "-n", "ann/Null", "build", "--builder-flag", "--isolation=chroot"],
+            &["csw", "models", "-n", "ann/Null", "push", "--registry", "ghcr.io/me", "--tag", "v1", "--insecure"],
+            &["csw", "models", "-n", "ann/Null", "test", "--repo", "https://example.org/r"],
+            &["csw", "models", "-n", "ann/Null", "show", "--sbom", "1.0", "--json"],
+            &["csw", "models", "-n", "ann/Null", "config"],
+            &["csw", "svc", "config"],
+            &["csw", "config", "show", "--origin", "--data", "d", "--json"],
+            &["csw", "completion", "fish"],
+            &["csw", "man", "--out", "d"],
             &["csw", "backup", "--data", "d", "--to", "b"],
             &["csw", "restore", "--from", "b", "--data", "d"],
         ];

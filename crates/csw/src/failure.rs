@@ -37,6 +37,7 @@ pub(crate) struct Failure {
     code: Code,
     sentence: String,
     hint: String,
+    missing: bool,
 }
 
 /// Results of commands.
@@ -44,7 +45,7 @@ pub(crate) type Outcome<T = ()> = Result<T, Failure>;
 
 impl Failure {
     pub(crate) fn new(code: Code, sentence: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { code, sentence: sentence.into(), hint: hint.into() }
+        Self { code, sentence: sentence.into(), hint: hint.into(), missing: false }
     }
 
     pub(crate) fn local(sentence: impl Into<String>, hint: impl Into<String>) -> Self {
@@ -70,9 +71,25 @@ impl Failure {
         Self::local(format!("{}: {error}", path.display()), hint)
     }
 
+    /// Whether a server has no such thing.
+    pub(crate) fn is_missing(&self) -> bool {
+        self.missing
+    }
+
+    /// The same, with another way out.
+    #[must_use]
+    pub(crate) fn hinted(self, hint: String) -> Self {
+        Self { hint, ..self }
+    }
+
     /// Prints to stderr, and gives the code to end with.
     pub(crate) fn report(&self) -> ExitCode {
-        crate::output::complain(&format!("error: {}\nhint: {}", self.sentence, self.hint));
+        let (error, hint) = if crate::output::is_coloured() {
+            ("\x1b[1;31merror:\x1b[0m", "\x1b[1;36mhint:\x1b[0m")
+        } else {
+            ("error:", "hint:")
+        };
+        crate::output::complain(&format!("{error} {}\n{hint} {}", self.sentence, self.hint));
         ExitCode::from(self.code as u8)
     }
 }
@@ -93,7 +110,8 @@ impl From<ClientError> for Failure {
             _ => Code::Refused,
         };
         let hint = error.hint().unwrap_or_else(|| "see `csw --help`, or the site's `/api/` page".to_owned());
-        Self::new(code, error.to_string(), hint)
+        let missing = matches!(error, ClientError::Refused { status: 404, .. });
+        Self { missing, ..Self::new(code, error.to_string(), hint) }
     }
 }
 

@@ -12,6 +12,7 @@ mod failure;
 mod folder;
 mod mail;
 mod output;
+mod progress;
 mod settings;
 mod tools;
 mod unplugged;
@@ -19,7 +20,7 @@ mod wiring;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, FromArgMatches};
 
 use crate::{cli::Cli, failure::Failure};
 
@@ -28,7 +29,11 @@ fn main() -> ExitCode {
     if std::env::args_os().nth(1).is_some_and(|word| word == csw_sandbox::HELPER_SUBCOMMAND) {
         return commands::exec_sandbox::run();
     }
-    let cli = Cli::parse();
+    let matches = Cli::command().get_matches();
+    let cli = match Cli::from_arg_matches(&matches) {
+        Ok(cli) => cli,
+        Err(error) => error.exit(),
+    };
     // Another provider can't be installed yet; if it were, any would do.
     drop(rustls::crypto::ring::default_provider().install_default());
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
@@ -38,7 +43,7 @@ fn main() -> ExitCode {
                 .report();
         }
     };
-    match runtime.block_on(commands::run(cli)) {
+    match runtime.block_on(commands::run(cli, &matches)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.report(),
     }

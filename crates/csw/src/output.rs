@@ -1,6 +1,6 @@
 //! Everything that is printed: data to stdout, words about it to stderr. The one place that does.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 
 use serde::Serialize;
 
@@ -68,6 +68,12 @@ pub(crate) fn say(text: &str) -> Outcome {
 /// A line to stderr; if even that fails, nobody is listening.
 pub(crate) fn complain(text: &str) {
     let _ = writeln!(io::stderr().lock(), "{text}");
+}
+
+/// Whether words on stderr may have colours: on a terminal, unless its user does not want them.
+pub(crate) fn is_coloured() -> bool {
+    let unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    io::stderr().is_terminal() && !unwanted && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
 }
 
 /// Rows under headings, in columns.

@@ -1,6 +1,8 @@
 //! Settings: a flag wins over its environment variable, which wins over the configuration file, which wins over the
 //! default. Clap reads the first two; this module reads the file.
 
+pub(crate) mod known;
+
 use std::path::{Path, PathBuf};
 
 use csw_app::Config;
@@ -42,6 +44,8 @@ pub(crate) struct Settings {
     pub(crate) machine: MachineSettings,
     /// How versions are built.
     pub(crate) build: BuildSettings,
+    /// How images are made, and where they go.
+    pub(crate) images: ImageSettings,
 }
 
 /// `[mail]`
@@ -101,14 +105,47 @@ pub(crate) struct BuildSettings {
     pub(crate) test_network: bool,
 }
 
+/// `[images]`
+#[derive(Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct ImageSettings {
+    /// Registry and path: `HOST/PREFIX`.
+    pub(crate) registry: Option<String>,
+    /// User of the registry.
+    pub(crate) user: Option<String>,
+    /// Its password, or a token.
+    pub(crate) password: Option<String>,
+    /// Image that versions stand on.
+    pub(crate) base: Option<String>,
+    /// Folder of images.
+    pub(crate) folder: Option<PathBuf>,
+    /// Where environments of images are kept.
+    pub(crate) cache: Option<PathBuf>,
+    /// Tool for builds that need a container.
+    pub(crate) builder: Option<String>,
+    /// Further arguments of its `build`.
+    pub(crate) builder_flags: Vec<String>,
+}
+
+impl std::fmt::Debug for ImageSettings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ImageSettings")
+            .field("registry", &self.registry)
+            .field("user", &self.user)
+            .field("password", &self.password.as_ref().map(|_| "***"))
+            .field("base", &self.base)
+            .field("folder", &self.folder)
+            .field("cache", &self.cache)
+            .field("builder", &self.builder)
+            .field("builder_flags", &self.builder_flags)
+            .finish()
+    }
+}
+
 impl Settings {
     /// Reads the file at `given`, or the one in the user's configuration folder if there is one.
     pub(crate) fn read(given: Option<&Path>) -> Outcome<Self> {
-        let path = match (given, home_file()) {
-            (Some(path), _) => path.to_owned(),
-            (None, Some(path)) if path.exists() => path,
-            (None, _) => return Ok(Self::default()),
-        };
+        let Some(path) = file(given) else { return Ok(Self::default()) };
         let text = std::fs::read_to_string(&path).map_err(|error| Failure::file(&path, &error))?;
         Self::parse(&text).map_err(|sentence| {
             Failure::usage(format!("{}: {sentence}", path.display()), "docs/operators.md lists every key")
@@ -116,7 +153,9 @@ impl Settings {
     }
 
     fn parse(text: &str) -> Result<Self, String> {
-        toml::from_str(text).map_err(|error| error.to_string().trim_end().to_owned())
+        let said = |error: toml::de::Error| error.to_string().trim_end().to_owned();
+        known::check(&text.parse().map_err(said)?)?;
+        toml::from_str(text).map_err(said)
     }
 
     /// The data folder.
@@ -153,6 +192,18 @@ impl Settings {
         set(&mut config.prices.gigabyte_hour, site.gigabyte_hour_dollars);
         config
     }
+}
+
+/// The file that is read: the one that is named, or the user's own if there is one.
+pub(crate) fn file(given: Option<&Path>) -> Option<PathBuf> {
+    given.map(Path::to_owned).or_else(|| home_file().filter(|path| path.exists()))
+}
+
+/// The word that was probably meant.
+pub(crate) fn near<'a>(given: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let close = |word: &&str| strsim::damerau_levenshtein(&given.to_lowercase(), &word.to_lowercase());
+    let best = known.filter(|word| !word.is_empty()).min_by_key(close)?;
+    (close(&best) <= 1.max(given.chars().count() / 3)).then_some(best)
 }
 
 fn set<T: Copy>(value: &mut T, given: Option<T>) {

@@ -132,16 +132,38 @@ pub(crate) struct Workbench {
     pub(crate) cgroups: Manager,
 }
 
-/// Builder and executor over a folder of environments.
-pub(crate) fn workbench(settings: &Settings, folder: &Folder) -> Outcome<Workbench> {
-    bench(settings, folder, settings.cache.clone(), settings.build.allow_local_repositories)
+/// Builder and executor over a folder of environments; `local` lets it read repositories of this machine.
+pub(crate) fn workbench(settings: &Settings, folder: &Folder, local: bool) -> Outcome<Workbench> {
+    bench(settings, folder, settings.cache.clone(), local || settings.build.allow_local_repositories)
 }
 
-fn bench(settings: &Settings, folder: &Folder, cache: Option<PathBuf>, local: bool) -> Outcome<Workbench> {
-    let (helper, data) = (tools::own_program()?, folder.path());
+/// What builds images.
+pub(crate) struct ImageBench {
+    pub(crate) publisher: UvPublisher,
+    /// The groups that limit it; to be closed at the end.
+    pub(crate) cgroups: Manager,
+}
+
+/// Builder of what is going to run in images, over a folder of its own: byte code names the places inside them.
+pub(crate) fn image_bench(settings: &Settings, folder: &Folder) -> Outcome<ImageBench> {
+    let helper = tools::own_program()?;
     let cgroups = Manager::detect(&folder.instance());
     let layers = layers(&helper, &cgroups)?;
-    let mut publish = PublishConfig::new(data.to_owned(), helper.clone());
+    // Who builds at this machine may read it.
+    let mut config = publishing(settings, folder.path(), layers, &cgroups, settings.cache.clone(), true)?;
+    config.place = Some(PathBuf::from(csw_publish::image::ROOT));
+    Ok(ImageBench { publisher: UvPublisher::new(config), cgroups })
+}
+
+fn publishing(
+    settings: &Settings,
+    data: &Path,
+    layers: LayerSet,
+    cgroups: &Manager,
+    cache: Option<PathBuf>,
+    local: bool,
+) -> Outcome<PublishConfig> {
+    let mut publish = PublishConfig::new(data.to_owned(), tools::own_program()?);
     publish.layers = layers;
     publish.cgroups = cgroups.clone();
     publish.allow_local_repositories = local;
@@ -157,6 +179,14 @@ fn bench(settings: &Settings, folder: &Folder, cache: Option<PathBuf>, local: bo
         std::fs::create_dir_all(&cache).map_err(|error| Failure::file(&cache, &error))?;
         publish.cache = cache.canonicalize().map_err(|error| Failure::file(&cache, &error))?;
     }
+    Ok(publish)
+}
+
+fn bench(settings: &Settings, folder: &Folder, cache: Option<PathBuf>, local: bool) -> Outcome<Workbench> {
+    let (helper, data) = (tools::own_program()?, folder.path());
+    let cgroups = Manager::detect(&folder.instance());
+    let layers = layers(&helper, &cgroups)?;
+    let publish = publishing(settings, data, layers, &cgroups, cache, local)?;
     let mut local = LocalConfig::new(data.to_owned(), helper);
     local.layers = layers;
     local.cgroups = cgroups.clone();

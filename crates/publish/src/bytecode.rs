@@ -8,6 +8,7 @@ use std::{
 
 use crate::{
     background,
+    config::PublishConfig,
     failure::Failure,
     interpreter::Interpreter,
     jail::{Jail, Step},
@@ -24,13 +25,16 @@ pub(crate) async fn compile(
     interpreter: &Interpreter,
     folder: &Path,
     place: &Path,
-    seconds: u64,
+    config: &PublishConfig,
 ) -> Result<(), Failure> {
     let made = jail.room.join(format!("pyc-{}", uuid::Uuid::new_v4()));
     let mut args =
         vec!["-I".to_owned(), "-S".to_owned(), "-X".to_owned(), format!("pycache_prefix={}", made.display())];
+    // What a compiler writes depends a little on what it compiled before. Where equal packages must give equal bytes on
+    // all machines, one process compiles all of them, in order.
+    let processes = if config.place.is_some() { "1" } else { "0" };
     args.extend(
-        ["-m", "compileall", "-q", "-q", "-j", "0", "--invalidation-mode", "unchecked-hash"].map(str::to_owned),
+        ["-m", "compileall", "-q", "-q", "-j", processes, "--invalidation-mode", "unchecked-hash"].map(str::to_owned),
     );
     if interpreter.can_rename_byte_code() {
         args.extend(["-s".to_owned(), folder.display().to_string(), "-p".to_owned(), place.display().to_string()]);
@@ -47,7 +51,7 @@ pub(crate) async fn compile(
         env: vec![],
         read_only,
         network: false,
-        seconds,
+        seconds: config.build_seconds,
         output: Output::Quiet,
     })
     .await?;

@@ -60,7 +60,8 @@ impl Code {
     /// Makes it final.
     pub(crate) async fn finish(self, uv: &Uv<'_>) -> Result<(), Failure> {
         let Some(staging) = self.staging.clone() else { return Ok(()) };
-        bytecode::compile(uv.jail, uv.interpreter, &staging, &self.place, uv.config.build_seconds).await?;
+        let place = uv.config.used_at(&self.place);
+        bytecode::compile(uv.jail, uv.interpreter, &staging, &place, uv.config).await?;
         let place = self.place.clone();
         background(move || tree::settle(&staging, &place)).await.map_err(Failure::at("Finishing", &self.place))
     }

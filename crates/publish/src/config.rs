@@ -1,6 +1,6 @@
 //! What an operator decides about publishing.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use csw_core::model::BuildLimits;
 use csw_sandbox::{LayerSet, cgroup::Manager};
@@ -10,6 +10,8 @@ use csw_sandbox::{LayerSet, cgroup::Manager};
 pub struct PublishConfig {
     /// Where `envs`, `code`, `checkouts` and `work` are.
     pub data: PathBuf,
+    /// What `data` is called where the folders are used, if that is another place: byte code names its sources by it.
+    pub place: Option<PathBuf>,
     /// The program whose `exec-sandbox` puts the sandbox in place.
     pub helper: PathBuf,
     /// Layers that this machine has; each one named here must work.
@@ -52,6 +54,7 @@ impl PublishConfig {
         Self {
             cache: data.join("cache").join("uv"),
             data,
+            place: None,
             helper,
             layers: LayerSet::default(),
             cgroups: Manager::none(),
@@ -81,5 +84,13 @@ impl PublishConfig {
     /// Where the repositories of the site's own forge are.
     pub(crate) fn repositories(&self) -> PathBuf {
         self.data.join("git")
+    }
+
+    /// A folder below `data` as it is called where it is used.
+    pub(crate) fn used_at(&self, folder: &Path) -> PathBuf {
+        match (&self.place, folder.strip_prefix(&self.data)) {
+            (Some(place), Ok(inside)) => place.join(inside),
+            _ => folder.to_owned(),
+        }
     }
 }

@@ -129,7 +129,8 @@ async fn fill(uv: &Uv<'_>, lock: &Lock, staging: &Path, place: &Path) -> Result<
         }
         uv.log.line("Compiling byte code");
         let inside = packages.strip_prefix(staging).unwrap_or(&packages);
-        bytecode::compile(uv.jail, uv.interpreter, &packages, &place.join(inside), uv.config.build_seconds).await?;
+        let place = uv.config.used_at(place).join(inside);
+        bytecode::compile(uv.jail, uv.interpreter, &packages, &place, uv.config).await?;
     }
     let head = if lock.confined { CONFINED } else { "" };
     let file = staging.join(LOCK);

@@ -24,12 +24,16 @@
 //!
 //! It runs once, unmodified, with shims that only write down what it asks for, so that one lock answers all of it.
 //! A step of Python that needs the packages fails then; it is put off, and the script runs a second time on a fresh
-//! copy when they are there, where it must succeed. System packages are never installed, only told.
+//! copy when they are there, where it must succeed. Packages of the system are never installed, only looked for (`system`).
 //!
 //! # What it never does
 //!
 //! It knows no database and no run; it decides neither when to build nor what goes live. It checks no outputs: that is
 //! the conformance check, elsewhere.
+//!
+//! # Images
+//!
+//! [`image`] makes an OCI image of a version from the same two folders, and pushes it to a registry.
 //!
 //! Start reading at `publisher`, then `asked` and `uv`.
 
@@ -44,6 +48,7 @@ mod environment;
 mod failure;
 mod fetch;
 mod git;
+pub mod image;
 mod interpreter;
 mod jail;
 mod layout;
@@ -54,6 +59,7 @@ mod publisher;
 mod repositories;
 mod repository;
 mod suite;
+mod system;
 mod tree;
 mod uv;
 

@@ -1,11 +1,6 @@
 //! The adapter itself: the stages in their order.
 
-use std::{
-    collections::BTreeSet,
-    fs,
-    path::{Path, PathBuf},
-    time::Instant,
-};
+use std::{collections::BTreeSet, path::PathBuf, time::Instant};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -34,7 +29,7 @@ use crate::{
     interpreter::{self, Interpreter},
     jail::Jail,
     mask::{Log, mask},
-    suite, tree,
+    suite, system, tree,
     uv::{Lock, Uv, Wanted},
 };
 
@@ -48,6 +43,11 @@ impl UvPublisher {
     /// A publisher with these settings. Nothing is touched before the first stage.
     pub fn new(config: PublishConfig) -> Self {
         Self { config }
+    }
+
+    /// Its settings.
+    pub(crate) fn config(&self) -> &PublishConfig {
+        &self.config
     }
 
     /// Leftovers of builds that were interrupted take room, and nothing else.
@@ -273,13 +273,7 @@ impl Build<'_> {
             warnings
                 .push(format!("Any version is taken of: {}. A later build may get other ones", unpinned.join(", ")));
         }
-        let missing: Vec<&str> = plan.system.iter().map(String::as_str).filter(|name| !is_program_here(name)).collect();
-        if !missing.is_empty() {
-            warnings.push(format!(
-                "`install.sh` asks for packages of the system, which this machine may lack: {}",
-                missing.join(", ")
-            ));
-        }
+        warnings.extend(system::warning(&plan.system));
         if !interpreter.compiled {
             warnings
                 .push("The standard library of this Python has no byte code: every start compiles it again".to_owned());
@@ -351,18 +345,4 @@ fn package_fact(line: &str) -> Value {
     let line = line.split(';').next().unwrap_or(line).trim();
     let (name, version) = line.split_once("==").or_else(|| line.split_once(" @ ")).unwrap_or((line, ""));
     json!({ "name": canonical_name(name.trim()), "version": mask(version.trim()) })
-}
-
-/// Packages of a system are rarely named as their programs; a near guess saves most false alarms.
-fn is_program_here(package: &str) -> bool {
-    let program = match package {
-        "r-base" | "r-base-core" | "r" => "R",
-        "nodejs" => "node",
-        "build-essential" => "gcc",
-        name if name.starts_with("texlive") => "pdflatex",
-        name => name,
-    };
-    ["/usr/bin", "/usr/local/bin", "/bin"]
-        .iter()
-        .any(|folder| fs::exists(Path::new(folder).join(program)).unwrap_or(false))
 }

@@ -1,6 +1,6 @@
 //! `csw check`: the publishing pipeline on the author's own folder, without a server and without leaving a trace in it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use csw_app::{CheckReport, Conformance};
 use csw_core::{
@@ -9,6 +9,7 @@ use csw_core::{
     ports::{BuildError, BuildLog, BuildOptions},
     run::Limits,
 };
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::{
@@ -26,7 +27,7 @@ use crate::{
 const DEADLINE: u32 = 3600;
 
 /// A build's log, for the person who waits for it.
-struct Shown(Printer);
+pub(crate) struct Shown(pub(crate) Printer);
 
 impl BuildLog for Shown {
     fn write(&self, text: &str) {
@@ -42,30 +43,41 @@ pub(crate) async fn run(settings: &Settings, options: &Check, printer: Printer) 
         None => name_of(&path)?,
     };
     let as_of = options.as_of.as_deref().map(date).transpose()?;
-    let cache = options.cache.clone().unwrap_or_else(|| tools::cache_folder().join("csw-check"));
+    verify(settings, &model, &Source::Folder(path), as_of, options.cache.clone(), printer).await
+}
+
+/// Builds and tests a source, and says whether it can be published.
+pub(crate) async fn verify(
+    settings: &Settings,
+    model: &ModelName,
+    source: &Source,
+    as_of: Option<Timestamp>,
+    cache: Option<PathBuf>,
+    printer: Printer,
+) -> Outcome {
+    let cache = cache.unwrap_or_else(|| tools::cache_folder().join("csw-check"));
     let folder = Folder::take(&cache, "wait for the other check, or choose another folder with `--cache`")?;
-    let bench = wiring::workbench(settings, &folder)?;
+    // Who checks at this machine may read its repositories.
+    let bench = wiring::workbench(settings, &folder, true)?;
     let randomness = SystemRandomness::new();
     let conformance = Conformance { executor: &*bench.executor, clock: &SystemClock, randomness: &randomness };
     let capacity = bench.executor.capacity();
     let limits = Limits { cpus: capacity.cpus, memory_bytes: capacity.memory_bytes, deadline_seconds: DEADLINE };
-    let source = Source::Folder(path.clone());
-    let verdict = conformance
-        .check(
-            &*bench.publisher,
-            &model,
-            &source,
-            &BuildOptions { as_of, ..BuildOptions::default() },
-            limits,
-            &Shown(printer),
-        )
-        .await;
+    let options = BuildOptions { as_of, ..BuildOptions::default() };
+    let verdict = conformance.check(&*bench.publisher, model, source, &options, limits, &Shown(printer)).await;
     bench.executor.shut_down(0).await;
     bench.cgroups.close();
-    answer(&model, &path, verdict, printer)
+    let shown = match source {
+        Source::Folder(path) => path.display().to_string(),
+        Source::Git { url, reference } if reference.is_empty() => url.clone(),
+        Source::Git { url, reference } => format!("{url} at {reference}"),
+        Source::Own { commit, .. } => commit.clone(),
+        Source::Archive { file, .. } => file.display().to_string(),
+    };
+    answer(model, &shown, verdict, printer)
 }
 
-fn answer(model: &ModelName, path: &Path, verdict: Result<CheckReport, BuildError>, printer: Printer) -> Outcome {
+fn answer(model: &ModelName, path: &str, verdict: Result<CheckReport, BuildError>, printer: Printer) -> Outcome {
     match verdict {
         Ok(report) => {
             let value = json!({

@@ -21,10 +21,15 @@ struct Tool {
     cost: &'static str,
 }
 
-const TOOLS: [Tool; 6] = [
+const TOOLS: [Tool; 7] = [
     Tool { names: &["uv"], needed: true, cost: "no version can be built" },
     Tool { names: &["git"], needed: true, cost: "no model can be published from a URL" },
     Tool { names: &["python3"], needed: false, cost: "uv downloads the Python that models ask for" },
+    Tool {
+        names: &["buildah", "podman", "docker"],
+        needed: false,
+        cost: "no image can be made of a Containerfile, nor with packages of the system; other images need none of them",
+    },
     Tool { names: &["pg_dump"], needed: false, cost: "a site on PostgreSQL can't be backed up by `csw backup`" },
     Tool { names: &["psql"], needed: false, cost: "the tests can't start a PostgreSQL of their own" },
     Tool {

@@ -3,42 +3,68 @@
 mod accounts;
 mod backup;
 mod check;
+mod config;
 mod doctor;
 pub(crate) mod exec_sandbox;
+mod manual;
 mod models;
+mod planned;
 mod restore;
 mod sims;
 mod up;
 
+use clap::ArgMatches;
 use jiff::Timestamp;
 
 use crate::{
-    cli::{Cli, Command},
+    cli::{Cli, Command, Config, Server},
     failure::{Failure, Outcome},
     output::Printer,
-    settings::Settings,
+    settings::{Settings, near},
 };
 
 /// Does what the command line says.
-pub(crate) async fn run(cli: Cli) -> Outcome {
+pub(crate) async fn run(cli: Cli, matches: &ArgMatches) -> Outcome {
     let printer = Printer::new(cli.json);
     let settings = Settings::read(cli.config.as_deref())?;
     match cli.command {
         Command::Up(options) => up::run(&settings, &options, printer).await,
         Command::Accounts { verb } => accounts::run(&settings, verb, printer).await,
-        Command::Models { name, server, verb } => {
-            let client = settings.client(&server)?;
-            models::run(&client, name.as_deref(), verb, printer).await
-        }
+        Command::Models { name, server, verb } => models::run(&settings, &server, name.as_deref(), verb, printer).await,
         Command::Sims { name, server, verb } => {
             let client = settings.client(&server)?;
-            sims::run(&client, name.as_deref(), verb, printer).await
+            let done = sims::run(&client, name.as_deref(), verb, printer).await;
+            meant(&settings, &server, name.as_deref(), done).await
         }
+        Command::Svc { verb } => planned::services(verb, printer),
+        Command::Config { verb: Config::Show { origin, .. } } => {
+            config::show(matches, cli.config.as_deref(), origin, printer)
+        }
+        Command::Completion { shell } => manual::completion(shell, printer),
+        Command::Man { out } => manual::pages(out.as_deref(), printer),
         Command::Check(options) => check::run(&settings, &options, printer).await,
         Command::Doctor => doctor::run(printer).await,
         Command::Backup { place, to } => backup::run(&settings, &place, &to, printer).await,
         Command::Restore { from, place } => restore::run(&settings, &from, &place, printer).await,
     }
+}
+
+/// A model that the server does not know may be one with a similar name.
+async fn meant(settings: &Settings, server: &Server, name: Option<&str>, done: Outcome) -> Outcome {
+    let (failure, name) = match (done, name) {
+        (Err(failure), Some(name)) if failure.is_missing() => (failure, name),
+        (done, _) => return done,
+    };
+    let Ok(models) = settings.client(server)?.models().await else { return Err(failure) };
+    let names: Vec<String> = models.iter().map(|model| format!("{}/{}", model.owner, model.title)).collect();
+    if names.iter().any(|known| known.eq_ignore_ascii_case(name)) {
+        return Err(failure);
+    }
+    let near = near(name, names.iter().map(String::as_str));
+    Err(failure.hinted(match near {
+        Some(near) => format!("there is no model {name}; did you mean {near}?"),
+        None => format!("there is no model {name}; `csw models list` shows all"),
+    }))
 }
 
 /// The model a command is about.

@@ -65,6 +65,8 @@ struct VersionLine {
     state: &'static str,
     tone: &'static str,
     staged: bool,
+    /// Day of the packages, if not that of the build.
+    as_of: String,
     promotable: bool,
 }
 
@@ -162,6 +164,13 @@ impl VersionLine {
                 VersionState::Staged | VersionState::Retired => "",
             },
             staged: version.state == VersionState::Staged,
+            as_of: version
+                .facts
+                .get("as_of")
+                .and_then(serde_json::Value::as_str)
+                .and_then(|time| time.get(..10))
+                .unwrap_or_default()
+                .to_owned(),
             promotable: matches!(version.state, VersionState::Staged | VersionState::Retired),
         }
     }

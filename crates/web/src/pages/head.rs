@@ -64,7 +64,7 @@ impl Head {
         };
         let other = match simulation.version {
             Some(id) if view.model.live_version != Some(id) => {
-                let version = visitor.app.version(id).await?;
+                let version = visitor.app.any_version(id).await?;
                 let staged = version.is_some_and(|version| version.state == VersionState::Staged);
                 if staged { "staged version" } else { "former version" }
             }

@@ -34,5 +34,7 @@ pub(super) fn router(upload_limit: usize) -> OpenApiRouter<WebState> {
         .routes(routes!(lists::own))
         .routes(routes!(lists::recent))
         .routes(routes!(lists::of_account))
+        .routes(routes!(versions::sbom))
+        .routes(routes!(versions::lock))
         .merge(publishing)
 }

@@ -1,9 +1,10 @@
 //! Versions, and which of them is live.
 
-use axum::{Json, extract::State};
+use axum::{Json, extract::State, http::header, response::IntoResponse};
 use csw_app::ModelView;
-use csw_core::{ids::VersionId, model::Model};
+use csw_core::{ids::VersionId, model::Model, sbom::bill_of_materials};
 use serde::Deserialize;
+use serde_json::Value;
 use utoipa::ToSchema;
 
 use crate::{
@@ -27,6 +28,44 @@ use crate::{
 pub(super) async fn list(State(state): State<WebState>, at: AtModel) -> ApiResult<Json<Vec<VersionBody>>> {
     let versions = state.app.versions(&at.view).await?;
     Ok(Json(versions.into_iter().map(VersionBody::from).collect()))
+}
+
+/// The bill of materials of a version: what it is made of, CycloneDX 1.5.
+#[utoipa::path(
+    get,
+    path = "/{owner}/{title}/api/v1/versions/{version}/sbom/", operation_id = "version_sbom",
+    tag = "versions",
+    params(ModelPath, ("version" = String, Path, description = "Identifier of the version")),
+    responses((status = 200, body = Value, content_type = "application/vnd.cyclonedx+json"), (status = 404)),
+)]
+pub(super) async fn sbom(
+    State(state): State<WebState>,
+    Path((_, _, version)): Path<(String, String, String)>,
+    at: AtModel,
+) -> ApiResult<impl IntoResponse> {
+    let version = state.app.version(&at.view, id(&version)?).await?;
+    let bill = bill_of_materials(&at.view.model.name(), &version);
+    Ok(([(header::CONTENT_TYPE, "application/vnd.cyclonedx+json; version=1.5")], bill.to_string()))
+}
+
+/// The lock of a version: every package with its exact version and hashes, as requirements that pip and uv read.
+#[utoipa::path(
+    get,
+    path = "/{owner}/{title}/api/v1/versions/{version}/lock/", operation_id = "version_lock",
+    tag = "versions",
+    params(ModelPath, ("version" = String, Path, description = "Identifier of the version")),
+    responses((status = 200, body = String, content_type = "text/plain"), (status = 404)),
+)]
+pub(super) async fn lock(
+    State(state): State<WebState>,
+    Path((_, _, version)): Path<(String, String, String)>,
+    at: AtModel,
+) -> ApiResult<impl IntoResponse> {
+    let version = state.app.version(&at.view, id(&version)?).await?;
+    let lock = version.facts.get("lock").and_then(Value::as_str).unwrap_or_default();
+    let as_of = version.facts.get("as_of").and_then(Value::as_str);
+    let head = as_of.map(|date| format!("# packages as they were at {date}\n")).unwrap_or_default();
+    Ok(([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], format!("{head}{lock}")))
 }
 
 /// What to promote.

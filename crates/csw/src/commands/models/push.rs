@@ -1,0 +1,93 @@
+//! `csw models push`: an image that was built here, to a registry.
+
+use csw_core::names::ModelName;
+use csw_publish::image::{self, Credentials, Patience, Place, PushOptions};
+use serde_json::json;
+
+use super::build::{images, size};
+use crate::{
+    cli::build::Push,
+    failure::{Code, Failure, Outcome},
+    output::Printer,
+    progress::Bars,
+    settings::Settings,
+};
+
+/// The variable with the password: a flag would show it to everybody on the machine.
+const PASSWORD: &str = "CSW_REGISTRY_PASSWORD";
+
+pub(crate) async fn run(settings: &Settings, name: &str, options: &Push, printer: Printer) -> Outcome {
+    let model: ModelName = name.parse().map_err(|error| Failure::usage(format!("{error}"), "write OWNER/TITLE"))?;
+    let place = place(settings, options)?;
+    let credentials = credentials(settings, options.user.clone())?;
+    let layout = images(settings, options.out.as_deref())?;
+    let tag = match &options.tag {
+        Some(tag) => tag.clone(),
+        None => image::newest_tag(&layout, &model)?.ok_or_else(|| {
+            Failure::new(
+                Code::Refused,
+                format!("there is no image of {model} in {}", layout.folder().display()),
+                format!("`csw models -n {model} build --image` makes one; `--out DIR` names another folder"),
+            )
+        })?,
+    };
+    let push = PushOptions {
+        place,
+        tag: options.as_tag.clone(),
+        credentials,
+        insecure: options.insecure,
+        patience: Patience::default(),
+    };
+    let pushed = match image::push(&layout, &model, &tag, push, &Bars::new(printer)).await {
+        Ok(pushed) => pushed,
+        Err(error) => {
+            printer.result(&json!({ "ok": false, "model": name, "message": error.to_string() }), String::new)?;
+            return Err(error.into());
+        }
+    };
+    let mut value = serde_json::to_value(&pushed).unwrap_or_default();
+    if let Some(answer) = value.as_object_mut() {
+        answer.insert("ok".to_owned(), true.into());
+        answer.insert("model".to_owned(), name.into());
+    }
+    printer.result(&value, || {
+        format!(
+            "{}\n{}\nsent {} of {} in {:.1} s: {} layers sent, {} mounted, {} there already",
+            pushed.tagged,
+            pushed.reference,
+            size(pushed.bytes_sent),
+            size(pushed.bytes),
+            pushed.seconds,
+            pushed.layers_sent,
+            pushed.layers_mounted,
+            pushed.layers_present
+        )
+    })
+}
+
+fn place(settings: &Settings, options: &Push) -> Outcome<Place> {
+    let named = options.registry.clone().or_else(|| settings.images.registry.clone());
+    let of_project = || options.project.as_ref().map(|project| format!("gcr.io/{}", project.to_lowercase()));
+    let named = named.or_else(of_project).ok_or_else(|| {
+        Failure::usage("which registry?", "name it with `--registry HOST/PREFIX`, such as ghcr.io/my-name")
+    })?;
+    Ok(Place::parse(&named)?)
+}
+
+/// Who we are to the registry, by flag, variables and settings.
+pub(super) fn credentials(settings: &Settings, user: Option<String>) -> Outcome<Option<Credentials>> {
+    let user = user.or_else(|| settings.images.user.clone());
+    let given = std::env::var(PASSWORD).ok().filter(|password| !password.is_empty());
+    match (user, given.or_else(|| settings.images.password.clone())) {
+        (Some(user), Some(password)) => Ok(Some(Credentials { user, password })),
+        (None, None) => Ok(None),
+        (Some(user), None) => Err(Failure::usage(
+            format!("there is no password for `{user}`"),
+            format!("set {PASSWORD}, or leave the user to `docker login` or `podman login`"),
+        )),
+        (None, Some(_)) => Err(Failure::usage(
+            "there is a password for the registry, and nobody it is of",
+            "set CSW_REGISTRY_USER as well",
+        )),
+    }
+}

@@ -1,0 +1,162 @@
+//! A publisher and a folder of images, in a place that goes away.
+
+use std::{
+    env, fs,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    rc::Rc,
+    sync::Mutex,
+    time::Duration,
+};
+
+use csw_core::{
+    build::Source,
+    names::ModelName,
+    ports::{BuildLog, BuildOptions, Publisher},
+};
+use csw_publish::{
+    PublishConfig, UvPublisher,
+    image::{Image, ImageError, ImageOptions, Layout, Patience, ROOT, Tool, containerfile},
+};
+
+/// Tests wait for nobody.
+pub(crate) const IMPATIENT: Patience =
+    Patience { attempts: 3, pause: Duration::from_millis(50), silence: Duration::from_secs(20) };
+
+#[derive(Default)]
+struct Kept(Mutex<String>);
+
+impl BuildLog for Kept {
+    fn write(&self, text: &str) {
+        self.0.lock().unwrap().push_str(text);
+    }
+}
+
+pub(crate) struct Bench {
+    place: Rc<tempfile::TempDir>,
+    publisher: UvPublisher,
+    log: Kept,
+    pub(crate) model: ModelName,
+}
+
+pub(crate) fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap().to_path_buf()
+}
+
+fn uv() -> PathBuf {
+    let tools = root().join(".tools/bin/uv");
+    let given = env::var_os("CSW_UV").map(PathBuf::from);
+    given.or_else(|| tools.exists().then_some(tools)).unwrap_or_else(|| "uv".into())
+}
+
+/// The helper stands for `csw`: a program with libraries of its own.
+fn helper() -> PathBuf {
+    let helper = env::current_exe().unwrap().ancestors().nth(2).unwrap().join("examples/exec_sandbox");
+    assert!(helper.exists(), "`cargo test` builds {}", helper.display());
+    helper
+}
+
+impl Bench {
+    pub(crate) fn new(model: &str) -> Self {
+        let place = tempfile::Builder::new().prefix("images-").tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        Self::at(Rc::new(place), model)
+    }
+
+    /// Another model over the same folders.
+    pub(crate) fn sharing(other: &Self, model: &str) -> Self {
+        Self::at(Rc::clone(&other.place), model)
+    }
+
+    fn at(place: Rc<tempfile::TempDir>, model: &str) -> Self {
+        let mut config = PublishConfig::new(place.path().canonicalize().unwrap().join("data"), helper());
+        config.place = Some(ROOT.into());
+        config.uv = uv();
+        config.cache = env::current_exe().unwrap().ancestors().nth(2).unwrap().join("publish-test-cache");
+        Self { place, publisher: UvPublisher::new(config), log: Kept::default(), model: model.parse().unwrap() }
+    }
+
+    pub(crate) fn place(&self) -> PathBuf {
+        self.place.path().canonicalize().unwrap()
+    }
+
+    pub(crate) fn layout(&self) -> Layout {
+        Layout::open(&self.place().join("layout")).unwrap()
+    }
+
+    /// Writes a small model; each file can be replaced or added.
+    pub(crate) fn write(&self, files: &[(&str, &str)]) -> PathBuf {
+        let folder = self.place().join("model");
+        let base = [
+            ("cs-config/cs_config/functions.py", "def get_version():\n    return '1'\n"),
+            ("cs-config/cs_config/__init__.py", ""),
+            (
+                "cs-config/setup.py",
+                "from setuptools import setup\nsetup(name='cs-config', version='1', packages=['cs_config'])\n",
+            ),
+            ("cs-config/install.sh", "true\n"),
+        ];
+        for (name, text) in base.iter().chain(files) {
+            let path = folder.join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+        folder
+    }
+
+    fn options(&self, base: Option<&str>) -> ImageOptions {
+        ImageOptions {
+            layout: self.layout(),
+            program: helper(),
+            base: base.map(str::to_owned),
+            tag: None,
+            insecure: false,
+            login: None,
+            patience: IMPATIENT,
+            tool: Tool { name: Some("buildah".to_owned()), flags: vec!["--isolation=chroot".to_owned()], seconds: 300 },
+        }
+    }
+
+    pub(crate) async fn try_image(&self, folder: &Path, base: Option<&str>) -> Result<Image, ImageError> {
+        let log = &self.log;
+        let failed = |error: csw_core::ports::BuildError| panic!("{error}\n{}", log.0.lock().unwrap());
+        let source = Source::Folder(folder.to_path_buf());
+        let checkout = self.publisher.fetch(&source, log).await.unwrap_or_else(failed);
+        let built = self.publisher.build(&self.model, &checkout, &BuildOptions::default(), log).await;
+        let built = built.unwrap_or_else(|error| panic!("{error}\n{}", log.0.lock().unwrap()));
+        let image = self.publisher.image(&self.model, &checkout, &built, &self.options(base), &(), log).await;
+        self.publisher.discard(checkout).await;
+        image
+    }
+
+    pub(crate) async fn image(&self, folder: &Path, base: Option<&str>) -> Image {
+        let image = self.try_image(folder, base).await;
+        image.unwrap_or_else(|error| panic!("{error}\n{}", self.log.0.lock().unwrap()))
+    }
+
+    /// The image of the repository's own Containerfile.
+    pub(crate) async fn contained(&self, folder: &Path) -> Image {
+        let checkout = self.publisher.fetch(&Source::Folder(folder.to_path_buf()), &self.log).await.unwrap();
+        let file = containerfile(&checkout).unwrap();
+        let options = ImageOptions { insecure: true, ..self.options(None) };
+        let image = self.publisher.image_of_containerfile(&self.model, &checkout, &file, &options, &self.log).await;
+        image.unwrap_or_else(|error| panic!("{error}\n{}", self.log.0.lock().unwrap()))
+    }
+}
+
+impl Drop for Bench {
+    fn drop(&mut self) {
+        // Sealed folders can't be removed by whoever is not root.
+        if Rc::strong_count(&self.place) == 1 {
+            let open = |path: &Path| drop(fs::set_permissions(path, fs::Permissions::from_mode(0o755)));
+            let mut waiting = vec![self.place.path().join("data")];
+            while let Some(folder) = waiting.pop() {
+                open(&folder);
+                for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
+                    if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                        waiting.push(entry.path());
+                    }
+                }
+            }
+        }
+    }
+}
