@@ -25,7 +25,8 @@ macro_rules! migration {
     };
 }
 
-const MIGRATIONS: [Migration; 2] = [migration!(1, "0001_initial"), migration!(2, "0002_counts")];
+const MIGRATIONS: [Migration; 3] =
+    [migration!(1, "0001_initial"), migration!(2, "0002_counts"), migration!(3, "0003_secrets")];
 
 /// Any number, the same for every process that migrates.
 const LOCK: i64 = 7_120_301;

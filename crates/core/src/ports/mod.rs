@@ -9,6 +9,7 @@ mod executor;
 mod mail;
 mod objects;
 mod publisher;
+mod secrets;
 mod store;
 
 pub use ambient::{Clock, Randomness};
@@ -16,4 +17,7 @@ pub use executor::{Capacity, Executor, ExecutorError, ReportError, RunEvents, Zy
 pub use mail::{Mail, MailError, Mailer};
 pub use objects::{ObjectError, ObjectStorage};
 pub use publisher::{BuildError, BuildLog, BuildOptions, Built, Checkout, Publisher, Source, TestReport};
+pub use secrets::{
+    Rotation, SealedSecret, SecretError, SecretResult, SecretRows, SecretStore, SecretTrail,
+};
 pub use store::*;

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use thiserror::Error;
 
-use crate::{model::Artifact, model::Stage, names::ModelName};
+use crate::{model::Artifact, model::Stage, names::ModelName, secret::Secrets};
 
 /// Where source comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -107,12 +107,13 @@ pub trait Publisher: Send + Sync {
         options: &BuildOptions,
         log: &dyn BuildLog,
     ) -> Result<Built, BuildError>;
-    /// Runs the model's own cs-kit tests in the sandbox, time-limited.
+    /// Runs the model's own cs-kit tests in the sandbox, time-limited, with the model's secrets in their environment.
     async fn test(
         &self,
         model: &ModelName,
         checkout: &Checkout,
         built: &Built,
+        secrets: &Secrets,
         log: &dyn BuildLog,
     ) -> Result<TestReport, BuildError>;
     /// Scripts that pages need to draw the version's outputs (BokehJS, in the version's own release), as object keys

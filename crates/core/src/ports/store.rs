@@ -18,6 +18,7 @@ use crate::{
     model::{Build, CachedSchema, Model, ModelSettings, ModelStatus, Version},
     output::Output,
     page::{Page, PageRequest},
+    ports::SecretTrail,
     run::{ClaimedRun, LogOf, NewRun, Phases, Reason, Run},
     simulation::{Collaborator, Inputs, InputsStatus, Invite, Simulation, SimulationPatch, SimulationStatus},
 };
@@ -490,7 +491,7 @@ pub enum Cancelled {
 
 /// The whole database.
 #[async_trait]
-pub trait Store: AccountStore + ModelStore + SimulationStore + RunStore {
+pub trait Store: AccountStore + ModelStore + SimulationStore + RunStore + SecretTrail {
     /// Changes committed by any process, from now on.
     fn changes(&self) -> BoxStream<'static, Change>;
     /// Whether the database answers.
