@@ -13,4 +13,5 @@ mod operators;
 mod publishing;
 mod real_models;
 mod rebuilding;
+mod secrets;
 mod simulations;

@@ -26,6 +26,7 @@ mod publishing;
 mod reconcile;
 mod report;
 mod schemas;
+mod secrets;
 mod simulations;
 mod submission;
 
@@ -33,7 +34,7 @@ use std::{collections::HashMap, net::IpAddr, sync::Arc};
 
 use csw_core::{
     ids::{AccountId, BuildId, ModelId, RunId, VersionId},
-    ports::{Clock, Executor, Mail, Mailer, ObjectStorage, Publisher, Randomness, Store},
+    ports::{Clock, Executor, Mail, Mailer, ObjectStorage, Publisher, Randomness, SecretStore, Store},
 };
 use tokio::sync::{Mutex, Notify, OnceCell, RwLock};
 
@@ -47,6 +48,7 @@ pub use crate::{
     publishing::PublishOptions,
     reconcile::Background,
     schemas::SchemaView,
+    secrets::{OperatorSecrets, SecretsOf},
     simulations::SimulationView,
     submission::Submission,
 };
@@ -61,6 +63,8 @@ pub struct Ports {
     pub executor: Arc<dyn Executor>,
     /// What builds versions.
     pub publisher: Arc<dyn Publisher>,
+    /// Where secrets are kept.
+    pub secrets: Arc<dyn SecretStore>,
     /// What sends mail.
     pub mailer: Arc<dyn Mailer>,
     /// The time.

@@ -1,14 +1,18 @@
 //! The publishing pipeline: fetch, build, test, push, stage, promote. A failure in any stage leaves the live version
 //! live, and says which stage failed, why, and what to do.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use csw_core::{
     access::Caller,
     ids::{BuildId, VersionId},
+    masking::{Masker, Masks},
     model::{Build, BuildState, CachedSchema, Model, Stage, Version, VersionState},
     page::{Page, PageRequest},
     ports::{BuildError, BuildLog, BuildOptions, Built, Checkout, Mail, Source},
     run::LogOf,
+    secret::Secrets,
 };
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
@@ -57,26 +61,65 @@ struct TestedNow {
     report: CheckReport,
 }
 
-/// The settings of a model that decide what its tests find.
-fn conditions(model: &Model) -> Value {
-    let limits = limits_of(model);
+/// What decides what the tests of a model find: some of its settings, and the state of its secrets, of which nothing
+/// else is told.
+fn conditions(job: &Job) -> Value {
+    let (model, limits) = (&job.model, limits_of(&job.model));
     json!({
         "cpus": limits.cpus,
         "memory_bytes": limits.memory_bytes,
         "deadline_seconds": limits.deadline_seconds,
         "network": model.settings.network,
         "warm_up": model.settings.warm_up,
+        "secrets": job.mark,
     })
 }
 
-/// A build's log, on its way to the database through a channel.
-struct ChannelLog(mpsc::UnboundedSender<String>);
+/// A build's log, on its way to the database through a channel, without the model's secrets.
+struct ChannelLog {
+    sender: mpsc::UnboundedSender<String>,
+    masks: Arc<Masks>,
+    masker: std::sync::Mutex<Masker>,
+}
+
+impl ChannelLog {
+    fn new(sender: mpsc::UnboundedSender<String>, secrets: &Secrets) -> Self {
+        let masks = Arc::new(Masks::of(secrets.values()));
+        Self { sender, masker: std::sync::Mutex::new(masks.stream()), masks }
+    }
+
+    fn masker(&self) -> std::sync::MutexGuard<'_, Masker> {
+        self.masker.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    fn send(&self, text: &[u8]) {
+        if !text.is_empty() {
+            // The writer ends with the build; what comes later is of no interest.
+            let _ = self.sender.send(String::from_utf8_lossy(text).into_owned());
+        }
+    }
+}
 
 impl BuildLog for ChannelLog {
     fn write(&self, text: &str) {
-        // The writer ends with the build; what comes later is of no interest.
-        let _ = self.0.send(text.to_owned());
+        let text = self.masker().push(text.as_bytes());
+        self.send(&text);
     }
+}
+
+impl Drop for ChannelLog {
+    fn drop(&mut self) {
+        let rest = self.masker().finish();
+        self.send(&rest);
+    }
+}
+
+/// Something that is built, and what its tests get.
+struct Job {
+    model: Model,
+    secrets: Secrets,
+    /// Tells one state of the secrets from another.
+    mark: Option<String>,
 }
 
 impl App {
@@ -196,9 +239,10 @@ impl App {
     ) {
         let (sender, receiver) = mpsc::unbounded_channel();
         let writer = tokio::spawn(self.clone().write_log(build.id, receiver));
-        let log = ChannelLog(sender);
+        let job = self.job(&model).await;
+        let log = ChannelLog::new(sender, job.as_ref().map(|job| &job.secrets).unwrap_or(&Secrets::new()));
         let outcome = tokio::select! {
-            outcome = self.stages(&mut build, &model, &source, &options.build, &log) => Some(outcome),
+            outcome = self.stages(&mut build, &job, &source, &options.build, &log) => Some(outcome),
             () = stop.cancelled() => None,
         };
         build.finished_at = Some(self.now());
@@ -214,7 +258,7 @@ impl App {
             Some(Err(error)) => {
                 build.state = BuildState::Failed;
                 build.stage = error.stage;
-                build.message = Some(error.sentence);
+                build.message = Some(log.masks.text(&error.sentence));
             }
             None => {
                 build.state = BuildState::Cancelled;
@@ -231,6 +275,11 @@ impl App {
         self.end_build(&build, &model).await;
         // Until its end is stored it is no orphan.
         self.build_tokens().remove(&build.id);
+    }
+
+    async fn job(&self, model: &Model) -> AppResult<Job> {
+        let mark = self.mark_of_secrets(model).await?;
+        Ok(Job { model: model.clone(), secrets: self.secrets_of(model).await?, mark })
     }
 
     async fn end_build(&self, build: &Build, model: &Model) {
@@ -269,18 +318,19 @@ impl App {
     async fn stages(
         &self,
         build: &mut Build,
-        model: &Model,
+        job: &AppResult<Job>,
         source: &Source,
         options: &BuildOptions,
         log: &ChannelLog,
     ) -> Result<(Version, bool), BuildError> {
         let publisher = &self.inner.ports.publisher;
         self.enter(build, Stage::Fetch, log).await?;
+        let job = job.as_ref().map_err(|error| stopped(Stage::Fetch, error))?;
         let checkout = publisher.fetch(source, log).await?;
-        let attempt = match self.build_and_test(build, model, &checkout, options, log).await {
+        let attempt = match self.build_and_test(build, job, &checkout, options, log).await {
             Err(error) => match second_attempt(&error, &checkout, options, log) {
                 Some(then) => {
-                    let again = self.build_and_test(build, model, &checkout, &then, log).await;
+                    let again = self.build_and_test(build, job, &checkout, &then, log).await;
                     again.map_err(|again| both(error, &again, &then))
                 }
                 None => Err(error),
@@ -296,12 +346,12 @@ impl App {
             }
             Tested::Now(tested) => {
                 let takes_defaults = tested.report.takes_defaults;
-                (self.push_and_stage(build, model, commit, *tested, log).await?, takes_defaults)
+                (self.push_and_stage(build, job, commit, *tested, log).await?, takes_defaults)
             }
         };
         self.enter(build, Stage::Promote, log).await?;
         self.store()
-            .promote(model.id, version.id)
+            .promote(job.model.id, version.id)
             .await
             .map_err(|error| stopped(Stage::Promote, &AppError::from(error)))?;
         Ok((version, takes_defaults))
@@ -310,7 +360,7 @@ impl App {
     async fn push_and_stage(
         &self,
         build: &mut Build,
-        model: &Model,
+        job: &Job,
         commit: String,
         tested: TestedNow,
         log: &ChannelLog,
@@ -321,18 +371,18 @@ impl App {
             stored.map_err(|error| BuildError { stage: Stage::Push, sentence: error.to_string() })?;
         }
         self.enter(build, Stage::Stage, log).await?;
-        self.stage(model, commit, tested).await.map_err(|error| stopped(Stage::Stage, &error))
+        self.stage(job, &log.masks, commit, tested).await.map_err(|error| stopped(Stage::Stage, &error))
     }
 
     /// A version of this model with the same digest that passed its tests under the same conditions: building it again
     /// made the same files, and testing them again would tell nothing new.
-    async fn tested_before(&self, model: &Model, built: &Built) -> Result<Option<Version>, BuildError> {
-        let versions = self.store().versions(model.id).await;
+    async fn tested_before(&self, job: &Job, built: &Built) -> Result<Option<Version>, BuildError> {
+        let versions = self.store().versions(job.model.id).await;
         let versions = versions.map_err(|error| stopped(Stage::Test, &AppError::from(error)))?;
         let passed = |version: &Version| {
             version.state != VersionState::Failed
                 && version.facts.get("tests").is_some_and(Value::is_object)
-                && version.facts.get(TESTED_WITH) == Some(&conditions(model))
+                && version.facts.get(TESTED_WITH) == Some(&conditions(job))
         };
         Ok(versions.into_iter().find(|version| version.digest == built.digest && passed(version)))
     }
@@ -346,16 +396,16 @@ impl App {
     async fn build_and_test(
         &self,
         build: &mut Build,
-        model: &Model,
+        job: &Job,
         checkout: &Checkout,
         options: &BuildOptions,
         log: &ChannelLog,
     ) -> Result<Tested, BuildError> {
-        let publisher = &self.inner.ports.publisher;
+        let (publisher, model) = (&self.inner.ports.publisher, &job.model);
         self.enter(build, Stage::Build, log).await?;
         let built = publisher.build(&model.name(), checkout, options, log).await?;
         self.enter(build, Stage::Test, log).await?;
-        if let Some(version) = self.tested_before(model, &built).await? {
+        if let Some(version) = self.tested_before(job, &built).await? {
             log.write(&format!(
                 "version {} of {} passed its tests; nothing is different\n",
                 version.reported, version.created_at
@@ -371,28 +421,31 @@ impl App {
             network: model.settings.network,
             sharing: sharing_of(model),
             warm_up: model.settings.warm_up,
+            secrets: job.secrets.clone(),
         };
         let ports = &self.inner.ports;
         let conformance =
             Conformance { executor: &*ports.executor, clock: &*ports.clock, randomness: &*ports.randomness };
         let mut report = conformance.examine(&subject, log).await?;
-        let tests = publisher.test(&model.name(), checkout, &built, log).await?;
+        let tests = publisher.test(&model.name(), checkout, &built, &job.secrets, log).await?;
         log.write(&format!("{}\n", tests.summary));
         report.tests = Some(tests);
         Ok(Tested::Now(Box::new(TestedNow { version, built, report })))
     }
 
-    async fn stage(&self, model: &Model, commit: String, tested: TestedNow) -> AppResult<Version> {
+    async fn stage(&self, job: &Job, masks: &Masks, commit: String, tested: TestedNow) -> AppResult<Version> {
         let TestedNow { version: id, built, report } = tested;
         let mut facts = report.facts;
         merge(&mut facts, &built.facts);
-        merge(&mut facts, &json!({ TESTED_WITH: conditions(model), TAKES_DEFAULTS: report.takes_defaults }));
+        merge(&mut facts, &json!({ TESTED_WITH: conditions(job), TAKES_DEFAULTS: report.takes_defaults }));
         if let Some(tests) = &report.tests {
             merge(&mut facts, &json!({ "tests": tests }));
         }
+        // Warnings quote what the model wrote.
+        masks.json(&mut facts);
         let wanted = Version {
             id,
-            model: model.id,
+            model: job.model.id,
             digest: built.digest,
             commit,
             reported: report.version,

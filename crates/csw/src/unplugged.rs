@@ -13,6 +13,7 @@ use csw_core::{
         Mailer, ObjectError, ObjectStorage, Publisher, RunEvents, Source, TestReport, Zygotes,
     },
     run::RunOrder,
+    secret::Secrets,
 };
 use futures::stream::BoxStream;
 
@@ -72,7 +73,14 @@ impl Publisher for Unplugged {
         Err(no_build())
     }
 
-    async fn test(&self, _: &ModelName, _: &Checkout, _: &Built, _: &dyn BuildLog) -> Result<TestReport, BuildError> {
+    async fn test(
+        &self,
+        _: &ModelName,
+        _: &Checkout,
+        _: &Built,
+        _: &Secrets,
+        _: &dyn BuildLog,
+    ) -> Result<TestReport, BuildError> {
         Err(no_build())
     }
 

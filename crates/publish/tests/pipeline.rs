@@ -17,6 +17,7 @@ use csw_core::{
     model::{Artifact, Stage},
     names::ModelName,
     ports::{BuildError, BuildLog, BuildOptions, Built, Checkout, Publisher, Source},
+    secret::Secrets,
 };
 use csw_publish::{PATH_FILE, PublishConfig, UNRESOLVABLE, UvPublisher};
 
@@ -158,7 +159,7 @@ async fn a_model_of_the_standard_library_is_built_and_tested() {
     assert_eq!(fs::metadata(&environment).unwrap().permissions().mode() & 0o222, 0);
     let compiled = fs::read_dir(code.join("csw-site/cs_config/__pycache__")).unwrap().count();
     assert!(compiled >= 2, "{compiled}");
-    let report = bench.publisher.test(&name(), &checkout, &built, &bench.log).await;
+    let report = bench.publisher.test(&name(), &checkout, &built, &Secrets::new(), &bench.log).await;
     let report = report.unwrap_or_else(|error| panic!("{error}\n{}", bench.said()));
     assert!(report.passed >= 7, "{}", report.summary);
     bench.publisher.discard(checkout.clone()).await;
@@ -385,7 +386,7 @@ async fn tests_that_fail_name_the_first() {
     ]);
     let checkout = bench.fetch(Source::Folder(folder)).await.unwrap();
     let built = bench.build(&checkout).await.unwrap();
-    let error = bench.publisher.test(&name(), &checkout, &built, &bench.log).await.unwrap_err();
+    let error = bench.publisher.test(&name(), &checkout, &built, &Secrets::new(), &bench.log).await.unwrap_err();
     assert!(
         error.sentence.contains("1 failed, 1 passed") && error.sentence.contains("::test_bad"),
         "{}",
@@ -393,8 +394,25 @@ async fn tests_that_fail_name_the_first() {
     );
     let without = bench.fetch(Source::Folder(bench.model(&[]))).await.unwrap();
     let built = bench.build(&without).await.unwrap();
-    let report = bench.publisher.test(&name(), &without, &built, &bench.log).await.unwrap();
+    let report = bench.publisher.test(&name(), &without, &built, &Secrets::new(), &bench.log).await.unwrap();
     assert!(report.passed == 0 && report.summary.contains("no tests"));
+}
+
+#[tokio::test]
+async fn own_tests_have_the_secrets_and_install_steps_do_not() {
+    let bench = Bench::new();
+    let tests = "import os\n\ndef test_secret():\n    assert len(os.environ['API_KEY']) == 7\n    assert 'PYTHONPATH' in os.environ\n";
+    let folder = bench.model(&[
+        ("cs-config/install.sh", "env | grep -q API_KEY && exit 9\ntrue\n"),
+        ("cs-config/cs_config/tests/test_functions.py", tests),
+    ]);
+    let checkout = bench.fetch(Source::Folder(folder)).await.unwrap();
+    let built = bench.build(&checkout).await.unwrap_or_else(|error| panic!("{error}\n{}", bench.said()));
+    let secrets = Secrets::from([("API_KEY".to_owned(), "hunter2".into())]);
+    let report = bench.publisher.test(&name(), &checkout, &built, &secrets, &bench.log).await.unwrap();
+    assert_eq!(report.passed, 1, "{}", bench.said());
+    let without = bench.publisher.test(&name(), &checkout, &built, &Secrets::new(), &bench.log).await.unwrap_err();
+    assert!(without.sentence.contains("1 failed"), "{}", without.sentence);
 }
 
 #[tokio::test]
@@ -439,7 +457,11 @@ async fn every_example_is_built_and_tested() {
             Ok(built) => {
                 println!("{}: {} {}", folder.display(), built.facts["seconds"], built.facts["environment_bytes"]);
                 println!("    {}", built.facts["warnings"]);
-                bench.publisher.test(&name(), &checkout, &built, &bench.log).await.map(|report| report.summary)
+                bench
+                    .publisher
+                    .test(&name(), &checkout, &built, &Secrets::new(), &bench.log)
+                    .await
+                    .map(|report| report.summary)
             }
             Err(error) => Err(error),
         };

@@ -34,7 +34,9 @@ fn event(row: &AnyRow) -> StoreResult<SecretEvent> {
         action: row.word("action", SecretAction::parse)?,
         scope: row.text("scope")?,
         secret: row.text("secret")?,
-        version: version.map(|version| u32::try_from(version).map_err(|error| corrupt("version", error))).transpose()?,
+        version: version
+            .map(|version| u32::try_from(version).map_err(|error| corrupt("version", error)))
+            .transpose()?,
     })
 }
 
@@ -70,20 +72,21 @@ impl SecretRows for SqlStore {
 
     async fn secret(&self, scope: &str, name: &str, version: Option<u32>) -> StoreResult<Option<SealedSecret>> {
         let mut reader = self.reader().await?;
-        let statement = match version {
-            Some(version) => sql!(
+        let statement = if let Some(version) = version {
+            sql!(
                 self,
                 "SELECT * FROM secrets WHERE scope = $1 AND name = $2 AND version = $3",
                 scope.to_owned(),
                 name.to_owned(),
                 i64::from(version)
-            ),
-            None => sql!(
+            )
+        } else {
+            sql!(
                 self,
                 "SELECT * FROM secrets WHERE scope = $1 AND name = $2 ORDER BY version DESC LIMIT 1",
                 scope.to_owned(),
                 name.to_owned()
-            ),
+            )
         };
         optional(statement, &mut reader).await?.as_ref().map(sealed).transpose()
     }

@@ -15,6 +15,7 @@ use csw_core::{
         BuildError, BuildLog, BuildOptions, Built, Checkout, Clock, Executor, Publisher, Randomness, Source, TestReport,
     },
     run::{Limits, Outcome, RunOrder, Sharing, Task, TaskResult},
+    secret::Secrets,
 };
 use csw_params::{InputSchema, first_pass, meta_json, validate_meta};
 use serde_json::{Map, Value, json};
@@ -67,6 +68,7 @@ pub(crate) struct Subject {
     pub(crate) network: bool,
     pub(crate) sharing: Sharing,
     pub(crate) warm_up: bool,
+    pub(crate) secrets: Secrets,
 }
 
 impl Conformance<'_> {
@@ -89,11 +91,12 @@ impl Conformance<'_> {
             network: false,
             sharing: Sharing::Public,
             warm_up: true,
+            secrets: Secrets::new(),
         };
         let attempt = async |options: &BuildOptions| -> Result<(Built, CheckReport), BuildError> {
             let built = publisher.build(model, &checkout, options, log).await?;
             let mut report = self.examine(&subject(built.artifact.clone()), log).await?;
-            report.tests = Some(publisher.test(model, &checkout, &built, log).await?);
+            report.tests = Some(publisher.test(model, &checkout, &built, &Secrets::new(), log).await?);
             Ok((built, report))
         };
         let outcome = match attempt(options).await {
@@ -229,7 +232,7 @@ impl Conformance<'_> {
             arguments,
             limits: subject.limits,
             network: subject.network,
-            secrets: std::collections::BTreeMap::new(),
+            secrets: subject.secrets.clone(),
         };
         ask(self.executor, order).await.map_err(|error| failed(error.to_string()))
     }

@@ -17,7 +17,5 @@ pub use executor::{Capacity, Executor, ExecutorError, ReportError, RunEvents, Zy
 pub use mail::{Mail, MailError, Mailer};
 pub use objects::{ObjectError, ObjectStorage};
 pub use publisher::{BuildError, BuildLog, BuildOptions, Built, Checkout, Publisher, Source, TestReport};
-pub use secrets::{
-    Rotation, SealedSecret, SecretError, SecretResult, SecretRows, SecretStore, SecretTrail,
-};
+pub use secrets::{Rotation, SealedSecret, SecretError, SecretResult, SecretRows, SecretStore, SecretTrail};
 pub use store::*;

@@ -7,7 +7,9 @@ mod doctor;
 pub(crate) mod exec_sandbox;
 mod models;
 mod restore;
+mod secret_input;
 mod sims;
+mod svc;
 mod up;
 
 use jiff::Timestamp;
@@ -26,6 +28,7 @@ pub(crate) async fn run(cli: Cli) -> Outcome {
     match cli.command {
         Command::Up(options) => up::run(&settings, &options, printer).await,
         Command::Accounts { verb } => accounts::run(&settings, verb, printer).await,
+        Command::Svc { verb } => svc::run(&settings, verb, printer).await,
         Command::Models { name, server, verb } => {
             let client = settings.client(&server)?;
             models::run(&client, name.as_deref(), verb, printer).await

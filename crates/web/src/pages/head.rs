@@ -44,7 +44,8 @@ pub(crate) struct Head {
 
 /// Whether a simulation waits for its inputs to be mended.
 pub(crate) fn are_refused(view: &SimulationView) -> bool {
-    let refused = matches!(view.inputs.status, InputsStatus::Invalid | InputsStatus::Fail | InputsStatus::WorkerFailure);
+    let refused =
+        matches!(view.inputs.status, InputsStatus::Invalid | InputsStatus::Fail | InputsStatus::WorkerFailure);
     view.simulation.status == SimulationStatus::Started && refused
 }
 

@@ -207,7 +207,9 @@ async fn edited(visitor: &Visitor, view: &ModelView, simulation: &SimulationView
     };
     let form = Form::new(&schema, &inputs.adjustment, &inputs.errors_warnings);
     let mut form = form.with_metas(&HashMap::new(), "", wrong);
-    if let Some(traceback) = inputs.traceback.clone().filter(|_| simulation.simulation.status == SimulationStatus::Started) {
+    if let Some(traceback) =
+        inputs.traceback.clone().filter(|_| simulation.simulation.status == SimulationStatus::Started)
+    {
         let label = "The inputs could not be checked".to_owned();
         form.problems.push(Problem { anchor: String::new(), label, sentence: traceback });
     }

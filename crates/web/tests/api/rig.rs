@@ -109,6 +109,7 @@ impl Publisher for NoPublisher {
         _: &csw_core::names::ModelName,
         _: &Checkout,
         _: &Built,
+        _: &csw_core::secret::Secrets,
         _: &dyn BuildLog,
     ) -> Result<TestReport, BuildError> {
         unreachable!("nothing is fetched")
@@ -170,6 +171,11 @@ impl Rig {
             objects: Arc::new(objects),
             executor: Arc::<executor::Model>::clone(&executor),
             publisher: Arc::new(NoPublisher),
+            secrets: Arc::new(csw_secrets::Embedded::new(
+                Arc::<SqlStore>::clone(&store),
+                folder.path().join("secrets.key"),
+                Arc::new(RealRandomness),
+            )),
             mailer: Arc::<Outbox>::clone(&outbox),
             clock: Arc::<MovedClock>::clone(&clock),
             randomness: Arc::new(RealRandomness),

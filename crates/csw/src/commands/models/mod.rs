@@ -4,6 +4,7 @@ mod list;
 mod logs;
 mod promote;
 mod publish;
+mod secrets;
 mod show;
 mod source;
 mod versions;
@@ -20,6 +21,7 @@ pub(crate) async fn run(client: &Client, name: Option<&str>, verb: Models, print
         Models::Show => show::run(client, named(name)?, printer).await,
         Models::Versions => versions::run(client, named(name)?, printer).await,
         Models::Promote { version } => promote::run(client, named(name)?, &version, printer).await,
+        Models::Secrets { verb } => secrets::run(client, named(name)?, verb, printer).await,
         Models::Logs { build } => logs::run(client, named(name)?, build.as_deref(), printer).await,
     }
 }

@@ -160,8 +160,7 @@ fn pack_tree(folder: &Path) -> Outcome<Packed> {
         }
         None => (walk(folder)?, String::new(), String::new()),
     };
-    let (commit, committed_at) =
-        if commit.is_empty() { (commit, String::new()) } else { last_change(folder, &commit) };
+    let (commit, committed_at) = if commit.is_empty() { (commit, String::new()) } else { last_change(folder, &commit) };
     let mut tar = temporary()?;
     let mut builder = tar::Builder::new(std::io::BufWriter::new(tar.as_file_mut()));
     builder.follow_symlinks(false);
