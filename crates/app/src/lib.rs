@@ -40,7 +40,7 @@ use tokio::sync::{Mutex, Notify, OnceCell, RwLock};
 
 pub use crate::{
     config::Config,
-    conformance::{CheckReport, Conformance},
+    conformance::{CheckConditions, CheckReport, Conformance},
     error::{AppError, AppResult},
     estimate::{Estimate, Eta},
     following::Progress,

@@ -240,7 +240,7 @@ impl App {
         let (sender, receiver) = mpsc::unbounded_channel();
         let writer = tokio::spawn(self.clone().write_log(build.id, receiver));
         let job = self.job(&model).await;
-        let log = ChannelLog::new(sender, job.as_ref().map(|job| &job.secrets).unwrap_or(&Secrets::new()));
+        let log = ChannelLog::new(sender, job.as_ref().map_or(&Secrets::new(), |job| &job.secrets));
         let outcome = tokio::select! {
             outcome = self.stages(&mut build, &job, &source, &options.build, &log) => Some(outcome),
             () = stop.cancelled() => None,

@@ -291,8 +291,7 @@ impl From<SecretError> for AppError {
         let sentence = error.to_string();
         match error {
             SecretError::NotFound { name, scope } => Self::missing(format!("the secret `{name}` of {scope}")),
-            SecretError::NotKept { .. } => Self::Conflict { sentence },
-            SecretError::Unsupported { .. } => Self::Conflict { sentence },
+            SecretError::NotKept { .. } | SecretError::Unsupported { .. } => Self::Conflict { sentence },
             SecretError::Refused { .. } | SecretError::Damaged { .. } => Self::Internal { sentence },
             SecretError::Unavailable { .. } => Self::Unavailable { sentence },
         }

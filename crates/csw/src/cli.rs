@@ -419,6 +419,9 @@ pub(crate) struct Check {
     /// Resolve packages as they were at this date
     #[arg(long, value_name = "DATE")]
     pub(crate) as_of: Option<String>,
+    /// A variable of your environment that the model has as a secret; may be given several times
+    #[arg(long = "secret", value_name = "NAME")]
+    pub(crate) secrets: Vec<String>,
     /// Where environments are kept between checks [default: csw-check in the user's cache folder]
     #[arg(long, env = "CSW_CHECK_CACHE", value_name = "DIR")]
     pub(crate) cache: Option<PathBuf>,

@@ -2,6 +2,8 @@
 
 mod secrets;
 
+pub(crate) use self::secrets::KEYS as SECRET_KEYS;
+
 use std::{
     path::{Path, PathBuf},
     sync::Arc,

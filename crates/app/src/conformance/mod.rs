@@ -48,6 +48,15 @@ pub struct CheckReport {
     pub tests: Option<TestReport>,
 }
 
+/// What an author's own check gives the model.
+#[derive(Debug, Clone)]
+pub struct CheckConditions {
+    /// What a run may use.
+    pub limits: Limits,
+    /// What it finds in its environment, in place of the secrets that it has on a site.
+    pub secrets: Secrets,
+}
+
 /// What the check runs on.
 pub struct Conformance<'a> {
     /// Where the functions are called.
@@ -79,24 +88,25 @@ impl Conformance<'_> {
         model: &ModelName,
         source: &Source,
         options: &BuildOptions,
-        limits: Limits,
+        conditions: &CheckConditions,
         log: &dyn BuildLog,
     ) -> Result<CheckReport, BuildError> {
+        let CheckConditions { limits, secrets } = conditions;
         let checkout = publisher.fetch(source, log).await?;
         let subject = |artifact: Artifact| Subject {
             model: model.clone(),
             version: VersionId::new(self.clock.now(), self.randomness.ten()),
             artifact,
-            limits,
+            limits: *limits,
             network: false,
             sharing: Sharing::Public,
             warm_up: true,
-            secrets: Secrets::new(),
+            secrets: secrets.clone(),
         };
         let attempt = async |options: &BuildOptions| -> Result<(Built, CheckReport), BuildError> {
             let built = publisher.build(model, &checkout, options, log).await?;
             let mut report = self.examine(&subject(built.artifact.clone()), log).await?;
-            report.tests = Some(publisher.test(model, &checkout, &built, &Secrets::new(), log).await?);
+            report.tests = Some(publisher.test(model, &checkout, &built, secrets, log).await?);
             Ok((built, report))
         };
         let outcome = match attempt(options).await {

@@ -2,11 +2,12 @@
 
 use std::path::Path;
 
-use csw_app::{CheckReport, Conformance};
+use csw_app::{CheckConditions, CheckReport, Conformance};
 use csw_core::{
     names::{ModelName, ModelTitle},
     ports::{BuildError, BuildLog, BuildOptions, Source},
     run::Limits,
+    secret::{SecretName, SecretValue, Secrets},
 };
 use serde_json::{Value, json};
 
@@ -41,6 +42,7 @@ pub(crate) async fn run(settings: &Settings, options: &Check, printer: Printer) 
         None => name_of(&path)?,
     };
     let as_of = options.as_of.as_deref().map(date).transpose()?;
+    let secrets = secrets_of(&options.secrets)?;
     let cache = options.cache.clone().unwrap_or_else(|| tools::cache_folder().join("csw-check"));
     let folder = Folder::take(&cache, "wait for the other check, or choose another folder with `--cache`")?;
     let bench = wiring::workbench(settings, &folder)?;
@@ -49,8 +51,8 @@ pub(crate) async fn run(settings: &Settings, options: &Check, printer: Printer) 
     let capacity = bench.executor.capacity();
     let limits = Limits { cpus: capacity.cpus, memory_bytes: capacity.memory_bytes, deadline_seconds: DEADLINE };
     let source = Source::Folder(path.clone());
-    let verdict =
-        conformance.check(&*bench.publisher, &model, &source, &BuildOptions { as_of }, limits, &Shown(printer)).await;
+    let (build, conditions) = (BuildOptions { as_of }, CheckConditions { limits, secrets });
+    let verdict = conformance.check(&*bench.publisher, &model, &source, &build, &conditions, &Shown(printer)).await;
     bench.executor.shut_down(0).await;
     bench.cgroups.close();
     answer(&model, &path, verdict, printer)
@@ -98,6 +100,19 @@ fn praise(model: &ModelName, report: &CheckReport) -> String {
         }
     }
     lines.join("\n")
+}
+
+/// Secrets by name, with the values that the author's own environment has for them.
+fn secrets_of(names: &[String]) -> Outcome<Secrets> {
+    let mut secrets = Secrets::new();
+    for name in names {
+        let refused = |sentence: String| Failure::usage(sentence, "`--secret NAME` takes NAME from your environment");
+        name.parse::<SecretName>().map_err(|error| refused(error.to_string()))?;
+        let value = std::env::var(name).map_err(|_| refused(format!("{name} is not set")))?;
+        let value = SecretValue::checked(value).map_err(|error| refused(error.to_string()))?;
+        secrets.insert(name.clone(), value);
+    }
+    Ok(secrets)
 }
 
 /// `OWNER/TITLE` from the last two folders of a path; of an unknown owner where those are no names.

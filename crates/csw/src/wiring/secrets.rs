@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// The master keys, in the data folder.
-const KEYS: &str = "secrets.key";
+pub(crate) const KEYS: &str = "secrets.key";
 
 /// What runs are given may be so old.
 const FRESH: Duration = Duration::from_secs(15);

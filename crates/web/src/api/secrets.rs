@@ -76,7 +76,7 @@ async fn delete(State(state): State<WebState>, Path(name): Path<String>, who: Id
     path = "/api/v1/secrets/{secret}/value/", operation_id = "site_secret_value",
     tag = "secrets",
     params(("secret" = String, Path, description = "Name of the secret")),
-    responses((status = 200, body = BTreeMap<String, String>), (status = 403), (status = 404)),
+    responses((status = 200, body = BTreeMap<String, String>), (status = 400), (status = 403), (status = 404)),
 )]
 async fn value(State(state): State<WebState>, Path(name): Path<String>, who: Identity) -> ApiResult<Response> {
     with_token(&who)?;

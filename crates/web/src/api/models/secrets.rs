@@ -91,7 +91,7 @@ pub(super) async fn delete(
     path = "/publish/api/{owner}/{title}/secrets/{secret}/value/", operation_id = "secret_value",
     tag = "secrets",
     params(ModelPath, ("secret" = String, Path, description = "Name of the secret")),
-    responses((status = 200, body = BTreeMap<String, String>), (status = 401), (status = 403), (status = 404)),
+    responses((status = 200, body = BTreeMap<String, String>), (status = 400), (status = 401), (status = 403), (status = 404)),
 )]
 pub(super) async fn value(
     State(state): State<WebState>,
