@@ -13,5 +13,6 @@ mod pages;
 mod people;
 mod proxy;
 mod rig;
+mod secrets;
 mod shape;
 mod table;

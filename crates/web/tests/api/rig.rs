@@ -26,6 +26,7 @@ use csw_core::{
         Randomness, Source, TestReport,
     },
 };
+use csw_secrets::Embedded;
 use csw_store::{FolderObjects, SqlStore};
 use csw_web::{WebOptions, WebState};
 use http_body_util::BodyExt;
@@ -33,7 +34,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
-use crate::executor;
+use crate::{executor, secrets::Moody};
 
 pub(crate) const OWNER: &str = "owner";
 pub(crate) const WRITER: &str = "writer";
@@ -129,6 +130,7 @@ pub(crate) struct Rig {
     pub(crate) version: VersionId,
     pub(crate) build: BuildId,
     pub(crate) executor: Arc<executor::Model>,
+    pub(crate) secrets: Arc<Moody>,
     store: Arc<SqlStore>,
     tokens: HashMap<&'static str, String>,
     clock: Arc<MovedClock>,
@@ -166,16 +168,15 @@ impl Rig {
         let objects = FolderObjects::open(&folder.path().join("objects")).unwrap();
         let (clock, outbox) = (Arc::new(MovedClock::default()), Arc::new(Outbox::default()));
         let executor = Arc::new(executor::Model::default());
+        let sealed =
+            Embedded::new(Arc::<SqlStore>::clone(&store), folder.path().join("secrets.key"), Arc::new(RealRandomness));
+        let secrets = Arc::new(Moody { inner: sealed, moods: Mutex::default() });
         let ports = Ports {
             store: Arc::<SqlStore>::clone(&store),
             objects: Arc::new(objects),
             executor: Arc::<executor::Model>::clone(&executor),
             publisher: Arc::new(NoPublisher),
-            secrets: Arc::new(csw_secrets::Embedded::new(
-                Arc::<SqlStore>::clone(&store),
-                folder.path().join("secrets.key"),
-                Arc::new(RealRandomness),
-            )),
+            secrets: Arc::<Moody>::clone(&secrets),
             mailer: Arc::<Outbox>::clone(&outbox),
             clock: Arc::<MovedClock>::clone(&clock),
             randomness: Arc::new(RealRandomness),
@@ -207,6 +208,7 @@ impl Rig {
             version,
             build,
             executor,
+            secrets,
             store,
             tokens,
             clock,
