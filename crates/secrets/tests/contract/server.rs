@@ -62,7 +62,7 @@ impl Server {
 
     /// Another token is good from now on.
     pub fn renew(&self, token: &str) {
-        self.troubles.lock().unwrap().token = token.to_owned();
+        token.clone_into(&mut self.troubles.lock().unwrap().token);
     }
 
     /// What was asked since the last time.

@@ -192,8 +192,10 @@ async fn a_log_shows_no_secret_however_it_is_written() {
 async fn runs_wait_for_a_store_that_is_away_and_end_where_it_refuses() {
     let rig = Rig::new().await;
     set(&rig, "super", "hunter2").await;
+    // The schema is known from now on: only runs ask for secrets.
+    rig.simulation(json!({})).await;
     rig.secrets.moods.lock().unwrap().extend([Mood::Away; 3]);
-    let run = rig.simulation(json!({})).await;
+    let run = rig.simulation(json!({ "adjustment": { "policy": { "rate": 0.15 } } })).await;
     assert!(log(&rig, run).await.contains("super=***"));
     // The run gets past the store when it has become well again before its attempts are used up.
     rig.secrets.moods.lock().unwrap().extend([Mood::Refuses; 2]);
