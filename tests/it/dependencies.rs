@@ -31,6 +31,7 @@ const MAY: &[(&str, &[&str])] = &[
     ("csw-store", &["csw-core"]),
     ("csw-sandbox", &[]),
     ("csw-runtime", &["csw-core", "csw-sandbox"]),
+    ("csw-secrets", &["csw-core"]),
     ("csw-publish", &["csw-core", "csw-sandbox", "csw-runtime"]),
     ("csw-web", &["csw-core", "csw-app", "csw-params"]),
     ("csw-client", &[]),

@@ -16,4 +16,5 @@ mod pipeline;
 mod publishing;
 mod real_models;
 mod rebuilding;
+mod secrets;
 mod simulations;

@@ -37,6 +37,8 @@ pub struct Config {
     pub readme_limit: usize,
     /// Bytes of meta parameters and adjustment together.
     pub inputs_limit: usize,
+    /// Whether admins of a model may read the values of its secrets, instead of setting new ones only.
+    pub readable_secrets: bool,
 }
 
 impl Default for Config {
@@ -58,6 +60,7 @@ impl Default for Config {
             session_days: 30,
             readme_limit: 200_000,
             inputs_limit: 2_000_000,
+            readable_secrets: true,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! From the queue to the executor. The dispatcher sleeps until something is due or room is made; it never polls.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{HashMap, HashSet},
     sync::Arc,
     time::Duration,
 };
@@ -10,6 +10,7 @@ use csw_core::{
     ids::{Lease, RunId},
     ports::{Change, Room},
     run::{ClaimedRun, Limits, Outcome, Phases, RunEnd, RunOrder, Usage},
+    secret::Secrets,
 };
 use futures::StreamExt;
 
@@ -134,6 +135,13 @@ impl App {
             }
             Err(error) => {
                 tracing::warn!(%run, %error, "a claimed run can't be prepared");
+                if let Ok(order) = self.order_without_secrets(&claimed).await {
+                    // Only its secrets can't be had, and not for the moment: three attempts, then people are told.
+                    let sentence = "the secrets of its model can't be read; the site's operator finds why in the log";
+                    Patience::new().pause().await;
+                    reporter.lost(&order, sentence.to_owned()).await;
+                    return;
+                }
                 let mut patience = Patience::new();
                 // Before the first attempt too: what can't be prepared now can't be a moment later.
                 patience.pause().await;
@@ -161,6 +169,12 @@ impl App {
     }
 
     async fn order(&self, claimed: &ClaimedRun) -> AppResult<RunOrder> {
+        let model = self.model_by_id(claimed.run.model).await?;
+        let secrets = self.secrets_of(&model).await?;
+        Ok(RunOrder { secrets, ..self.order_without_secrets(claimed).await? })
+    }
+
+    async fn order_without_secrets(&self, claimed: &ClaimedRun) -> AppResult<RunOrder> {
         let run = &claimed.run;
         let model = self.model_by_id(run.model).await?;
         let version = self.version_by_id(run.version).await?;
@@ -176,7 +190,7 @@ impl App {
             arguments: run.arguments.clone(),
             limits: run.limits,
             network: model.settings.network,
-            secrets: BTreeMap::new(),
+            secrets: Secrets::new(),
         })
     }
 
@@ -220,7 +234,7 @@ impl App {
 
     /// Ends a run for good that no attempt is left for.
     pub(crate) async fn give_up(&self, claimed: &ClaimedRun, sentence: &str) -> AppResult<()> {
-        let order = self.order(claimed).await?;
+        let order = self.order_without_secrets(claimed).await?;
         let reporter = Reporter::new(self.clone(), &claimed.run);
         reporter.lost(&order, sentence.to_owned()).await;
         Ok(())

@@ -27,6 +27,7 @@ mod publishing;
 mod reconcile;
 mod report;
 mod schemas;
+mod secrets;
 mod simulations;
 mod submission;
 
@@ -34,19 +35,20 @@ use std::{collections::HashMap, net::IpAddr, sync::Arc};
 
 use csw_core::{
     ids::{AccountId, BuildId, ModelId, RunId, VersionId},
-    ports::{Clock, Executor, Mail, Mailer, ObjectStorage, Publisher, Randomness, Repositories, Store},
+    ports::{Clock, Executor, Mail, Mailer, ObjectStorage, Publisher, Randomness, Repositories, SecretStore, Store},
 };
 use tokio::sync::{Mutex, Notify, OnceCell, RwLock};
 
 pub use crate::{
     config::Config,
-    conformance::{CheckReport, Conformance},
+    conformance::{CheckConditions, CheckReport, Conformance},
     error::{AppError, AppResult},
     estimate::{Estimate, Eta},
     following::Progress,
     models::ModelView,
     reconcile::Background,
     schemas::SchemaView,
+    secrets::{OperatorSecrets, SecretsOf},
     simulations::SimulationView,
     submission::Submission,
 };
@@ -63,6 +65,8 @@ pub struct Ports {
     pub publisher: Arc<dyn Publisher>,
     /// The site's own git repositories.
     pub repositories: Arc<dyn Repositories>,
+    /// Where secrets are kept.
+    pub secrets: Arc<dyn SecretStore>,
     /// What sends mail.
     pub mailer: Arc<dyn Mailer>,
     /// The time.

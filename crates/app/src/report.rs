@@ -1,12 +1,16 @@
 //! What executions tell, on its way into the database: logs in batches, outputs into object storage, and the end in one
 //! transaction that counts once.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use bytes::{Buf, Bytes, BytesMut};
 use csw_core::{
     ids::RunId,
+    masking::{Masker, Masks},
     output::{Output, OutputKind, file_names, object_key},
     ports::{Mail, ObjectError, ParseApplied, ParseEnd, ReportError, RunEvents, SimEnd, StoreError},
     run::{
@@ -37,17 +41,25 @@ pub(crate) struct Pending {
     /// The turn of storing the log: two at once would give different texts the same place.
     flushing: Arc<Mutex<()>>,
     stored_since: Option<std::time::Instant>,
+    /// Keeps the run's secrets out of its log; what it holds back comes with the end.
+    masker: Option<Masker>,
 }
 
 /// Takes the reports of one run.
 pub(crate) struct Reporter {
     app: App,
     run: Run,
+    /// Of the secrets that the run was given.
+    masks: OnceLock<Arc<Masks>>,
 }
 
 impl Reporter {
     pub(crate) fn new(app: App, run: &Run) -> Self {
-        Self { app, run: run.clone() }
+        Self { app, run: run.clone(), masks: OnceLock::new() }
+    }
+
+    fn masks(&self, order: &RunOrder) -> &Arc<Masks> {
+        self.masks.get_or_init(|| Arc::new(Masks::of(order.secrets.values())))
     }
 
     /// Reports a run that the executor never took, retrying like an executor does.
@@ -252,6 +264,26 @@ fn rows(drafts: &[OutputDraft]) -> Vec<Output> {
     rows
 }
 
+/// The end with no secret in any of its sentences.
+fn without_secrets(mut end: RunEnd, masks: &Masks) -> RunEnd {
+    if masks.is_empty() {
+        return end;
+    }
+    end.model_version = end.model_version.map(|version| masks.text(&version));
+    match &mut end.outcome {
+        Outcome::Failed { traceback } => *traceback = masks.text(traceback),
+        Outcome::Lost { sentence } => *sentence = masks.text(sentence),
+        Outcome::Returned(TaskResult::Parse { errors_warnings, custom_adjustment }) => {
+            masks.json(errors_warnings);
+            if let Some(adjustment) = custom_adjustment {
+                masks.json(adjustment);
+            }
+        }
+        Outcome::Returned(_) | Outcome::Cancelled | Outcome::TimedOut { .. } | Outcome::OutOfMemory { .. } => {}
+    }
+    end
+}
+
 fn unavailable(run: RunId, error: &StoreError) -> ReportError {
     ReportError::Unavailable { run, cause: error.to_string() }
 }
@@ -261,7 +293,12 @@ impl RunEvents for Reporter {
     async fn log(&self, order: &RunOrder, text: Bytes) {
         let mut reports = self.app.inner.reports.lock().await;
         let pending = reports.entry(order.run).or_default();
-        pending.log.extend_from_slice(&text);
+        if order.secrets.is_empty() {
+            pending.log.extend_from_slice(&text);
+        } else {
+            let masker = pending.masker.get_or_insert_with(|| self.masks(order).stream());
+            pending.log.extend_from_slice(&masker.push(&text));
+        }
         let full = pending.log.len() >= LOG_BATCH;
         let plan = !pending.flush_planned;
         pending.flush_planned = true;
@@ -298,9 +335,15 @@ impl RunEvents for Reporter {
 
     async fn ended(&self, order: &RunOrder, end: RunEnd) -> Result<(), ReportError> {
         // The log is complete before the end is told.
+        self.app
+            .change(order.run, |pending| {
+                let rest = pending.masker.as_mut().map(Masker::finish).unwrap_or_default();
+                pending.log.extend_from_slice(&rest);
+            })
+            .await;
         let flushed = self.app.flush_log(LogOf::Run(order.run)).await;
         flushed.map_err(|error| unavailable(order.run, &error))?;
-        let finished = self.finish(order, end).await;
+        let finished = self.finish(order, without_secrets(end, self.masks(order))).await;
         if !matches!(finished, Err(ReportError::Unavailable { .. })) {
             self.app.inner.reports.lock().await.remove(&order.run);
             self.app.release(order.run);

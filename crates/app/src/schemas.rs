@@ -5,9 +5,11 @@ use std::{net::IpAddr, sync::Arc};
 
 use csw_core::{
     ids::{Lease, RunId, VersionId},
+    masking::Masks,
     memo::canonical,
     model::{CachedSchema, Model, Version},
     run::{Limits, Outcome, RunOrder, Sharing, Task, TaskResult},
+    secret::Secrets,
     simulation::Inputs,
 };
 use csw_params::{InputSchema, apply_meta, meta_json, validate_meta};
@@ -184,7 +186,10 @@ impl App {
     }
 
     async fn compute_schema(&self, model: &Model, version: &Version, meta: &Value) -> AppResult<(Value, Value)> {
+        let secrets = self.secrets_of(model).await?;
+        let masks = Masks::of(secrets.values());
         let order = self.side_order(model, version, Task::Defaults, json!({ "meta_param_dict": meta }));
+        let order = RunOrder { secrets, ..order };
         let end = ask(&*self.inner.ports.executor, order)
             .await
             .map_err(|error| AppError::Unavailable { sentence: error.to_string() })?
@@ -193,7 +198,7 @@ impl App {
             Outcome::Returned(TaskResult::Defaults { meta_parameters, model_parameters }) => {
                 Ok((meta_parameters, model_parameters))
             }
-            Outcome::Failed { traceback } => Err(AppError::ModelFailed { traceback }),
+            Outcome::Failed { traceback } => Err(AppError::ModelFailed { traceback: masks.text(&traceback) }),
             Outcome::TimedOut { seconds } => {
                 Err(AppError::ModelFailed { traceback: format!("get_inputs did not answer within {seconds} seconds.") })
             }
@@ -233,7 +238,7 @@ impl App {
         Ok(())
     }
 
-    /// An order outside the queue, for a question that somebody waits for.
+    /// An order outside the queue, for a question that somebody waits for; without secrets.
     pub(crate) fn side_order(&self, model: &Model, version: &Version, task: Task, arguments: Value) -> RunOrder {
         let limits = Limits { deadline_seconds: self.inner.config.schema_deadline_seconds, ..limits_of(model) };
         RunOrder {
@@ -248,7 +253,7 @@ impl App {
             arguments,
             limits,
             network: model.settings.network,
-            secrets: std::collections::BTreeMap::new(),
+            secrets: Secrets::new(),
         }
     }
 }

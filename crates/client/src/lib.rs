@@ -10,6 +10,7 @@ mod error;
 mod events;
 mod models;
 mod publishing;
+mod secrets;
 mod simulations;
 mod tokens;
 mod types;
@@ -22,6 +23,6 @@ pub use crate::{
     simulations::{NewSimulation, SimulationQuery},
     types::{
         Build, Detail, Inputs, InputsSchema, MiniSimulation, Model, ModelDetails, NewToken, Output, OutputReference,
-        OutputReferences, Outputs, Page, ReferenceList, RemoteOutputs, Simulation, Token, Version,
+        OutputReferences, Outputs, Page, ReferenceList, RemoteOutputs, Secret, SecretEvent, Simulation, Token, Version,
     },
 };

@@ -1,7 +1,5 @@
 //! Runs: attempts to execute a task of a version, and how they end.
 
-use std::collections::BTreeMap;
-
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -12,6 +10,7 @@ use crate::{
     model::{Artifact, Strategy},
     names::ModelName,
     output::{MediaType, OutputKind},
+    secret::Secrets,
 };
 
 /// What a model can be asked: its four functions.
@@ -263,7 +262,7 @@ pub struct RunOrder {
     /// Whether it may reach the network.
     pub network: bool,
     /// Environment variables that enter after the fork. Never logged.
-    pub secrets: BTreeMap<String, String>,
+    pub secrets: Secrets,
 }
 
 /// What a task returned.

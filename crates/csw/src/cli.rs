@@ -34,6 +34,11 @@ pub(crate) enum Command {
         #[command(subcommand)]
         verb: Accounts,
     },
+    /// Services of a site
+    Svc {
+        #[command(subcommand)]
+        verb: Svc,
+    },
     /// Models: publish a version, look at them, promote, roll back
     Models {
         /// The model
@@ -56,11 +61,6 @@ pub(crate) enum Command {
     },
     /// Check a model as publishing does, in your own working tree, without a server
     Check(Check),
-    /// Services of a cluster: their images and manifests
-    Svc {
-        #[command(subcommand)]
-        verb: build::Services,
-    },
     /// Settings: what each is, and who said so
     Config {
         #[command(subcommand)]
@@ -254,6 +254,112 @@ pub(crate) enum Models {
         /// The build; the newest by default
         build: Option<String>,
     },
+    /// Secrets of a model: environment variables of its runs and tests
+    Secrets {
+        #[command(subcommand)]
+        verb: ModelSecrets,
+    },
+}
+
+/// Where a value comes from. On a command line every user of the machine may read it.
+#[derive(Debug, Clone, Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct SecretInput {
+    /// The value; - reads it from stdin, which other users of this machine can't see
+    #[arg(long, value_name = "VALUE", allow_hyphen_values = true)]
+    pub(crate) secret_value: Option<String>,
+    /// File that holds the value; the end of its last line is not part of it
+    #[arg(long, value_name = "FILE")]
+    pub(crate) secret_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ModelSecrets {
+    /// Set a secret; one of this name gets a new version
+    Set {
+        /// Its name, which is the name of the environment variable
+        #[arg(long, value_name = "NAME")]
+        secret_name: String,
+        #[command(flatten)]
+        value: SecretInput,
+    },
+    /// Print the value of a secret
+    Get {
+        /// Its name
+        secret: String,
+    },
+    /// Print all secrets with their values as a JSON object
+    List {
+        /// Names, who set them and when, without any value
+        #[arg(long)]
+        names: bool,
+    },
+    /// Delete a secret with all its versions
+    Delete {
+        /// Its name
+        secret: String,
+    },
+    /// Show who set, read and deleted what
+    Audit,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Svc {
+    /// Secrets of the site, on its own machine, also while it is up
+    Secrets {
+        #[command(flatten)]
+        place: SecretPlace,
+        #[command(subcommand)]
+        verb: SiteSecrets,
+    },
+    #[command(flatten)]
+    Cluster(build::Services),
+}
+
+/// The site's folder and database, before or behind the verb.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct SecretPlace {
+    /// Data folder [default: ./data]
+    #[arg(long, env = "CSW_DATA", value_name = "DIR", global = true)]
+    pub(crate) data: Option<PathBuf>,
+
+    /// Database: a path for SQLite, or a postgres:// URL [default: csw.db in the data folder]
+    #[arg(long, env = "CSW_DATABASE", value_name = "PATH_OR_URL", hide_env_values = true, global = true)]
+    pub(crate) database: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum SiteSecrets {
+    /// Set a secret; one of this name gets a new version
+    Set {
+        /// Its name
+        #[arg(long, value_name = "NAME")]
+        secret_name: String,
+        #[command(flatten)]
+        value: SecretInput,
+    },
+    /// Print the value of a secret
+    Get {
+        /// Its name
+        #[arg(long, value_name = "NAME")]
+        secret_name: String,
+        /// A former version of it
+        // `version` is clap's own name of `--version`.
+        #[arg(long = "secret-version", value_name = "NUMBER")]
+        number: Option<u32>,
+    },
+    /// List the secrets, without their values
+    List,
+    /// Delete a secret with all its versions
+    Delete {
+        /// Its name
+        #[arg(long, value_name = "NAME")]
+        secret_name: String,
+    },
+    /// Make a new master key, and seal all secrets with it, those of models too
+    Rotate,
+    /// Show who did what with any secret, those of models too
+    Audit,
 }
 
 #[derive(Debug, Subcommand)]
@@ -377,6 +483,9 @@ pub(crate) struct Check {
     /// Resolve packages as they were at this date
     #[arg(long, value_name = "DATE")]
     pub(crate) as_of: Option<String>,
+    /// A variable of your environment that the model has as a secret; may be given several times
+    #[arg(long = "secret", value_name = "NAME")]
+    pub(crate) secrets: Vec<String>,
     /// Where environments are kept between checks [default: csw-check in the user's cache folder]
     #[arg(long, env = "CSW_CHECK_CACHE", value_name = "DIR")]
     pub(crate) cache: Option<PathBuf>,
@@ -415,6 +524,13 @@ mod tests {
             &["csw", "config", "show", "--origin", "--data", "d", "--json"],
             &["csw", "completion", "fish"],
             &["csw", "man", "--out", "d"],
+            &["csw", "svc", "secrets", "set", "--secret-name", "mysecret", "--secret-value", "helloworld"],
+            &["csw", "svc", "secrets", "get", "--secret-name", "mysecret", "--data", "d"],
+            &["csw", "svc", "secrets", "rotate", "--data", "d"],
+            &["csw", "models", "-n", "a/B", "secrets", "set", "--secret-name", "super", "--secret-value", "-"],
+            &["csw", "models", "-n", "a/B", "secrets", "get", "super"],
+            &["csw", "models", "-n", "a/B", "secrets", "list"],
+            &["csw", "models", "-n", "a/B", "secrets", "delete", "super"],
             &["csw", "backup", "--data", "d", "--to", "b"],
             &["csw", "restore", "--from", "b", "--data", "d"],
         ];

@@ -46,6 +46,8 @@ pub(crate) struct Settings {
     pub(crate) build: BuildSettings,
     /// How images are made, and where they go.
     pub(crate) images: ImageSettings,
+    /// Where secrets are kept.
+    pub(crate) secrets: SecretSettings,
 }
 
 /// `[mail]`
@@ -142,6 +144,101 @@ impl std::fmt::Debug for ImageSettings {
     }
 }
 
+/// `[secrets]`
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct SecretSettings {
+    /// Which store.
+    pub(crate) store: SecretBackend,
+    /// Whether admins of a model may read the values of its secrets; yes by default.
+    pub(crate) readable: Option<bool>,
+    /// Seconds that runs may be given what a remote store said before; 15 by default.
+    pub(crate) fresh_seconds: Option<u64>,
+    /// Google Secret Manager.
+    pub(crate) google: GoogleSettings,
+    /// Vault or OpenBao.
+    pub(crate) vault: VaultSettings,
+    /// Kubernetes.
+    pub(crate) kubernetes: KubernetesSettings,
+}
+
+/// The stores of secrets.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum SecretBackend {
+    /// Sealed rows in the database, with master keys in the data folder.
+    #[default]
+    Embedded,
+    /// Google Secret Manager.
+    Google,
+    /// Vault or OpenBao, KV version 2.
+    Vault,
+    /// Secrets of a cluster.
+    Kubernetes,
+}
+
+/// `[secrets.google]`
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct GoogleSettings {
+    /// The project.
+    pub(crate) project: Option<String>,
+    /// What names begin with; `csw-` by default.
+    pub(crate) prefix: Option<String>,
+    /// Address of the API, where it is not the public one.
+    pub(crate) url: Option<String>,
+    /// A command that prints a token.
+    pub(crate) token_command: Option<Vec<String>>,
+    /// A file that holds a token.
+    pub(crate) token_file: Option<PathBuf>,
+    /// A variable that holds a token.
+    pub(crate) token_env: Option<String>,
+}
+
+/// `[secrets.vault]`
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct VaultSettings {
+    /// Address of the server.
+    pub(crate) url: Option<String>,
+    /// Path of the KV engine; `secret` by default.
+    pub(crate) mount: Option<String>,
+    /// What paths begin with; `compute-studio/` by default.
+    pub(crate) prefix: Option<String>,
+    /// Namespace.
+    pub(crate) namespace: Option<String>,
+    /// Its certificate authority.
+    pub(crate) ca_file: Option<PathBuf>,
+    /// A file that holds a token.
+    pub(crate) token_file: Option<PathBuf>,
+    /// A variable that holds a token; `VAULT_TOKEN` by default.
+    pub(crate) token_env: Option<String>,
+    /// Role of the Kubernetes auth method, to log in with the token of the service account instead.
+    pub(crate) kubernetes_role: Option<String>,
+    /// Path of that method; `kubernetes` by default.
+    pub(crate) kubernetes_mount: Option<String>,
+    /// Where the token of the service account is.
+    pub(crate) kubernetes_token_file: Option<PathBuf>,
+}
+
+/// `[secrets.kubernetes]`
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct KubernetesSettings {
+    /// Address of the API server; the own cluster's by default.
+    pub(crate) url: Option<String>,
+    /// Namespace; the own one by default.
+    pub(crate) namespace: Option<String>,
+    /// What names begin with; `csw-secrets-` by default.
+    pub(crate) prefix: Option<String>,
+    /// Certificate authority of the API server.
+    pub(crate) ca_file: Option<PathBuf>,
+    /// A file that holds a token.
+    pub(crate) token_file: Option<PathBuf>,
+    /// A variable that holds a token.
+    pub(crate) token_env: Option<String>,
+}
+
 impl Settings {
     /// Reads the file at `given`, or the one in the user's configuration folder if there is one.
     pub(crate) fn read(given: Option<&Path>) -> Outcome<Self> {
@@ -190,6 +287,7 @@ impl Settings {
         set(&mut config.session_days, site.session_days);
         set(&mut config.prices.cpu_hour, site.cpu_hour_dollars);
         set(&mut config.prices.gigabyte_hour, site.gigabyte_hour_dollars);
+        set(&mut config.readable_secrets, self.secrets.readable);
         config
     }
 }
@@ -239,6 +337,16 @@ mod tests {
     fn a_typing_mistake_is_noticed() {
         assert!(Settings::parse("lisen = '127.0.0.1:1'").unwrap_err().contains("lisen"));
         assert!(Settings::parse("[site]\nopen = true").is_err());
+    }
+
+    #[test]
+    fn a_store_of_secrets_is_chosen_by_name() {
+        assert_eq!(Settings::default().secrets.store, SecretBackend::Embedded);
+        let text = "[secrets]\nstore = 'vault'\nreadable = false\n[secrets.vault]\nurl = 'http://v'\n";
+        let settings = Settings::parse(text).unwrap();
+        assert_eq!(settings.secrets.store, SecretBackend::Vault);
+        assert!(!settings.site(String::new()).readable_secrets);
+        assert!(Settings::parse("[secrets]\nstore = 'paper'").unwrap_err().contains("paper"));
     }
 
     #[test]

@@ -14,6 +14,7 @@ use csw_core::{
         TestReport, Zygotes,
     },
     run::RunOrder,
+    secret::Secrets,
 };
 use futures::stream::BoxStream;
 
@@ -90,6 +91,7 @@ impl Publisher for Unplugged {
         _: &Checkout,
         _: &Built,
         _: &BuildOptions,
+        _: &Secrets,
         _: &dyn BuildLog,
     ) -> Result<TestReport, BuildError> {
         Err(no_build())

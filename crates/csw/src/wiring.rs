@@ -1,5 +1,9 @@
 //! The composition root: the one place that knows which adapters stand behind the ports.
 
+mod secrets;
+
+pub(crate) use self::secrets::KEYS as SECRET_KEYS;
+
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
@@ -101,17 +105,19 @@ fn private(path: &Path) -> Outcome {
 
 /// The use cases of commands that touch nothing but the database, which is made where it is missing.
 pub(crate) async fn database_only(settings: &Settings, place: &Place) -> Outcome<App> {
-    Ok(over(open(&Database::choose(settings, place)).await?))
+    over(open(&Database::choose(settings, place)).await?, settings, place)
 }
 
 /// The same over a database that has to be there.
 pub(crate) async fn existing_database_only(settings: &Settings, place: &Place) -> Outcome<App> {
-    Ok(over(open_existing(&Database::choose(settings, place)).await?))
+    over(open_existing(&Database::choose(settings, place)).await?, settings, place)
 }
 
-fn over(store: SqlStore) -> App {
+fn over(store: SqlStore, settings: &Settings, place: &Place) -> Outcome<App> {
+    let store = Arc::new(store);
     let ports = Ports {
-        store: Arc::new(store),
+        secrets: secrets::store(settings, &settings.data(place), &store)?,
+        store,
         objects: Arc::new(Unplugged),
         executor: Arc::new(Unplugged),
         publisher: Arc::new(Unplugged),
@@ -120,7 +126,7 @@ fn over(store: SqlStore) -> App {
         clock: Arc::new(SystemClock),
         randomness: Arc::new(SystemRandomness::new()),
     };
-    App::new(ports, Config::default())
+    Ok(App::new(ports, Config::default()))
 }
 
 /// What builds and runs models.
@@ -255,7 +261,7 @@ pub(crate) async fn site(settings: &Settings, options: &Up, folder: &Folder, pub
     let data = folder.path();
     let place = Place { data: Some(data.to_owned()), database: options.place.database.clone() };
     let database = Database::choose(settings, &place);
-    let store = open(&database).await?;
+    let store = Arc::new(open(&database).await?);
     let objects = data.join("objects");
     let objects = FolderObjects::open(&objects).map_err(|error| Failure::file(&objects, &error))?;
     let cache = options.cache.clone().or_else(|| settings.cache.clone());
@@ -263,7 +269,8 @@ pub(crate) async fn site(settings: &Settings, options: &Up, folder: &Folder, pub
     let bench = bench(settings, folder, cache, local)?;
     let secure_cookies = public_url.starts_with("https://");
     let ports = Ports {
-        store: Arc::new(store),
+        secrets: secrets::store(settings, data, &store)?,
+        store,
         objects: Arc::new(objects),
         executor: bench.executor,
         publisher: bench.publisher,

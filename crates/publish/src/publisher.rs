@@ -9,6 +9,7 @@ use csw_core::{
     model::Artifact,
     names::ModelName,
     ports::{BuildError, BuildLog, BuildOptions, Built, Checkout, Publisher, TestReport},
+    secret::Secrets,
 };
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
@@ -92,11 +93,13 @@ impl Publisher for UvPublisher {
         checkout: &Checkout,
         built: &Built,
         options: &BuildOptions,
+        secrets: &Secrets,
         log: &dyn BuildLog,
     ) -> Result<TestReport, BuildError> {
         let log = Log::new(log);
         log.line(&format!("Testing {model} at {}", checkout.commit));
-        test(&self.config.within(options.limits), built, &log).await.map_err(|failure| failure.during(Stage::Test))
+        let config = self.config.within(options.limits);
+        test(&config, built, secrets, &log).await.map_err(|failure| failure.during(Stage::Test))
     }
 
     async fn assets(&self, built: &Built) -> Result<Vec<(String, Bytes)>, BuildError> {
@@ -120,7 +123,7 @@ impl Publisher for UvPublisher {
     }
 }
 
-async fn test(config: &PublishConfig, built: &Built, log: &Log<'_>) -> Result<TestReport, Failure> {
+async fn test(config: &PublishConfig, built: &Built, secrets: &Secrets, log: &Log<'_>) -> Result<TestReport, Failure> {
     let Artifact::Environment { environment, code } = &built.artifact else {
         return Err(Failure::Unusable("The version is an image; its tests run where images run".to_owned()));
     };
@@ -132,7 +135,7 @@ async fn test(config: &PublishConfig, built: &Built, log: &Log<'_>) -> Result<Te
     let jail = Jail::new(config, log)?;
     jail.hand_over().await?;
     let uv = Uv { config, jail: &jail, interpreter: &interpreter, log };
-    suite::run(config, &jail, &uv, &environment, &code, log).await
+    suite::run(config, &jail, &uv, &environment, &code, secrets, log).await
 }
 
 struct Build<'a> {

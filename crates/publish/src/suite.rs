@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-use csw_core::ports::TestReport;
+use csw_core::{ports::TestReport, secret::Secrets};
 
 use crate::{
     asked::plan::package_name,
@@ -29,6 +29,7 @@ pub(crate) async fn run(
     uv: &Uv<'_>,
     environment: &Environment,
     code: &Code,
+    secrets: &Secrets,
     log: &Log<'_>,
 ) -> Result<TestReport, Failure> {
     let file = code.place.join(TESTS);
@@ -46,12 +47,17 @@ pub(crate) async fn run(
     let python = environment.python();
     let args = ["-m", "pytest", "-q", "-rfEs", "--color=no", "-p", "no:cacheprovider", "test_functions.py"];
     let what = "The model's own tests";
+    // pytest cuts lines at the width of its terminal; half of a secret would not be known as one.
+    let mut env: Vec<_> = [("PYTHONPATH", path.as_str()), ("PYTHONDONTWRITEBYTECODE", "1"), ("COLUMNS", "2000")]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .into();
+    env.extend(secrets.iter().map(|(name, value)| (name.clone(), value.expose().to_owned())));
     let step = Step {
         what,
         program: &python,
         args: args.map(str::to_owned).into(),
         working_dir,
-        env: vec![("PYTHONPATH".to_owned(), path), ("PYTHONDONTWRITEBYTECODE".to_owned(), "1".to_owned())],
+        env,
         read_only,
         network: config.test_network,
         seconds: config.test_seconds,

@@ -18,6 +18,7 @@ use csw_core::{
     model::Artifact,
     names::ModelName,
     ports::{BuildError, BuildLog, BuildOptions, Built, Checkout, Publisher},
+    secret::Secrets,
 };
 use csw_publish::{PATH_FILE, PublishConfig, UNRESOLVABLE, UvPublisher};
 
@@ -159,7 +160,8 @@ async fn a_model_of_the_standard_library_is_built_and_tested() {
     assert_eq!(fs::metadata(&environment).unwrap().permissions().mode() & 0o222, 0);
     let compiled = fs::read_dir(code.join("csw-site/cs_config/__pycache__")).unwrap().count();
     assert!(compiled >= 2, "{compiled}");
-    let report = bench.publisher.test(&name(), &checkout, &built, &BuildOptions::default(), &bench.log).await;
+    let report =
+        bench.publisher.test(&name(), &checkout, &built, &BuildOptions::default(), &Secrets::new(), &bench.log).await;
     let report = report.unwrap_or_else(|error| panic!("{error}\n{}", bench.said()));
     assert!(report.passed >= 7, "{}", report.summary);
     bench.publisher.discard(checkout.clone()).await;
@@ -386,8 +388,11 @@ async fn tests_that_fail_name_the_first() {
     ]);
     let checkout = bench.fetch(Source::Folder(folder)).await.unwrap();
     let built = bench.build(&checkout).await.unwrap();
-    let error =
-        bench.publisher.test(&name(), &checkout, &built, &BuildOptions::default(), &bench.log).await.unwrap_err();
+    let error = bench
+        .publisher
+        .test(&name(), &checkout, &built, &BuildOptions::default(), &Secrets::new(), &bench.log)
+        .await
+        .unwrap_err();
     assert!(
         error.sentence.contains("1 failed, 1 passed") && error.sentence.contains("::test_bad"),
         "{}",
@@ -395,8 +400,34 @@ async fn tests_that_fail_name_the_first() {
     );
     let without = bench.fetch(Source::Folder(bench.model(&[]))).await.unwrap();
     let built = bench.build(&without).await.unwrap();
-    let report = bench.publisher.test(&name(), &without, &built, &BuildOptions::default(), &bench.log).await.unwrap();
+    let report = bench
+        .publisher
+        .test(&name(), &without, &built, &BuildOptions::default(), &Secrets::new(), &bench.log)
+        .await
+        .unwrap();
     assert!(report.passed == 0 && report.summary.contains("no tests"));
+}
+
+#[tokio::test]
+async fn own_tests_have_the_secrets_and_install_steps_do_not() {
+    let bench = Bench::new();
+    let tests = "import os\n\ndef test_secret():\n    assert len(os.environ['API_KEY']) == 7\n    assert 'PYTHONPATH' in os.environ\n";
+    let folder = bench.model(&[
+        ("cs-config/install.sh", "env | grep -q API_KEY && exit 9\ntrue\n"),
+        ("cs-config/cs_config/tests/test_functions.py", tests),
+    ]);
+    let checkout = bench.fetch(Source::Folder(folder)).await.unwrap();
+    let built = bench.build(&checkout).await.unwrap_or_else(|error| panic!("{error}\n{}", bench.said()));
+    let secrets = Secrets::from([("API_KEY".to_owned(), "hunter2".into())]);
+    let report =
+        bench.publisher.test(&name(), &checkout, &built, &BuildOptions::default(), &secrets, &bench.log).await.unwrap();
+    assert_eq!(report.passed, 1, "{}", bench.said());
+    let without = bench
+        .publisher
+        .test(&name(), &checkout, &built, &BuildOptions::default(), &Secrets::new(), &bench.log)
+        .await
+        .unwrap_err();
+    assert!(without.sentence.contains("1 failed"), "{}", without.sentence);
 }
 
 #[tokio::test]
@@ -443,7 +474,7 @@ async fn every_example_is_built_and_tested() {
                 println!("    {}", built.facts["warnings"]);
                 bench
                     .publisher
-                    .test(&name(), &checkout, &built, &BuildOptions::default(), &bench.log)
+                    .test(&name(), &checkout, &built, &BuildOptions::default(), &Secrets::new(), &bench.log)
                     .await
                     .map(|report| report.summary)
             }

@@ -337,7 +337,8 @@ impl Job {
     /// What the run's process is told.
     fn words(&self) -> serde_json::Value {
         let mut environment = Site::names(&self.order);
-        environment.extend(self.order.secrets.clone());
+        let secrets = &self.order.secrets;
+        environment.extend(secrets.iter().map(|(name, value)| (name.clone(), value.expose().to_owned())));
         json!({
             "task": self.order.task,
             "arguments": self.order.arguments,

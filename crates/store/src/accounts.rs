@@ -131,6 +131,13 @@ impl AccountStore for SqlStore {
             run(sql!(self, statement, key.clone()), unit.on()).await?;
         }
         let name = format!("deleted-{}", key.rsplit('-').next().unwrap_or(&key));
+        let statements = [
+            "UPDATE secrets SET set_by = $1 WHERE set_by = (SELECT name FROM accounts WHERE id = $2)",
+            "UPDATE secret_events SET who = $1 WHERE who = (SELECT name FROM accounts WHERE id = $2)",
+        ];
+        for statement in statements {
+            run(sql!(self, statement, name.clone(), key.clone()), unit.on()).await?;
+        }
         let statement = sql!(
             self,
             "UPDATE accounts SET name = $1, name_key = $1, email = '', email_key = NULL, first_name = '', \

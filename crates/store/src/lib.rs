@@ -1,5 +1,6 @@
 //! The database and object storage of Compute Studio: the [`csw_core::ports::Store`] on SQLite and PostgreSQL, and
-//! [`csw_core::ports::ObjectStorage`] on a folder.
+//! [`csw_core::ports::ObjectStorage`] on a folder. Of secrets it has sealed rows ([`csw_core::ports::SecretRows`]) and the
+//! trail of who did what with them.
 //!
 //! One text of SQL serves both databases, for both know `$1`, `RETURNING` and `ON CONFLICT`; columns are texts, integers
 //! and floats only: identifiers are UUIDs as text, times are microseconds since 1970, JSON is text, flags are 0 or 1.
@@ -18,6 +19,7 @@ mod models;
 mod objects;
 mod queue;
 mod rows;
+mod secrets;
 mod sharing;
 mod simulations;
 mod sql;

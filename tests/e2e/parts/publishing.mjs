@@ -73,6 +73,31 @@ export function publishing(world) {
     await person.leave();
   });
 
+  test("its secrets are set and deleted, and never shown", async (t) => {
+    const person = await world.person(t, "ada");
+    const { page } = person;
+    await page.goto("/ada/My-Null/settings/");
+    const [name, value] = [page.getByLabel("Name", { exact: true }), page.getByLabel("Value", { exact: true })];
+    const set = page.getByRole("button", { name: "Set secret" });
+    assert.equal(await value.getAttribute("type"), "password");
+    await name.fill("PATH");
+    await value.fill("hunter2");
+    await set.click();
+    assert.match(await name.evaluate(described), /`PATH` is reserved/);
+    assert.equal(await value.inputValue(), "", "a value that was sent does not come back");
+    await name.fill("API_KEY");
+    await value.fill("hunter2");
+    await set.click();
+    await page.getByRole("status").filter({ hasText: "Secret stored." }).waitFor();
+    await page.getByRole("cell", { name: "API_KEY", exact: true }).waitFor();
+    assert.ok(!(await page.content()).includes("hunter2"));
+    await page.getByRole("link", { name: "Delete API_KEY" }).click();
+    await page.getByRole("button", { name: "Delete for ever" }).click();
+    await page.getByRole("status").filter({ hasText: "Secret deleted." }).waitFor();
+    assert.equal(await page.getByRole("cell", { name: "API_KEY", exact: true }).count(), 0);
+    await person.leave();
+  });
+
   test("its settings are changed by its owner alone, and a wrong one is named", async (t) => {
     const person = await world.person(t, "ada");
     const { page } = person;

@@ -14,6 +14,7 @@ use csw_core::{
     names::ModelName,
     ports::{BuildError, BuildLog, BuildOptions, Built, Checkout, Clock, Executor, Publisher, Randomness, TestReport},
     run::{Limits, Outcome, RunOrder, Sharing, Task, TaskResult},
+    secret::Secrets,
 };
 use csw_params::{InputSchema, first_pass, meta_json, validate_meta};
 use serde_json::{Map, Value, json};
@@ -46,6 +47,15 @@ pub struct CheckReport {
     pub tests: Option<TestReport>,
 }
 
+/// What an author's own check gives the model.
+#[derive(Debug, Clone)]
+pub struct CheckConditions {
+    /// What a run may use.
+    pub limits: Limits,
+    /// What it finds in its environment, in place of the secrets that it has on a site.
+    pub secrets: Secrets,
+}
+
 /// What the check runs on.
 pub struct Conformance<'a> {
     /// Where the functions are called.
@@ -66,6 +76,7 @@ pub(crate) struct Subject {
     pub(crate) network: bool,
     pub(crate) sharing: Sharing,
     pub(crate) warm_up: bool,
+    pub(crate) secrets: Secrets,
 }
 
 impl Conformance<'_> {
@@ -76,22 +87,24 @@ impl Conformance<'_> {
         model: &ModelName,
         source: &Source,
         options: &BuildOptions,
-        limits: Limits,
+        conditions: &CheckConditions,
         log: &dyn BuildLog,
     ) -> Result<CheckReport, BuildError> {
+        let CheckConditions { limits, secrets } = conditions;
         let checkout = publisher.fetch(source, log).await?;
         let subject = |artifact: Artifact| Subject {
             model: model.clone(),
             version: VersionId::new(self.clock.now(), self.randomness.ten()),
             artifact,
-            limits,
+            limits: *limits,
             network: false,
             sharing: Sharing::Public,
             warm_up: true,
+            secrets: secrets.clone(),
         };
         let attempt = async |options: &BuildOptions| -> Result<(Built, CheckReport), BuildError> {
             let built = publisher.build(model, &checkout, options, log).await?;
-            let tests = async { publisher.test(model, &checkout, &built, options, log).await.map(Some) };
+            let tests = async { publisher.test(model, &checkout, &built, options, secrets, log).await.map(Some) };
             let report = self.examine(&subject(built.artifact.clone()), tests, log).await?;
             Ok((built, report))
         };
@@ -237,7 +250,7 @@ impl Conformance<'_> {
             arguments,
             limits: subject.limits,
             network: subject.network,
-            secrets: std::collections::BTreeMap::new(),
+            secrets: subject.secrets.clone(),
         };
         ask(self.executor, order).await.map_err(|error| failed(error.to_string()))
     }

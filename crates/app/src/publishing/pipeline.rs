@@ -4,8 +4,10 @@
 use csw_core::{
     build::{Build, BuildState, Stage},
     ids::VersionId,
+    masking::Masks,
     model::{CachedSchema, Described, Model, Version, VersionState},
     ports::{BuildError, BuildLog, BuildOptions, Built, Checkout},
+    secret::Secrets,
 };
 use serde_json::json;
 
@@ -36,29 +38,45 @@ struct TestedNow {
     report: CheckReport,
 }
 
+/// Something that is built, and what its tests get.
+pub(super) struct Job {
+    pub(super) model: Model,
+    pub(super) secrets: Secrets,
+    /// Tells one state of the secrets from another.
+    pub(super) mark: Option<String>,
+}
+
 impl App {
+    /// What a build is of.
+    pub(super) async fn job(&self, build: &Build) -> AppResult<Job> {
+        let model = self.model_by_id(build.model).await?;
+        let mark = self.mark_of_secrets(&model).await?;
+        Ok(Job { secrets: self.secrets_of(&model).await?, model, mark })
+    }
+
     /// Takes a build through its stages; how it ended, in a word and a sentence.
     pub(super) async fn carry_out(
         &self,
         build: &mut Build,
-        model: AppResult<Model>,
+        job: AppResult<Job>,
         log: &ChannelLog,
     ) -> (BuildState, String) {
-        let model = match Self::present(model) {
-            Ok(model) => model,
-            Err(sentence) => return (BuildState::Failed, sentence),
+        let mut job = match job {
+            Ok(job) => job,
+            Err(AppError::NotFound { .. }) => return (BuildState::Failed, "The model was removed.".to_owned()),
+            Err(error) => return (BuildState::Failed, error.to_string()),
         };
-        match self.stages(build, &model, log).await {
+        match self.stages(build, &mut job, log).await {
             Ok((version, takes_defaults)) => {
                 build.version = Some(version.id);
                 if build.order.promote && build.order.example {
                     self.exemplify(build, takes_defaults, log).await;
                 }
-                (BuildState::Succeeded, self.success(build, &model, &version))
+                (BuildState::Succeeded, self.success(build, &job.model, &version))
             }
             Err(error) => {
                 build.stage = error.stage;
-                (BuildState::Failed, error.sentence)
+                (BuildState::Failed, log.masks.text(&error.sentence))
             }
         }
     }
@@ -77,17 +95,18 @@ impl App {
         format!("Version {} is staged. {next}", version.reported)
     }
 
-    async fn stages(&self, build: &mut Build, model: &Model, log: &ChannelLog) -> Result<(Version, bool), BuildError> {
+    async fn stages(&self, build: &mut Build, job: &mut Job, log: &ChannelLog) -> Result<(Version, bool), BuildError> {
         let publisher = &self.inner.ports.publisher;
-        let options = BuildOptions { as_of: build.order.as_of, limits: model.settings.build };
+        let options = BuildOptions { as_of: build.order.as_of, limits: job.model.settings.build };
         self.enter(build, Stage::Fetch, log).await?;
         let checkout = publisher.fetch(&build.order.source, log).await?;
         build.commit = Some(checkout.commit.clone());
-        let model = &self.take_description(model, &checkout.described, log).await?;
-        let attempt = match self.build_and_test(build, model, &checkout, &options, log).await {
+        job.model = self.take_description(&job.model, &checkout.described, log).await?;
+        let job = &*job;
+        let attempt = match self.build_and_test(build, job, &checkout, &options, log).await {
             Err(error) => match second_attempt(&error, &checkout, &options, log) {
                 Some(then) => {
-                    let again = self.build_and_test(build, model, &checkout, &then, log).await;
+                    let again = self.build_and_test(build, job, &checkout, &then, log).await;
                     again.map_err(|again| both(error, &again, &then))
                 }
                 None => Err(error),
@@ -103,12 +122,12 @@ impl App {
             }
             Tested::Now(tested) => {
                 let takes_defaults = tested.report.takes_defaults;
-                (self.push_and_stage(build, model, commit, *tested, log).await?, takes_defaults)
+                (self.push_and_stage(build, job, commit, *tested, log).await?, takes_defaults)
             }
         };
         if build.order.promote {
             self.enter(build, Stage::Promote, log).await?;
-            let promoted = self.store().promote(model.id, version.id, build.requested_by, self.now()).await;
+            let promoted = self.store().promote(job.model.id, version.id, build.requested_by, self.now()).await;
             promoted.map_err(|error| stopped(Stage::Promote, &AppError::from(error)))?;
         }
         Ok((version, takes_defaults))
@@ -131,7 +150,7 @@ impl App {
     async fn push_and_stage(
         &self,
         build: &mut Build,
-        model: &Model,
+        job: &Job,
         commit: String,
         tested: TestedNow,
         log: &ChannelLog,
@@ -142,7 +161,7 @@ impl App {
             stored.map_err(|error| BuildError { stage: Stage::Push, sentence: error.to_string() })?;
         }
         self.enter(build, Stage::Stage, log).await?;
-        self.stage(model, commit, tested).await.map_err(|error| stopped(Stage::Stage, &error))
+        self.stage(job, &log.masks, commit, tested).await.map_err(|error| stopped(Stage::Stage, &error))
     }
 
     async fn enter(&self, build: &mut Build, stage: Stage, log: &ChannelLog) -> Result<(), BuildError> {
@@ -155,16 +174,16 @@ impl App {
     async fn build_and_test(
         &self,
         build: &mut Build,
-        model: &Model,
+        job: &Job,
         checkout: &Checkout,
         options: &BuildOptions,
         log: &ChannelLog,
     ) -> Result<Tested, BuildError> {
-        let publisher = &self.inner.ports.publisher;
+        let (publisher, model) = (&self.inner.ports.publisher, &job.model);
         self.enter(build, Stage::Build, log).await?;
         let built = publisher.build(&model.name(), checkout, options, log).await?;
         self.enter(build, Stage::Test, log).await?;
-        if let Some(version) = self.tested_before(model, &built).await? {
+        if let Some(version) = self.tested_before(job, &built).await? {
             log.write(&format!(
                 "version {} of {} passed its tests; nothing is different\n",
                 version.reported, version.created_at
@@ -180,6 +199,7 @@ impl App {
             network: model.settings.network,
             sharing: sharing_of(model),
             warm_up: model.settings.warm_up,
+            secrets: job.secrets.clone(),
         };
         let ports = &self.inner.ports;
         let conformance =
@@ -190,7 +210,7 @@ impl App {
                 log.write("The model's own tests are left out, as was asked\n");
                 return Ok(None);
             }
-            publisher.test(&name, checkout, &built, options, log).await.map(Some)
+            publisher.test(&name, checkout, &built, options, &job.secrets, log).await.map(Some)
         };
         let report = conformance.examine(&subject, tests, log).await?;
         if let Some(tests) = &report.tests {
@@ -199,17 +219,19 @@ impl App {
         Ok(Tested::Now(Box::new(TestedNow { version, built, report })))
     }
 
-    async fn stage(&self, model: &Model, commit: String, tested: TestedNow) -> AppResult<Version> {
+    async fn stage(&self, job: &Job, masks: &Masks, commit: String, tested: TestedNow) -> AppResult<Version> {
         let TestedNow { version: id, built, report } = tested;
         let mut facts = report.facts;
         merge(&mut facts, &built.facts);
-        merge(&mut facts, &json!({ TESTED_WITH: conditions(model), TAKES_DEFAULTS: report.takes_defaults }));
+        merge(&mut facts, &json!({ TESTED_WITH: conditions(job), TAKES_DEFAULTS: report.takes_defaults }));
         if let Some(tests) = &report.tests {
             merge(&mut facts, &json!({ "tests": tests }));
         }
+        // Warnings quote what the model wrote.
+        masks.json(&mut facts);
         let wanted = Version {
             id,
-            model: model.id,
+            model: job.model.id,
             digest: built.digest,
             commit,
             reported: report.version,

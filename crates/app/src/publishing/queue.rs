@@ -14,15 +14,12 @@ use csw_core::{
     model::Model,
     page::PageRequest,
     ports::{BuildLog, Mail},
+    secret::Secrets,
 };
 use tokio_util::sync::CancellationToken;
 
 use super::forget_upload;
-use crate::{
-    App,
-    error::{AppError, AppResult},
-    patience::Patience,
-};
+use crate::{App, error::AppResult, patience::Patience};
 
 /// The longest that the end of the server waits for its builds.
 const HANDING_BACK: Duration = Duration::from_secs(10);
@@ -132,13 +129,13 @@ impl App {
             }
             patience.pause().await;
         }
-        let (log, writer) = self.open_log(build.id);
+        let job = self.job(build).await;
+        let (log, writer) = self.open_log(build.id, job.as_ref().map_or(&Secrets::new(), |job| &job.secrets));
         if build.attempt > 1 {
             log.write(&format!("The server has ended during this build; attempt {} begins.\n", build.attempt));
         }
-        let model = self.model_by_id(build.model).await;
         let done = tokio::select! {
-            done = self.carry_out(build, model, &log) => Some(done),
+            done = self.carry_out(build, job, &log) => Some(done),
             () = at_work.stop.cancelled() => None,
         };
         let (state, message) = match done {
@@ -240,15 +237,5 @@ impl App {
             self.end_build(&build).await;
         }
         Ok(())
-    }
-}
-
-impl App {
-    /// The model of a build that begins, as a failure of the build where it is gone.
-    pub(super) fn present(model: AppResult<Model>) -> Result<Model, String> {
-        model.map_err(|error| match error {
-            AppError::NotFound { .. } => "The model was removed.".to_owned(),
-            other => other.to_string(),
-        })
     }
 }

@@ -2,40 +2,42 @@
 
 use csw_core::{
     build::Stage,
-    model::{Model, Version, VersionState},
+    model::{Version, VersionState},
     ports::{BuildError, Built},
 };
 use serde_json::{Value, json};
 
-use super::pipeline::stopped;
+use super::pipeline::{Job, stopped};
 use crate::{App, error::AppError, schemas::limits_of};
 
 /// Facts of a version: the conditions of its tests, and whether it takes its own default inputs.
 pub(super) const TESTED_WITH: &str = "tested_with";
 pub(super) const TAKES_DEFAULTS: &str = "takes_defaults";
 
-/// The settings of a model that decide what its tests find.
-pub(super) fn conditions(model: &Model) -> Value {
-    let limits = limits_of(model);
+/// What decides what the tests of a model find: some of its settings, and the state of its secrets, of which nothing
+/// else is told.
+pub(super) fn conditions(job: &Job) -> Value {
+    let (model, limits) = (&job.model, limits_of(&job.model));
     json!({
         "cpus": limits.cpus,
         "memory_bytes": limits.memory_bytes,
         "deadline_seconds": limits.deadline_seconds,
         "network": model.settings.network,
         "warm_up": model.settings.warm_up,
+        "secrets": job.mark,
     })
 }
 
 impl App {
     /// A version of this model with the same digest that passed its tests under the same conditions: building it again
     /// made the same files, and testing them again would tell nothing new.
-    pub(super) async fn tested_before(&self, model: &Model, built: &Built) -> Result<Option<Version>, BuildError> {
-        let versions = self.store().versions(model.id).await;
+    pub(super) async fn tested_before(&self, job: &Job, built: &Built) -> Result<Option<Version>, BuildError> {
+        let versions = self.store().versions(job.model.id).await;
         let versions = versions.map_err(|error| stopped(Stage::Test, &AppError::from(error)))?;
         let passed = |version: &Version| {
             version.state != VersionState::Failed
                 && version.facts.get("tests").is_some_and(Value::is_object)
-                && version.facts.get(TESTED_WITH) == Some(&conditions(model))
+                && version.facts.get(TESTED_WITH) == Some(&conditions(job))
         };
         Ok(versions.into_iter().find(|version| version.digest == built.digest && passed(version)))
     }

@@ -2,12 +2,14 @@
 
 mod model;
 mod page;
+mod secret;
 mod simulation;
 mod token;
 
 pub use self::{
     model::{Build, Model, ModelDetails, Version},
     page::Page,
+    secret::{Secret, SecretEvent},
     simulation::{
         Detail, Inputs, InputsSchema, MiniSimulation, Output, OutputReference, OutputReferences, Outputs,
         ReferenceList, RemoteOutputs, Simulation,

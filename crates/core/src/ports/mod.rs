@@ -10,6 +10,7 @@ mod mail;
 mod objects;
 mod publisher;
 mod repositories;
+mod secrets;
 mod store;
 
 pub use ambient::{Clock, Randomness};
@@ -18,4 +19,5 @@ pub use mail::{Mail, MailError, Mailer};
 pub use objects::{ObjectError, ObjectStorage};
 pub use publisher::{BuildError, BuildLog, BuildOptions, Built, Checkout, Publisher, TestReport};
 pub use repositories::{GitAnswer, GitRequest, GitService, RefChange, Repositories, RepositoryError};
+pub use secrets::{Rotation, SealedSecret, SecretError, SecretResult, SecretRows, SecretStore, SecretTrail};
 pub use store::*;

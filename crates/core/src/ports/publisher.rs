@@ -13,6 +13,7 @@ use crate::{
     build::{Source, Stage},
     model::{Artifact, BuildLimits, Described},
     names::ModelName,
+    secret::Secrets,
 };
 
 /// Source on this machine, pinned.
@@ -90,13 +91,14 @@ pub trait Publisher: Send + Sync {
         options: &BuildOptions,
         log: &dyn BuildLog,
     ) -> Result<Built, BuildError>;
-    /// Runs the model's own cs-kit tests in the sandbox, time-limited.
+    /// Runs the model's own cs-kit tests in the sandbox, time-limited, with the model's secrets in their environment.
     async fn test(
         &self,
         model: &ModelName,
         checkout: &Checkout,
         built: &Built,
         options: &BuildOptions,
+        secrets: &Secrets,
         log: &dyn BuildLog,
     ) -> Result<TestReport, BuildError>;
     /// Scripts that pages need to draw the version's outputs (BokehJS, in the version's own release), as object keys

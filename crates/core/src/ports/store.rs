@@ -19,6 +19,7 @@ use crate::{
     model::{CachedSchema, Model, ModelSettings, ModelStatus, Promotion, Version},
     output::Output,
     page::{Page, PageRequest},
+    ports::SecretTrail,
     run::{ClaimedRun, LogOf, NewRun, Phases, Reason, Run},
     simulation::{Collaborator, Inputs, InputsStatus, Invite, Simulation, SimulationPatch, SimulationStatus},
 };
@@ -499,7 +500,7 @@ pub enum Cancelled {
 
 /// The whole database.
 #[async_trait]
-pub trait Store: AccountStore + ModelStore + BuildStore + SimulationStore + RunStore {
+pub trait Store: AccountStore + ModelStore + BuildStore + SimulationStore + RunStore + SecretTrail {
     /// Changes committed by any process, from now on.
     fn changes(&self) -> BoxStream<'static, Change>;
     /// Whether the database answers.

@@ -2,12 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use csw_app::{CheckReport, Conformance};
+use csw_app::{CheckConditions, CheckReport, Conformance};
 use csw_core::{
     build::Source,
     names::{ModelName, ModelTitle},
     ports::{BuildError, BuildLog, BuildOptions},
     run::Limits,
+    secret::{SecretName, SecretValue, Secrets},
 };
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -43,7 +44,19 @@ pub(crate) async fn run(settings: &Settings, options: &Check, printer: Printer) 
         None => name_of(&path)?,
     };
     let as_of = options.as_of.as_deref().map(date).transpose()?;
-    verify(settings, &model, &Source::Folder(path), as_of, options.cache.clone(), printer).await
+    let conditions = Conditions { as_of, cache: options.cache.clone(), secrets: secrets_of(&options.secrets)? };
+    verify(settings, &model, &Source::Folder(path), conditions, printer).await
+}
+
+/// How a source is built and tested.
+#[derive(Default)]
+pub(crate) struct Conditions {
+    /// Packages as they were at this time.
+    pub(crate) as_of: Option<Timestamp>,
+    /// Where environments are kept.
+    pub(crate) cache: Option<PathBuf>,
+    /// What its runs and tests find in their environment.
+    pub(crate) secrets: Secrets,
 }
 
 /// Builds and tests a source, and says whether it can be published.
@@ -51,10 +64,10 @@ pub(crate) async fn verify(
     settings: &Settings,
     model: &ModelName,
     source: &Source,
-    as_of: Option<Timestamp>,
-    cache: Option<PathBuf>,
+    conditions: Conditions,
     printer: Printer,
 ) -> Outcome {
+    let Conditions { as_of, cache, secrets } = conditions;
     let cache = cache.unwrap_or_else(|| tools::cache_folder().join("csw-check"));
     let folder = Folder::take(&cache, "wait for the other check, or choose another folder with `--cache`")?;
     // Who checks at this machine may read its repositories.
@@ -63,8 +76,8 @@ pub(crate) async fn verify(
     let conformance = Conformance { executor: &*bench.executor, clock: &SystemClock, randomness: &randomness };
     let capacity = bench.executor.capacity();
     let limits = Limits { cpus: capacity.cpus, memory_bytes: capacity.memory_bytes, deadline_seconds: DEADLINE };
-    let options = BuildOptions { as_of, ..BuildOptions::default() };
-    let verdict = conformance.check(&*bench.publisher, model, source, &options, limits, &Shown(printer)).await;
+    let (build, conditions) = (BuildOptions { as_of, ..BuildOptions::default() }, CheckConditions { limits, secrets });
+    let verdict = conformance.check(&*bench.publisher, model, source, &build, &conditions, &Shown(printer)).await;
     bench.executor.shut_down(0).await;
     bench.cgroups.close();
     let shown = match source {
@@ -119,6 +132,19 @@ fn praise(model: &ModelName, report: &CheckReport) -> String {
         }
     }
     lines.join("\n")
+}
+
+/// Secrets by name, with the values that the author's own environment has for them.
+fn secrets_of(names: &[String]) -> Outcome<Secrets> {
+    let mut secrets = Secrets::new();
+    for name in names {
+        let refused = |sentence: String| Failure::usage(sentence, "`--secret NAME` takes NAME from your environment");
+        name.parse::<SecretName>().map_err(|error| refused(error.to_string()))?;
+        let value = std::env::var(name).map_err(|_| refused(format!("{name} is not set")))?;
+        let value = SecretValue::checked(value).map_err(|error| refused(error.to_string()))?;
+        secrets.insert(name.clone(), value);
+    }
+    Ok(secrets)
 }
 
 /// `OWNER/TITLE` from the last two folders of a path; of an unknown owner where those are no names.

@@ -10,7 +10,9 @@ mod manual;
 mod models;
 mod planned;
 mod restore;
+mod secret_input;
 mod sims;
+mod svc;
 mod up;
 
 use clap::ArgMatches;
@@ -30,13 +32,13 @@ pub(crate) async fn run(cli: Cli, matches: &ArgMatches) -> Outcome {
     match cli.command {
         Command::Up(options) => up::run(&settings, &options, printer).await,
         Command::Accounts { verb } => accounts::run(&settings, verb, printer).await,
+        Command::Svc { verb } => svc::run(&settings, verb, printer).await,
         Command::Models { name, server, verb } => models::run(&settings, &server, name.as_deref(), verb, printer).await,
         Command::Sims { name, server, verb } => {
             let client = settings.client(&server)?;
             let done = sims::run(&client, name.as_deref(), verb, printer).await;
             meant(&settings, &server, name.as_deref(), done).await
         }
-        Command::Svc { verb } => planned::services(verb, printer),
         Command::Config { verb: Config::Show { origin, .. } } => {
             config::show(matches, cli.config.as_deref(), origin, printer)
         }

@@ -100,7 +100,7 @@ async fn a_run_knows_its_names_and_secrets_and_nothing_of_the_server() {
     let place = Place::new();
     for strategy in [Strategy::Zygote, Strategy::Fresh] {
         let mut order = case(strategy, "facts", json!({}));
-        order.secrets.insert("API_KEY".to_owned(), "hunter2".to_owned());
+        order.secrets.insert("API_KEY".to_owned(), "hunter2".into());
         let facts = said(&place, &order).await;
         let names: Vec<&str> = facts["environment"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
         assert!(["OWNER", "TITLE", "API_KEY"].iter().all(|name| names.contains(name)), "{names:?}");

@@ -12,6 +12,7 @@ mod logs;
 mod machine;
 mod models;
 mod people;
+mod secrets;
 mod sharing;
 mod simulations;
 #[path = "../support/mod.rs"]
@@ -56,6 +57,7 @@ on_each! {
     sharing: join_and_distribute, memo_answers, memo_outlives_the_first, own_run_where_sharing_is_not_wanted,
         cancel_of_queued, cancel_of_running, cancel_of_shared, cancel_of_validation;
     logs: offsets, overlaps, long_logs, of_builds;
+    secrets: rows, old_versions_go, other_seals, trail;
     crowd: claims_are_exclusive, one_execution_for_many, cancel_races_with_the_end, joins_race_with_the_end,
         numbers_under_concurrency, one_simulation_for_a_repeated_request;
     machine: any_order_of_events_keeps_the_books;

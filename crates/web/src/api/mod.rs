@@ -16,6 +16,7 @@ mod page;
 mod range;
 pub(crate) mod reference;
 pub(crate) mod schema_cache;
+mod secrets;
 mod service;
 mod simulations;
 mod tokens;
@@ -54,6 +55,7 @@ fn routes(upload_limit: usize) -> OpenApiRouter<WebState> {
         .merge(login::router())
         .merge(tokens::router())
         .merge(accounts::router())
+        .merge(secrets::router())
         .merge(service::router())
 }
 

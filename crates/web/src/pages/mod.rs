@@ -18,6 +18,7 @@ mod model;
 mod model_settings;
 pub(crate) mod page;
 pub(crate) mod render;
+mod secrets;
 mod sent;
 mod settings;
 mod sharing;
@@ -71,6 +72,8 @@ fn models() -> Router<WebState> {
         .route("/{owner}/{title}/new/", get(inputs::new_form).post(inputs::create))
         .route("/{owner}/{title}/settings/", get(model_settings::settings).post(model_settings::change))
         .route("/{owner}/{title}/members/", post(model_settings::set_member))
+        .route("/{owner}/{title}/secrets/", post(secrets::set))
+        .route("/{owner}/{title}/secrets/{secret}/delete/", get(secrets::delete_form).post(secrets::delete))
         .route("/{owner}/{title}/builds/", get(build::builds).post(build::start))
         .route("/{owner}/{title}/builds/{id}/", get(build::build))
         .route("/{owner}/{title}/builds/{id}/cancel/", post(build::stop))

@@ -11,12 +11,13 @@ use super::{
     account::{errors_of, require_account},
     model::{ModelHead, Tab},
     page::{Page, PageError, PageResult, done, problems, sentence, show},
+    secrets::{self, Secrets},
     visitor::{Fields, Place, Visitor},
 };
 
 #[derive(Template)]
 #[template(path = "model_settings.html")]
-struct SettingsPage {
+pub(crate) struct SettingsPage {
     page: Page,
     head: ModelHead,
     fields: Vec<Text>,
@@ -24,6 +25,7 @@ struct SettingsPage {
     members: Vec<Member>,
     member_name: String,
     member_problem: String,
+    pub(crate) secrets: Secrets,
     problem: String,
 }
 
@@ -131,7 +133,7 @@ fn read(sent: &Fields, before: &ModelSettings, admin: bool) -> AppResult<ModelSe
     })
 }
 
-async fn found(visitor: &Visitor, owner: &str, title: &str) -> Result<ModelView, PageError> {
+pub(crate) async fn found(visitor: &Visitor, owner: &str, title: &str) -> Result<ModelView, PageError> {
     require_account(visitor)?;
     let view = visitor.take(visitor.app.model(&visitor.caller, owner, title).await)?;
     if view.may_write() {
@@ -140,7 +142,7 @@ async fn found(visitor: &Visitor, owner: &str, title: &str) -> Result<ModelView,
     Err(visitor.fail(AppError::forbidden("Only those who may publish versions of this model see its settings.")))
 }
 
-async fn page_of(visitor: &Visitor, view: &ModelView) -> AppResult<SettingsPage> {
+pub(crate) async fn page_of(visitor: &Visitor, view: &ModelView) -> AppResult<SettingsPage> {
     let head = ModelHead::new(visitor, view, Tab::Settings);
     let members = if head.admin { visitor.app.model_members(&visitor.caller, view).await? } else { Vec::new() };
     Ok(SettingsPage {
@@ -153,6 +155,7 @@ async fn page_of(visitor: &Visitor, view: &ModelView) -> AppResult<SettingsPage>
             .collect(),
         member_name: String::new(),
         member_problem: String::new(),
+        secrets: secrets::part(visitor, view).await?,
         problem: String::new(),
         head,
     })

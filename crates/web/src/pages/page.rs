@@ -52,6 +52,8 @@ impl Page {
 fn told(done: &str) -> Option<&'static str> {
     Some(match done {
         "saved" => "Saved.",
+        "secret" => "Secret stored. Runs that begin from now on have it.",
+        "unsecret" => "Secret deleted.",
         "shared" => "Access changed.",
         "invited" => "Invited. They find the invitation on the page of the simulation, and in their mail.",
         "accepted" => "You are an author of this simulation now.",

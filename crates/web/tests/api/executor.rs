@@ -92,6 +92,12 @@ fn end(outcome: Outcome) -> RunEnd {
 
 async fn simulate(order: &RunOrder, events: &dyn RunEvents) -> Outcome {
     events.log(order, Bytes::from_static("half a € and\nthe rest\n".as_bytes())).await;
+    // A model that tells its secrets, a letter at a time.
+    for (name, value) in &order.secrets {
+        for letter in format!("{name}={}\n", value.expose()).chars() {
+            events.log(order, Bytes::from(letter.to_string())).await;
+        }
+    }
     let outputs = [
         draft(OutputKind::Renderable, 0, "Picture", MediaType::Png, PICTURE),
         draft(OutputKind::Renderable, 1, "Table", MediaType::Table, TABLE.as_bytes()),

@@ -14,5 +14,6 @@ mod pages;
 mod people;
 mod proxy;
 mod rig;
+mod secrets;
 mod shape;
 mod table;

@@ -29,6 +29,7 @@ use csw_core::{
         TestReport,
     },
 };
+use csw_secrets::Embedded;
 use csw_store::{FolderObjects, SqlStore};
 use csw_web::{WebOptions, WebState};
 use futures::StreamExt;
@@ -37,7 +38,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
-use crate::executor;
+use crate::{executor, secrets::Moody};
 
 pub(crate) const OWNER: &str = "owner";
 pub(crate) const WRITER: &str = "writer";
@@ -113,6 +114,7 @@ impl Publisher for NoPublisher {
         _: &Checkout,
         _: &Built,
         _: &BuildOptions,
+        _: &csw_core::secret::Secrets,
         _: &dyn BuildLog,
     ) -> Result<TestReport, BuildError> {
         unreachable!("nothing is fetched")
@@ -155,6 +157,7 @@ pub(crate) struct Rig {
     pub(crate) version: VersionId,
     pub(crate) build: BuildId,
     pub(crate) executor: Arc<executor::Model>,
+    pub(crate) secrets: Arc<Moody>,
     store: Arc<SqlStore>,
     tokens: HashMap<&'static str, String>,
     clock: Arc<MovedClock>,
@@ -192,12 +195,16 @@ impl Rig {
         let objects = FolderObjects::open(&folder.path().join("objects")).unwrap();
         let (clock, outbox) = (Arc::new(MovedClock::default()), Arc::new(Outbox::default()));
         let executor = Arc::new(executor::Model::default());
+        let sealed =
+            Embedded::new(Arc::<SqlStore>::clone(&store), folder.path().join("secrets.key"), Arc::new(RealRandomness));
+        let secrets = Arc::new(Moody { inner: sealed, moods: Mutex::default() });
         let ports = Ports {
             store: Arc::<SqlStore>::clone(&store),
             objects: Arc::new(objects),
             executor: Arc::<executor::Model>::clone(&executor),
             publisher: Arc::new(NoPublisher),
             repositories: Arc::new(OneCommit),
+            secrets: Arc::<Moody>::clone(&secrets),
             mailer: Arc::<Outbox>::clone(&outbox),
             clock: Arc::<MovedClock>::clone(&clock),
             randomness: Arc::new(RealRandomness),
@@ -229,6 +236,7 @@ impl Rig {
             version,
             build,
             executor,
+            secrets,
             store,
             tokens,
             clock,

@@ -75,6 +75,17 @@ fn models() -> Vec<Row> {
         ("post", "/publish/api/{owner}/{title}/deployments/", tag,       [401, 403, 403, 200, 200, 200, 403]),
         ("get", "/publish/api/{owner}/{title}/access/", none(),          [401, 403, 403, 403, 200, 200, 403]),
         ("put", "/publish/api/{owner}/{title}/access/", role,            [401, 403, 403, 403, 204, 204, 403]),
+        ("get", "/publish/api/{owner}/{title}/secrets/", none(),         [401, 403, 403, 200, 200, 200, 403]),
+        ("put", "/publish/api/{owner}/{title}/secrets/{secret}/", json!({ "value": "hunter2" }),
+                                                                         [401, 403, 403, 200, 200, 200, 403]),
+        ("put", "/publish/api/{owner}/{title}/secrets/{secret}/", json!({}),
+                                                                         [401, 403, 403, 400, 400, 400, 403]),
+        ("get", "/publish/api/{owner}/{title}/secrets/{secret}/value/", none(),
+                                                                         [401, 403, 403, 403, 200, 200, 403]),
+        ("get", "/publish/api/{owner}/{title}/secrets/values/", none(),  [401, 403, 403, 403, 200, 200, 403]),
+        ("get", "/publish/api/{owner}/{title}/secrets/audit/", none(),   [401, 403, 403, 200, 200, 200, 403]),
+        ("delete", "/publish/api/{owner}/{title}/secrets/{secret}/", none(),
+                                                                         [401, 403, 403, 204, 404, 404, 403]),
         ("get", "/publish/api/{owner}/{title}/versions/", none(),        [200, 200, 200, 200, 200, 200, 200]),
         ("get", "/{owner}/{title}/api/v1/versions/{version}/sbom/", none(),
                                                                          [200, 200, 200, 200, 200, 200, 200]),
@@ -131,6 +142,12 @@ fn people() -> Vec<Row> {
         ("get", "/api/v1/accounts/", none(),                             [403, 403, 403, 403, 403, 200, 403]),
         ("get", "/api/v1/accounts/{username}/", none(),                  [403, 403, 403, 403, 403, 200, 403]),
         ("put", "/api/v1/accounts/{username}/", json!({}),               [403, 403, 403, 403, 403, 200, 403]),
+        ("get", "/api/v1/secrets/", none(),                              [403, 403, 403, 403, 403, 200, 403]),
+        ("put", "/api/v1/secrets/{secret}/", json!({ "value": "x" }),    [403, 403, 403, 403, 403, 200, 403]),
+        ("put", "/api/v1/secrets/{secret}/", json!({ "value": "" }),     [403, 403, 403, 403, 403, 400, 403]),
+        ("get", "/api/v1/secrets/{secret}/value/", none(),               [403, 403, 403, 403, 403, 200, 403]),
+        ("get", "/api/v1/secrets/audit/", none(),                        [403, 403, 403, 403, 403, 200, 403]),
+        ("delete", "/api/v1/secrets/{secret}/", none(),                  [403, 403, 403, 403, 403, 204, 403]),
         ("get", "/healthz", none(),                                      [200, 200, 200, 200, 200, 200, 200]),
         ("get", "/readyz", none(),                                       [200, 200, 200, 200, 200, 200, 200]),
         ("get", "/metrics", none(),                                      [200, 200, 200, 200, 200, 200, 200]),
@@ -179,6 +196,7 @@ async fn everybody_asks_everything() {
                     .replace("{title}", "mODEL")
                     .replace("{username}", "Owner")
                     .replace("{author}", OTHER)
+                    .replace("{secret}", "super")
                     .replace("{build}", &rig.build.to_string())
                     .replace("{version}", &version)
             };

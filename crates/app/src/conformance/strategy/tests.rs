@@ -131,6 +131,7 @@ async fn play(fresh: &'static [&'static str], milliseconds: u64, scenes: Vec<Sce
         network: false,
         sharing: Sharing::Public,
         warm_up: true,
+        secrets: csw_core::secret::Secrets::new(),
     };
     script.scenes.lock().unwrap().push_back(scene(FRESH, fresh, milliseconds));
     let first = conformance.sim(&subject, FRESH, &json!({})).await.unwrap();

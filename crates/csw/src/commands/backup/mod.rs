@@ -47,6 +47,9 @@ pub(crate) async fn run(settings: &Settings, place: &Place, to: &Path, printer: 
         if problems.is_empty() {
             let manifest = Manifest::new(kind, checked.counts, checked.objects, checked.bytes);
             manifest.write(to)?;
+            if data.join(wiring::SECRET_KEYS).exists() {
+                printer.note("the master keys of secrets are not in it: keep a copy of `secrets.key` apart");
+            }
             return printer.result(&manifest, || {
                 format!("{} holds {} outputs, {} bytes", to.display(), manifest.objects, manifest.bytes)
             });

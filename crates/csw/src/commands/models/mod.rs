@@ -9,6 +9,7 @@ mod publish;
 mod push;
 mod rollback;
 mod sbom;
+mod secrets;
 mod show;
 mod source;
 mod test;
@@ -48,6 +49,7 @@ pub(crate) async fn run(
         Models::Rollback => rollback::run(&client()?, named(name)?, printer).await,
         Models::Builds => builds::list(&client()?, named(name)?, printer).await,
         Models::Cancel { build } => builds::cancel(&client()?, named(name)?, &build, printer).await,
+        Models::Secrets { verb } => secrets::run(&client()?, named(name)?, verb, printer).await,
         Models::Logs { build } => logs::run(&client()?, named(name)?, build.as_deref(), printer).await,
     };
     super::meant(settings, server, name, done).await

@@ -13,5 +13,6 @@ pub(crate) async fn run(settings: &Settings, name: &str, options: &Test, printer
     let model = name.parse().map_err(|error| Failure::usage(format!("{error}"), "write OWNER/TITLE"))?;
     let source = source(&options.source)?;
     let as_of = options.source.as_of.as_deref().map(date).transpose()?;
-    check::verify(settings, &model, &source, as_of, options.cache.clone(), printer).await
+    let conditions = check::Conditions { as_of, cache: options.cache.clone(), ..check::Conditions::default() };
+    check::verify(settings, &model, &source, conditions, printer).await
 }

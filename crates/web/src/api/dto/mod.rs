@@ -3,11 +3,13 @@
 
 mod account;
 mod model;
+mod secret;
 mod simulation;
 
 pub(crate) use self::{
     account::{AccountBody, KeyBody, NewTokenBody, TokenBody, UserBody},
     model::{BuildBody, Project, TagsBody, VersionBody},
+    secret::{SecretBody, SecretEventBody},
     simulation::{
         AccessBody, InputsBody, InviteBody, MiniSimulation, ModelConfig, NewBody, OutputsBody, RemoteOutputs,
         SimulationBody,

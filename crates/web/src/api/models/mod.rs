@@ -1,8 +1,9 @@
-//! Models: publishing them, their versions and builds, and lists of them.
+//! Models: publishing them, their versions, builds and secrets, and lists of them.
 
 mod builds;
 mod lists;
 mod publish;
+pub(super) mod secrets;
 mod settings;
 mod versions;
 
@@ -20,6 +21,11 @@ pub(super) fn router(upload_limit: usize) -> OpenApiRouter<WebState> {
         .routes(routes!(publish::detail, publish::update))
         .routes(routes!(publish::tags, publish::set_tags))
         .routes(routes!(publish::members, publish::set_members))
+        .routes(routes!(secrets::list))
+        .routes(routes!(secrets::values))
+        .routes(routes!(secrets::events))
+        .routes(routes!(secrets::set, secrets::delete))
+        .routes(routes!(secrets::value))
         .routes(routes!(versions::list))
         .routes(routes!(versions::promote))
         .routes(routes!(versions::promote_by_id))
