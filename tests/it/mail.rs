@@ -61,7 +61,7 @@ fn a_mail_server_that_can_not_be_one_is_told_at_the_start() -> Result {
         ("[mail]\nsmtp = 'mail.example.org'\n", "mail server"),
         ("[mail]\nsmtp = 'smtps://user:secret@'\n", "mail server"),
         ("[mail]\nfrom = 'nobody'\n", "no address for mail"),
-        ("[mail]\nserver = 'x'\n", "unknown field `server`"),
+        ("[mail]\nserver = 'x'\n", "unknown field `mail.server`"),
     ] {
         let file = folder.path().join("config.toml");
         std::fs::write(&file, settings)?;

@@ -119,9 +119,9 @@ async fn point_22_a_script_of_the_conda_days_is_published() -> Result {
     let found = facts(&server, &ann, MODEL).await?;
     assert_eq!(found["system_packages"], json!(["no-such-latex", "r-base"]));
     let told = found["warnings"].to_string();
-    assert!(told.contains("asks for packages of the system, which this machine may lack: no-such-latex"), "{told}");
+    assert!(told.contains("asks for packages of the system that this machine lacks: no-such-latex"), "{told}");
     let page = server.fetch(Some(&ann), &format!("/{MODEL}/"), &[]).await?.text().await?;
-    assert!(page.contains("which this machine may lack: no-such-latex"));
+    assert!(page.contains("that this machine lacks: no-such-latex"));
     Ok(())
 }
 
