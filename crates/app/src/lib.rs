@@ -30,6 +30,7 @@ mod schemas;
 mod secrets;
 mod simulations;
 mod submission;
+mod webhooks;
 
 use std::{collections::HashMap, net::IpAddr, sync::Arc};
 
@@ -51,6 +52,7 @@ pub use crate::{
     secrets::{OperatorSecrets, SecretsOf},
     simulations::SimulationView,
     submission::Submission,
+    webhooks::{PushElsewhere, Told},
 };
 
 /// The outside world.
