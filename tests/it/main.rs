@@ -13,6 +13,7 @@ mod images;
 mod mail;
 mod operators;
 mod pipeline;
+mod publish_repository;
 mod publishing;
 mod real_models;
 mod rebuilding;

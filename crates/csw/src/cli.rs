@@ -49,6 +49,19 @@ pub(crate) enum Command {
         #[command(subcommand)]
         verb: Models,
     },
+    /// A repository whose pull requests publish models; without a verb: open the pull request of a model, or add to it
+    Publish {
+        /// The model
+        #[arg(short = 'n', long = "name", global = true, value_name = "OWNER/TITLE")]
+        name: Option<String>,
+        #[command(flatten)]
+        server: Server,
+        /// Leave the model's own tests out; its four functions are checked anyway
+        #[arg(long, global = true)]
+        skip_test: bool,
+        #[command(subcommand)]
+        verb: Option<PublishVerb>,
+    },
     /// Simulations: run a model, follow a run, fetch its outputs
     Sims {
         /// The model
@@ -248,7 +261,11 @@ pub(crate) enum Models {
     /// Send an image that was built here to a registry
     Push(build::Push),
     /// Write the manifests of a model for a cluster
-    Config,
+    Config {
+        /// File for them; - is stdout
+        #[arg(short, long, value_name = "FILE", default_value = "-")]
+        out: PathBuf,
+    },
     /// Show the log of a build
     Logs {
         /// The build; the newest by default
@@ -258,6 +275,38 @@ pub(crate) enum Models {
     Secrets {
         #[command(subcommand)]
         verb: ModelSecrets,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum PublishVerb {
+    /// Make a publish repository, or what one lacks; what is there stays
+    Init {
+        /// Its folder
+        #[arg(value_name = "DIR", default_value = ".")]
+        dir: PathBuf,
+    },
+    /// Build, test and stage the models whose files have changed
+    Stage {
+        /// Commit that HEAD is compared with
+        #[arg(long, value_name = "COMMIT")]
+        changed_since: String,
+        /// Text in which `[skip test]` counts, such as the title of a pull request; may be repeated. So does the newest
+        /// commit's message
+        #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+        said: Vec<String>,
+    },
+    /// Make live what the newest builds of the models staged whose files have changed
+    Promote {
+        /// Commit that HEAD is compared with
+        #[arg(long, value_name = "COMMIT")]
+        changed_since: String,
+    },
+    /// List the models whose files have changed
+    Changed {
+        /// Commit that HEAD is compared with
+        #[arg(long, value_name = "COMMIT")]
+        changed_since: String,
     },
 }
 
@@ -520,6 +569,13 @@ mod tests {
             &["csw", "models", "-n", "ann/Null", "test", "--repo", "https://example.org/r"],
             &["csw", "models", "-n", "ann/Null", "show", "--sbom", "1.0", "--json"],
             &["csw", "models", "-n", "ann/Null", "config"],
+            &["csw", "models", "-n", "ann/Null", "config", "-o", "-"],
+            &["csw", "publish", "-n", "ann/Null"],
+            &["csw", "publish", "-n", "ann/Null", "--skip-test"],
+            &["csw", "publish", "init", "d"],
+            &["csw", "publish", "stage", "--changed-since=c0ffee", "--said=-x", "--said=", "--skip-test"],
+            &["csw", "publish", "promote", "--changed-since", "c0ffee"],
+            &["csw", "publish", "changed", "--changed-since", "c0ffee", "--json"],
             &["csw", "svc", "config"],
             &["csw", "config", "show", "--origin", "--data", "d", "--json"],
             &["csw", "completion", "fish"],

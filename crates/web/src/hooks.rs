@@ -163,8 +163,7 @@ mod tests {
     /// The example of GitHub's documentation.
     #[test]
     fn a_signature_is_over_the_body_with_the_secret() {
-        let signature =
-            hex::decode("757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17").unwrap();
+        let signature = hex::decode("757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17").unwrap();
         assert!(is_signed(b"It's a Secret to Everybody", b"Hello, World!", &signature));
         assert!(!is_signed(b"It's a Secret to Everybody", b"Hello, World?", &signature));
         assert!(!is_signed(b"another", b"Hello, World!", &signature));

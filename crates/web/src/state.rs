@@ -52,7 +52,13 @@ pub struct WebState {
 impl WebState {
     /// A state over these use cases.
     pub fn new(app: App, options: WebOptions) -> Self {
-        Self { app, options: Arc::new(options), schemas: Arc::default(), basic: Arc::default(), deliveries: Arc::default() }
+        Self {
+            app,
+            options: Arc::new(options),
+            schemas: Arc::default(),
+            basic: Arc::default(),
+            deliveries: Arc::default(),
+        }
     }
 }
 

@@ -112,6 +112,9 @@ pub(crate) const ALL: &[Known] = &[
     file("secrets.kubernetes.ca_file", "the own cluster's"),
     file("secrets.kubernetes.token_file", "that of the service account"),
     file("secrets.kubernetes.token_env", "none"),
+    secret("github.webhook_secret", "", "CSW_GITHUB_WEBHOOK_SECRET", "none: webhooks are not taken"),
+    secret("github.token", "", "GITHUB_TOKEN", "none"),
+    known("github.api_url", "", "GITHUB_API_URL", "https://api.github.com"),
     known("images.registry", "", "CSW_REGISTRY", "gcr.io/$PROJECT, where PROJECT is set"),
     known("images.user", "", "CSW_REGISTRY_USER", "as `docker login` or `podman login` left it"),
     secret("images.password", "", "CSW_REGISTRY_PASSWORD", "as `docker login` or `podman login` left it"),
@@ -155,12 +158,12 @@ pub(crate) fn check(table: &Table) -> Result<(), String> {
     Ok(())
 }
 
-/// All keys with a value, with their sections; an empty section is a key of its own.
+/// All keys with a value, with their sections; an empty section has none.
 fn keys(table: &Table) -> Vec<String> {
     let mut keys = vec![];
     for (name, value) in table {
         match value {
-            Value::Table(section) => keys.extend(section.keys().map(|key| format!("{name}.{key}"))),
+            Value::Table(section) => keys.extend(self::keys(section).iter().map(|key| format!("{name}.{key}"))),
             _ => keys.push(name.clone()),
         }
     }
@@ -169,10 +172,12 @@ fn keys(table: &Table) -> Vec<String> {
 
 /// The value of a key in a file, as text.
 pub(crate) fn in_file(table: &Table, key: &str) -> Option<String> {
-    let value = match key.split_once('.') {
-        Some((section, key)) => table.get(section)?.get(key)?,
-        None => table.get(key)?,
-    };
+    let (sections, key) = key.rsplit_once('.').unwrap_or(("", key));
+    let mut table = table;
+    for section in sections.split('.').filter(|section| !section.is_empty()) {
+        table = table.get(section)?.as_table()?;
+    }
+    let value = table.get(key)?;
     Some(match value {
         Value::String(text) => text.clone(),
         Value::Array(all) => all.iter().map(|one| one.as_str().unwrap_or_default()).collect::<Vec<_>>().join(" "),
@@ -200,19 +205,23 @@ mod tests {
         assert!(check(&"data = 'x'\n[images]\nbuilder_flags = ['a']".parse().unwrap()).is_ok());
     }
 
+    /// What has keys, and is none.
+    const SECTIONS: [&str; 10] =
+        ["mail", "site", "machine", "build", "images", "github", "secrets", "google", "vault", "kubernetes"];
+
     /// What one list knows, the other must know.
     #[test]
     fn the_list_is_that_of_the_file() {
         for known in ALL.iter().filter(|known| !known.key.is_empty()) {
-            let (section, key) = known.key.split_once('.').unwrap_or(("", known.key));
+            let (section, key) = known.key.rsplit_once('.').unwrap_or(("", known.key));
             let section = if section.is_empty() { String::new() } else { format!("[{section}]\n") };
-            let read = ["'x'", "true", "1", "['x']"]
+            let read = ["'x'", "'vault'", "true", "1", "['x']"]
                 .iter()
                 .any(|value| toml::from_str::<Settings>(&format!("{section}{key} = {value}\n")).is_ok());
             assert!(read, "{} is no key of the file", known.key);
         }
         let all = format!("{:?}", Settings::default());
-        let fields = all.matches(": ").count() - ["mail", "site", "machine", "build", "images"].len();
+        let fields = all.matches(": ").count() - SECTIONS.len();
         assert_eq!(fields, ALL.iter().filter(|known| !known.key.is_empty()).count(), "{all}");
     }
 }

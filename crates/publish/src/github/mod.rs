@@ -78,7 +78,13 @@ impl GitHub {
         ForgeError::Refused { what: what.to_owned(), sentence }
     }
 
-    async fn pull(&self, what: &str, method: Method, path: &str, body: Value) -> ForgeResult<Result<PullRequest, Answer>> {
+    async fn pull(
+        &self,
+        what: &str,
+        method: Method,
+        path: &str,
+        body: Value,
+    ) -> ForgeResult<Result<PullRequest, Answer>> {
         let answer = self.requests.send(what, method, path, &[], Some(&body)).await?;
         if !answer.status.is_success() {
             return Ok(Err(answer));
@@ -121,7 +127,8 @@ impl PullRequests for GitHub {
 
     async fn retitle(&self, number: u64, title: &str) -> ForgeResult<PullRequest> {
         let what = format!("Changing the title of pull request {number}");
-        let done = self.pull(&what, Method::PATCH, &self.path(&format!("/{number}")), json!({ "title": title })).await?;
+        let done =
+            self.pull(&what, Method::PATCH, &self.path(&format!("/{number}")), json!({ "title": title })).await?;
         done.map_err(|answer| self.refused(&what, &answer))
     }
 }
@@ -157,7 +164,9 @@ mod tests {
             assert_eq!(repository_on("github.com", url), found, "{url}");
         }
         assert_eq!(repository_on("git.example.org", "https://git.example.org/PSL/publish"), found);
-        for other in ["https://gitlab.com/a/b", "https://github.com/a", "/srv/github.com/a/b", "https://github.com/a/b/c"] {
+        for other in
+            ["https://gitlab.com/a/b", "https://github.com/a", "/srv/github.com/a/b", "https://github.com/a/b/c"]
+        {
             assert_eq!(repository_on("github.com", other), None, "{other}");
         }
     }

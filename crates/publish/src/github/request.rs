@@ -1,6 +1,6 @@
 //! Requests to GitHub: tried again while it is busy, within the limits it sets.
 
-use std::time::Duration;
+use std::{sync::Once, time::Duration};
 
 use csw_core::ports::{ForgeError, ForgeResult};
 use jiff::Timestamp;
@@ -9,6 +9,8 @@ use serde_json::Value;
 
 /// Which of its API we speak.
 const VERSION: &str = "2022-11-28";
+
+static PROVIDER: Once = Once::new();
 
 /// How patient a client is.
 #[derive(Debug, Clone, Copy)]
@@ -51,6 +53,8 @@ enum Trouble {
 
 impl Requests {
     pub(super) fn new(api: &str, token: &str, waits: Waits) -> ForgeResult<Self> {
+        // Another provider may be installed already; any will do.
+        PROVIDER.call_once(|| drop(rustls::crypto::ring::default_provider().install_default()));
         let http = Client::builder()
             .connect_timeout(Duration::from_secs(10))
             .timeout(Duration::from_secs(30))
@@ -95,7 +99,9 @@ impl Requests {
             };
             if left == 0 || wait > self.waits.longest {
                 return Err(match trouble {
-                    Trouble::Limit(wait) => ForgeError::TooMany { what: what.to_owned(), seconds: wait.as_secs().max(1) },
+                    Trouble::Limit(wait) => {
+                        ForgeError::TooMany { what: what.to_owned(), seconds: wait.as_secs().max(1) }
+                    }
                     Trouble::Fault(cause) => ForgeError::Unavailable { what: what.to_owned(), cause },
                 });
             }

@@ -194,3 +194,35 @@ async fn a_delivery_may_be_a_form_and_may_be_large_but_not_larger() {
     let answer = Delivery::of("push", "huge", vec![b' '; (25 << 20) + 1]).to(&rig).await;
     assert_eq!(answer.status, 413, "{}", answer.text());
 }
+
+/// GitHub's own examples of what it sends, where `scripts/setup test` has installed them.
+#[tokio::test]
+async fn the_published_examples_are_understood() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap();
+    let file = root.join(".tools/github/node_modules/@octokit/webhooks-examples/api.github.com/index.json");
+    let Ok(text) = std::fs::read(file) else {
+        eprintln!("skipped: the examples are not installed; `scripts/setup test` does that");
+        return;
+    };
+    let rig = rig().await;
+    let events: Vec<Value> = serde_json::from_slice(&text).unwrap();
+    let (mut pings, mut built, mut deleted) = (0, 0, 0);
+    for event in events {
+        let name = event["name"].as_str().unwrap();
+        for (n, example) in event["examples"].as_array().unwrap().iter().enumerate() {
+            // Each with a body of its own, as GitHub sends them.
+            let mut body = example.clone();
+            body["n"] = json!(n);
+            let id = format!("{name} {n}");
+            let answer = Delivery::of(name, &id, body.to_string().into_bytes()).to(&rig).await;
+            assert_eq!(answer.status, 200, "{id}: {}", answer.text());
+            let told = answer.json();
+            pings += usize::from(told["detail"] == "pong");
+            deleted += usize::from(told["detail"].as_str().unwrap().contains("was deleted"));
+            built += told["builds"].as_array().map_or(0, Vec::len);
+            assert!(name == "push" || told["builds"].as_array().is_none_or(Vec::is_empty), "{id}: {told}");
+        }
+    }
+    assert!(pings > 0 && deleted > 0 && built > 0, "{pings} pings, {deleted} deletions, {built} builds");
+    assert_eq!(builds(&rig, "Model").await[0].0, "webhook");
+}
