@@ -173,7 +173,8 @@ impl Inner {
     }
 
     fn change(&mut self, number: &str, body: &Value) -> (u16, Value) {
-        let found = self.pulls.iter_mut().find(|pull| pull["number"].to_string() == number);
+        let number: u64 = number.parse().unwrap_or_default();
+        let found = self.pulls.iter_mut().find(|pull| pull["number"] == number);
         let Some(pull) = found else { return (404, json!({ "message": "Not Found" })) };
         for (key, value) in body.as_object().unwrap() {
             pull[key] = value.clone();

@@ -1,5 +1,7 @@
 //! `csw publish stage`, `promote` and `changed`: what the workflows do with the files that a pull request changes.
 
+use std::path::Path;
+
 use csw_client::{BuildChoices, Client, Upload};
 use csw_core::names::ModelName;
 
@@ -25,7 +27,7 @@ pub(super) fn models(
 ) -> Outcome<Vec<(ModelName, ModelConfig)>> {
     let wrong = |sentence: String| Failure::usage(sentence, "mend the file, commit, and push again");
     let (changed, gone) = repository.changed_since(base)?;
-    for path in gone.iter().filter(|path| path.ends_with(".yaml")) {
+    for path in gone.iter().filter(|path| name_of_path(path).is_ok()) {
         printer.note(&format!("{path} is gone; the model stays as it is"));
     }
     if let Some(sentence) = repository.clash("HEAD")? {
@@ -34,7 +36,7 @@ pub(super) fn models(
     let only = only.map(name).transpose().map_err(wrong)?;
     let mut models = Vec::new();
     // Notes for people are no models.
-    for path in changed.iter().filter(|path| !path.ends_with(".md")) {
+    for path in changed.iter().filter(|path| Path::new(path).extension().is_none_or(|ending| ending != "md")) {
         let name = name_of_path(path).map_err(wrong)?;
         let text = repository.text("HEAD", path)?.unwrap_or_default();
         let config = ModelConfig::parse(&name, &text).map_err(wrong)?;

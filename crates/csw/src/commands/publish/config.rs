@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, path::Path};
 use csw_client::ModelDetails;
 use csw_core::names::ModelName;
 use jiff::Timestamp;
-use serde::{Deserialize, de::IgnoredAny};
-use serde_json::Value;
+use serde::Deserialize;
+use serde_json::{Map, Value};
 
 use crate::settings::near;
 
@@ -49,9 +49,9 @@ pub(super) struct Resources {
 #[derive(Deserialize)]
 struct Shape {
     #[serde(default)]
-    resources: Option<BTreeMap<String, IgnoredAny>>,
+    resources: Option<Map<String, Value>>,
     #[serde(flatten)]
-    more: BTreeMap<String, IgnoredAny>,
+    more: Map<String, Value>,
 }
 
 impl ModelConfig {
@@ -64,7 +64,7 @@ impl ModelConfig {
         };
         if let Ok(shape) = serde_saphyr::from_str::<Shape>(text) {
             known(&path, shape.more.keys(), &KEYS)?;
-            known(&path, shape.resources.iter().flat_map(BTreeMap::keys), &RESOURCES)?;
+            known(&path, shape.resources.iter().flat_map(Map::keys), &RESOURCES)?;
         }
         let config: Self = serde_saphyr::from_str(text).map_err(wrong)?;
         for (key, said, meant) in
@@ -89,15 +89,13 @@ impl ModelConfig {
     }
 }
 
-fn known<'a>(path: &str, keys: impl Iterator<Item = &'a String>, known: &[&str]) -> Result<(), String> {
-    for key in keys.filter(|key| !known.contains(&key.as_str())) {
-        let hint = match near(key, known.iter().copied()) {
-            Some(meant) => format!("did you mean `{meant}`?"),
-            None => format!("there are {}", known.join(", ")),
-        };
-        return Err(format!("{path}: unknown key `{key}`; {hint}"));
-    }
-    Ok(())
+fn known<'a>(path: &str, mut keys: impl Iterator<Item = &'a String>, known: &[&str]) -> Result<(), String> {
+    let Some(key) = keys.find(|key| !known.contains(&key.as_str())) else { return Ok(()) };
+    let hint = match near(key, known.iter().copied()) {
+        Some(meant) => format!("did you mean `{meant}`?"),
+        None => format!("there are {}", known.join(", ")),
+    };
+    Err(format!("{path}: unknown key `{key}`; {hint}"))
 }
 
 /// Where the file of a model is, from the repository's root.
@@ -157,27 +155,24 @@ pub(super) fn clash<'a>(paths: impl Iterator<Item = &'a str>) -> Option<String> 
 
 /// The text of a file that was not there.
 pub(super) fn fresh(name: &ModelName, model: Option<(&str, &str, Resources)>, now: Timestamp) -> String {
-    let mut text = format!(
-        "owner: {}\ntitle: {}\ntimestamp: \"{now}\"\n",
-        quoted(name.owner.as_str()),
-        quoted(name.title.as_str())
-    );
-    let Some((url, tag, resources)) = model else { return text };
-    for (key, value) in [("repo_url", url), ("repo_tag", tag)] {
-        if !value.is_empty() {
-            text.push_str(&format!("{key}: {}\n", quoted(value)));
-        }
-    }
-    let numbers = [("cpu", resources.cpu), ("memory", resources.memory)];
-    if numbers.iter().any(|(_, value)| value.is_some()) {
-        text.push_str("resources:\n");
-        for (key, value) in numbers {
-            if let Some(value) = value {
-                text.push_str(&format!("  {key}: {value}\n"));
+    let mut lines = vec![
+        format!("owner: {}", quoted(name.owner.as_str())),
+        format!("title: {}", quoted(name.title.as_str())),
+        format!("timestamp: \"{now}\""),
+    ];
+    if let Some((url, tag, resources)) = model {
+        for (key, value) in [("repo_url", url), ("repo_tag", tag)] {
+            if !value.is_empty() {
+                lines.push(format!("{key}: {}", quoted(value)));
             }
         }
+        let numbers = [("cpu", resources.cpu), ("memory", resources.memory)];
+        if numbers.iter().any(|(_, value)| value.is_some()) {
+            lines.push("resources:".to_owned());
+        }
+        lines.extend(numbers.iter().filter_map(|(key, value)| value.map(|value| format!("  {key}: {value}"))));
     }
-    text
+    lines.join("\n") + "\n"
 }
 
 /// JSON's strings are YAML's.

@@ -164,19 +164,26 @@ impl Work<'_> {
     async fn pull_request(&self, there: Option<PullRequest>, branch: &str, into: &str) -> Outcome<Option<PullRequest>> {
         let Some(forge) = self.forge else { return Ok(None) };
         let title = self.title();
-        let pull = match there {
-            Some(there) => there,
-            None => {
-                let body = format!(
-                    "Builds, tests and stages {}. Merging makes the staged version live.\n\n\
-                     `csw publish -n {}` adds to this pull request.",
-                    self.model, self.model
-                );
-                let (branch, into) = (branch.to_owned(), into.to_owned());
-                forge.open(&NewPullRequest { branch, into, title: title.clone(), body }).await?
-            }
+        let Some(pull) = there else {
+            let body = format!(
+                "Builds, tests and stages {}. Merging makes the staged version live.\n\n\
+                 `csw publish -n {}` adds to this pull request.",
+                self.model, self.model
+            );
+            let (branch, into) = (branch.to_owned(), into.to_owned());
+            return Ok(Some(Self::opened(forge, NewPullRequest { branch, into, title, body }).await?));
         };
-        if pull.title == title { Ok(Some(pull)) } else { Ok(Some(forge.retitle(pull.number, &title).await?)) }
+        Self::titled(forge, pull, &title).await.map(Some)
+    }
+
+    /// A new one, or the one that somebody else has just opened.
+    async fn opened(forge: &dyn PullRequests, wanted: NewPullRequest) -> Outcome<PullRequest> {
+        let pull = forge.open(&wanted).await?;
+        Self::titled(forge, pull, &wanted.title).await
+    }
+
+    async fn titled(forge: &dyn PullRequests, pull: PullRequest, title: &str) -> Outcome<PullRequest> {
+        if pull.title == title { Ok(pull) } else { Ok(forge.retitle(pull.number, title).await?) }
     }
 }
 
