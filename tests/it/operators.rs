@@ -1,8 +1,16 @@
 //! What operators and scripts rely on: variables, JSON of every command, exit codes, health and measurements.
 
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
 use csw_client::NewSimulation;
 use csw_tests::{Result, Server, csw};
 use serde_json::{Value, json};
+
+use crate::common::Run;
 
 const NULL: &str = "contract/Null";
 
@@ -147,4 +155,49 @@ async fn log_lines_are_json_and_hold_no_secret() -> Result {
     assert!(serving["timestamp"].is_string() && serving["level"] == "INFO", "{serving}");
     assert!(!log.contains(&ann.token) && !log.contains("hidden"), "{log}");
     Ok(())
+}
+
+#[tokio::test]
+async fn objects_that_nobody_names_are_removed_once_they_are_old() -> Result {
+    let mut server = Server::with_models()?;
+    let owner = server.publisher()?;
+    let run = Run::of(&server.client(Some(&owner))?, "contract/Null", json!({}), json!({})).await?.succeeded();
+    server.stop()?;
+    let outputs = server.data().join("objects/outputs");
+    let old = std::time::SystemTime::now() - Duration::from_hours(20 * 24);
+    let mut named = 0;
+    for file in walk(&outputs)? {
+        fs::File::open(&file)?.set_modified(old)?;
+        named += 1;
+    }
+    assert!(named > 0);
+    let orphan = |letter: char| outputs.join(format!("{letter}{letter}")).join(letter.to_string().repeat(64));
+    for letter in ['e', 'f'] {
+        fs::create_dir_all(orphan(letter).parent().expect("a folder"))?;
+        fs::write(orphan(letter), "nobody's")?;
+    }
+    fs::File::open(orphan('e'))?.set_modified(old)?;
+    server.start()?;
+    for _ in 0..200 {
+        if !orphan('e').exists() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert!(!orphan('e').exists(), "it is old, and no output has it");
+    assert!(orphan('f').exists(), "a run may be about to record it");
+    let client = server.client(Some(&owner))?;
+    assert!(!client.simulation("contract/Null", run.pk).await?.outputs.expect("outputs").renderable.is_empty());
+    assert_eq!(walk(&outputs)?.len(), named + 1);
+    Ok(())
+}
+
+/// The files below a folder.
+fn walk(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() { found.extend(walk(&path)?) } else { found.push(path) }
+    }
+    Ok(found)
 }

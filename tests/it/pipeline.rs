@@ -46,6 +46,12 @@ async fn a_staged_version_is_tried_by_its_maintainers_before_it_is_promoted() ->
     let live = Run::of(&other, MODEL, json!({}), json!({})).await?.succeeded();
     assert_eq!(live.data(&other, MODEL, "Result").await?, "one");
 
+    // What it changes in the form: nothing here.
+    let path = format!("/{MODEL}/api/v1/versions/{version}/changes/");
+    let changes: Value = client.get(&path).await?;
+    assert_eq!((&changes["same"], &changes["from"]["version"]), (&json!(true), &json!("one")), "{changes}");
+    assert_eq!(server.fetch(Some(&eve), &path, &[]).await?.status(), 404, "a staged version is not theirs");
+
     // A pointer moves, and back.
     let promoted = server.csw(&ada, &["models", "-n", MODEL, "promote"])?;
     assert_eq!(promoted.code, 0, "{}", promoted.stderr);

@@ -2,7 +2,7 @@
 
 use csw_core::{
     names::NameError,
-    ports::{RepositoryError, StoreError},
+    ports::{ObjectError, RepositoryError, StoreError},
 };
 use serde_json::{Value, json};
 use thiserror::Error;
@@ -105,6 +105,12 @@ impl From<StoreError> for AppError {
             StoreError::Unavailable { .. } => Self::Unavailable { sentence: error.to_string() },
             StoreError::Corrupt { .. } => Self::Internal { sentence: error.to_string() },
         }
+    }
+}
+
+impl From<ObjectError> for AppError {
+    fn from(error: ObjectError) -> Self {
+        Self::Unavailable { sentence: error.to_string() }
     }
 }
 

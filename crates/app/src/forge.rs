@@ -113,8 +113,8 @@ fn order_of(source: Source, said: &[String]) -> BuildOrder {
     }
 }
 
-/// The branch, tag or commit that versions are made of.
-fn published_branch(model: &Model) -> &str {
+/// The branch, tag or commit that versions of a model are made of: what a push to it publishes.
+pub fn published_branch(model: &Model) -> &str {
     let tag = model.settings.repo_tag.as_str();
     if tag.is_empty() { DEFAULT_BRANCHES[1] } else { tag }
 }

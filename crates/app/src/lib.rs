@@ -26,10 +26,12 @@ mod patience;
 mod publishing;
 mod reconcile;
 mod report;
+mod schema_changes;
 mod schemas;
 mod secrets;
 mod simulations;
 mod submission;
+mod sweep;
 mod webhooks;
 
 use std::{collections::HashMap, net::IpAddr, sync::Arc};
@@ -46,8 +48,10 @@ pub use crate::{
     error::{AppError, AppResult},
     estimate::{Estimate, Eta},
     following::Progress,
+    forge::published_branch,
     models::ModelView,
     reconcile::Background,
+    schema_changes::SchemaChanges,
     schemas::SchemaView,
     secrets::{OperatorSecrets, SecretsOf},
     simulations::SimulationView,

@@ -257,7 +257,7 @@ impl App {
     pub async fn version(&self, view: &ModelView, id: VersionId) -> AppResult<Version> {
         use csw_core::model::VersionState::{Live, Retired};
         let version = self.version_by_id(id).await?;
-        let visible = version.model == view.model.id && (view.may_write() || matches!(version.state, Live | Retired));
+        let visible = version.model == view.model.id && (view.may_review() || matches!(version.state, Live | Retired));
         if visible { Ok(version) } else { Err(AppError::missing("the version")) }
     }
 

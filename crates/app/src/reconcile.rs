@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::{App, error::AppResult, patience::Patience};
+use crate::{App, error::AppResult, patience::Patience, sweep::SWEEP_PERIOD};
 
 /// How often the comparison is made while this process has runs.
 const PERIOD: Duration = Duration::from_mins(1);
@@ -36,6 +36,7 @@ impl App {
         tasks.spawn(self.clone().build_in_turn(stop.clone()));
         tasks.spawn(self.clone().dispatch(stop.clone()));
         tasks.spawn(self.clone().watch(stop.clone()));
+        tasks.spawn(self.clone().sweep(stop.clone()));
         Background { app: self.clone(), stop, tasks }
     }
 
@@ -53,6 +54,20 @@ impl App {
             }
             if let Err(error) = self.reconcile("its process vanished", false).await {
                 tracing::warn!(%error, "runs can't be reconciled now");
+            }
+        }
+    }
+
+    async fn sweep(self, stop: CancellationToken) {
+        loop {
+            match self.sweep_objects().await {
+                Ok(0) => {}
+                Ok(removed) => tracing::info!(removed, "objects that no output names were removed"),
+                Err(error) => tracing::warn!(%error, "objects that no output names are looked for tomorrow"),
+            }
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(SWEEP_PERIOD) => {}
             }
         }
     }

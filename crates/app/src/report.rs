@@ -2,6 +2,7 @@
 //! transaction that counts once.
 
 use std::{
+    collections::HashSet,
     sync::{Arc, OnceLock},
     time::Duration,
 };
@@ -35,6 +36,8 @@ const LOG_BATCH: usize = 64 * 1024;
 #[derive(Default)]
 pub(crate) struct Pending {
     outputs: Vec<OutputDraft>,
+    /// Keys of objects that were or are being stored.
+    storing: HashSet<String>,
     log: BytesMut,
     log_offset: Option<u64>,
     flush_planned: bool,
@@ -43,6 +46,13 @@ pub(crate) struct Pending {
     stored_since: Option<std::time::Instant>,
     /// Keeps the run's secrets out of its log; what it holds back comes with the end.
     masker: Option<Masker>,
+}
+
+impl Pending {
+    /// Whether the run has stored this object, or is about to, and has not yet recorded it.
+    pub(crate) fn keeps(&self, key: &str) -> bool {
+        self.storing.contains(key)
+    }
 }
 
 /// Takes the reports of one run.
@@ -318,6 +328,8 @@ impl RunEvents for Reporter {
         let since = std::time::Instant::now();
         let key = object_key(&output.sha256);
         let objects = &self.app.inner.ports.objects;
+        // Before it is there: whoever removes equal bytes of somebody else has to know.
+        self.app.inner.reports.lock().await.entry(order.run).or_default().storing.insert(key.clone());
         let stored = match &output.body {
             OutputBody::Bytes(bytes) => objects.put(&key, bytes.clone()).await,
             OutputBody::File(file) => objects.put_file(&key, file).await,

@@ -326,7 +326,7 @@ impl App {
     pub async fn delete(&self, caller: &Caller, view: &SimulationView) -> AppResult<()> {
         administrator(caller, view.role)?;
         for key in self.store().delete_simulation(view.simulation.id).await? {
-            if let Err(error) = self.inner.ports.objects.delete(&key).await {
+            if let Err(error) = self.delete_object(&key).await {
                 tracing::warn!(%error, "an object of a removed simulation stays");
             }
         }

@@ -17,6 +17,7 @@ use csw_core::{
     secret::Secrets,
 };
 use futures::stream::BoxStream;
+use jiff::Timestamp;
 
 const WHY: &str = "this command only touches the database";
 
@@ -124,6 +125,14 @@ impl ObjectStorage for Unplugged {
         _: Option<std::ops::Range<u64>>,
     ) -> Result<BoxStream<'static, Result<Bytes, ObjectError>>, ObjectError> {
         Err(no_object(key))
+    }
+
+    async fn put_before(
+        &self,
+        prefix: &str,
+        _: Timestamp,
+    ) -> Result<BoxStream<'static, Result<String, ObjectError>>, ObjectError> {
+        Err(no_object(prefix))
     }
 
     async fn delete(&self, key: &str) -> Result<(), ObjectError> {

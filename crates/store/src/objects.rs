@@ -3,12 +3,14 @@
 use std::{
     ops::Range,
     path::{Path, PathBuf},
+    time::{Duration, SystemTime},
 };
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use csw_core::ports::{ObjectError, ObjectStorage};
-use futures::stream::{BoxStream, StreamExt};
+use futures::stream::{self, BoxStream, StreamExt};
+use jiff::Timestamp;
 use tokio::io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt};
 use tokio_util::io::ReaderStream;
 
@@ -54,8 +56,9 @@ impl FolderObjects {
 
     async fn receive(&self, key: &str, source: Source<'_>) -> std::io::Result<()> {
         let place = self.place(key).map_err(|_| std::io::Error::from(std::io::ErrorKind::InvalidInput))?;
-        if tokio::fs::try_exists(&place).await? {
-            return Ok(());
+        match touch(&place).await {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            there => return there,
         }
         let folder = self.folder_of(&place).await?;
         if let Source::File(file) = source {
@@ -81,6 +84,40 @@ impl Drop for Incoming {
         // Moved away is as good as removed.
         let _ = std::fs::remove_file(&self.0);
     }
+}
+
+/// Notes that an object was put again: whoever removes old ones that nobody names has to know.
+async fn touch(place: &Path) -> std::io::Result<()> {
+    let file = tokio::fs::File::open(place).await?.into_std().await;
+    let touched = tokio::task::spawn_blocking(move || file.set_modified(SystemTime::now())).await;
+    touched.map_err(std::io::Error::other)?
+}
+
+/// The files two folders below this one that were last changed before a time, as `prefix/a/b`.
+fn old_files(root: &Path, prefix: &str, time: SystemTime) -> std::io::Result<Vec<String>> {
+    let mut keys = Vec::new();
+    let folder = root.join(prefix);
+    if !folder.exists() {
+        return Ok(keys);
+    }
+    for middle in std::fs::read_dir(folder)? {
+        let middle = middle?;
+        if !middle.file_type()?.is_dir() {
+            continue;
+        }
+        for entry in std::fs::read_dir(middle.path())? {
+            let entry = entry?;
+            // It may have been removed since it was listed.
+            let Ok(metadata) = entry.metadata() else { continue };
+            if metadata.is_file()
+                && metadata.modified()? < time
+                && let (Some(middle), Some(name)) = (middle.file_name().to_str(), entry.file_name().to_str())
+            {
+                keys.push(format!("{prefix}/{middle}/{name}"));
+            }
+        }
+    }
+    Ok(keys)
 }
 
 /// Brings a file, or the entries of a folder, to disk.
@@ -147,6 +184,19 @@ impl ObjectStorage for FolderObjects {
         let part = file.take(range.end.saturating_sub(range.start));
         let stream = ReaderStream::with_capacity(part, PART);
         Ok(stream.map(move |bytes| bytes.map_err(|error| unavailable(&key, &error))).boxed())
+    }
+
+    async fn put_before(
+        &self,
+        prefix: &str,
+        time: Timestamp,
+    ) -> Result<BoxStream<'static, Result<String, ObjectError>>, ObjectError> {
+        let (root, below) = (self.root.clone(), prefix.to_owned());
+        let micros = u64::try_from(time.as_microsecond()).unwrap_or_default();
+        let time = SystemTime::UNIX_EPOCH + Duration::from_micros(micros);
+        let listed = tokio::task::spawn_blocking(move || old_files(&root, &below, time)).await;
+        let keys = listed.map_err(std::io::Error::other).flatten().map_err(|error| unavailable(prefix, &error))?;
+        Ok(stream::iter(keys.into_iter().map(Ok)).boxed())
     }
 
     async fn delete(&self, key: &str) -> Result<(), ObjectError> {

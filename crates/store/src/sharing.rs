@@ -324,6 +324,22 @@ impl SimulationStore for SqlStore {
         self.run_times(version, limit).await
     }
 
+    async fn unnamed_objects(&self, hashes: &[String]) -> StoreResult<Vec<String>> {
+        if hashes.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut reader = self.reader().await?;
+        let places = (1..=hashes.len()).map(|place| format!("${place}")).collect::<Vec<_>>().join(", ");
+        let text = format!("SELECT DISTINCT sha256 FROM run_outputs WHERE sha256 IN ({places})");
+        let mut statement = sql!(self, AssertSqlSafe(text));
+        for hash in hashes {
+            statement = statement.bind(hash.clone());
+        }
+        let named = all(statement, &mut reader).await?;
+        let named = named.iter().map(|row| row.text("sha256")).collect::<StoreResult<Vec<_>>>()?;
+        Ok(hashes.iter().filter(|hash| !named.contains(hash)).cloned().collect())
+    }
+
     async fn pending_runs(&self, account: AccountId) -> StoreResult<u64> {
         self.pending_of(account).await
     }

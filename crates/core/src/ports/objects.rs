@@ -5,6 +5,7 @@ use std::{ops::Range, path::Path};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::BoxStream;
+use jiff::Timestamp;
 use thiserror::Error;
 
 /// Why an object could not be stored or read.
@@ -41,6 +42,12 @@ pub trait ObjectStorage: Send + Sync {
         key: &str,
         range: Option<Range<u64>>,
     ) -> Result<BoxStream<'static, Result<Bytes, ObjectError>>, ObjectError>;
+    /// Keys that were last put before this time, of those that begin with `prefix/`.
+    async fn put_before(
+        &self,
+        prefix: &str,
+        time: Timestamp,
+    ) -> Result<BoxStream<'static, Result<String, ObjectError>>, ObjectError>;
     /// Removes an object; one that is not there is no error.
     async fn delete(&self, key: &str) -> Result<(), ObjectError>;
 }

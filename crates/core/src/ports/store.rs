@@ -449,6 +449,8 @@ pub trait SimulationStore: Send + Sync {
     async fn remove_author(&self, simulation: SimulationId, account: AccountId) -> StoreResult<bool>;
     /// Milliseconds the last successful `sim` runs of a version took, newest first.
     async fn recent_run_times(&self, version: VersionId, limit: u32) -> StoreResult<Vec<u64>>;
+    /// Those of these hashes that no output has.
+    async fn unnamed_objects(&self, hashes: &[String]) -> StoreResult<Vec<String>>;
     /// How many `sim` runs of an account are queued or running.
     async fn pending_runs(&self, account: AccountId) -> StoreResult<u64>;
 }

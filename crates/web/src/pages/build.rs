@@ -53,6 +53,8 @@ struct BuildsPage {
     former: Option<String>,
     repo_url: String,
     repo_tag: String,
+    /// The branch or tag that a push publishes.
+    branch: String,
     versions: Vec<VersionLine>,
     builds: Vec<BuildLine>,
 }
@@ -294,6 +296,7 @@ pub(crate) async fn builds(visitor: Visitor, Place((owner, title)): Place<(Strin
         former: former.map(|version| first_line(&version.reported)),
         repo_url: view.model.settings.repo_url.clone(),
         repo_tag: view.model.settings.repo_tag.clone(),
+        branch: csw_app::published_branch(&view.model).to_owned(),
         versions: versions.iter().map(VersionLine::of).collect(),
         builds: builds.items.iter().map(BuildLine::of).collect(),
     }))

@@ -7,6 +7,7 @@ mod account;
 mod actions;
 mod assets;
 mod build;
+mod changes;
 mod csv;
 mod form;
 mod frame;
@@ -77,6 +78,7 @@ fn models() -> Router<WebState> {
         .route("/{owner}/{title}/builds/", get(build::builds).post(build::start))
         .route("/{owner}/{title}/builds/{id}/", get(build::build))
         .route("/{owner}/{title}/builds/{id}/cancel/", post(build::stop))
+        .route("/{owner}/{title}/versions/{id}/changes/", get(changes::changes))
         .route("/{owner}/{title}/versions/{id}/promote/", post(build::promote))
         .route("/{owner}/{title}/rollback/", post(build::roll_back))
 }

@@ -63,6 +63,7 @@ const ROWS: &[Row] = &[
     ("GET", "/owner/Model/builds/{build}/", "", [404, 404, 404, 200, 200]),
     ("POST", "/owner/Model/builds/{build}/cancel/", "", WRITERS_DO),
     ("POST", "/owner/Model/versions/{version}/promote/", "", WRITERS_DO),
+    ("GET", "/owner/Model/versions/{version}/changes/", "", ALL),
     ("POST", "/owner/Model/rollback/", "", [LOGIN, 403, 403, 400, 400]),
     ("GET", "/owner/Model/new/?_version={version}", "", ALL),
     ("GET", "/owner/Model/new/?_version=none", "", [404; 5]),

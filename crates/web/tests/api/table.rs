@@ -86,6 +86,8 @@ fn models() -> Vec<Row> {
         ("get", "/publish/api/{owner}/{title}/secrets/audit/", none(),   [401, 403, 403, 200, 200, 200, 403]),
         ("delete", "/publish/api/{owner}/{title}/secrets/{secret}/", none(),
                                                                          [401, 403, 403, 204, 404, 404, 403]),
+        ("get", "/{owner}/{title}/api/v1/versions/{version}/changes/", none(),
+                                                                         [200, 200, 200, 200, 200, 200, 200]),
         ("get", "/publish/api/{owner}/{title}/versions/", none(),        [200, 200, 200, 200, 200, 200, 200]),
         ("get", "/{owner}/{title}/api/v1/versions/{version}/sbom/", none(),
                                                                          [200, 200, 200, 200, 200, 200, 200]),

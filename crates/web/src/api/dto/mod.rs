@@ -8,7 +8,7 @@ mod simulation;
 
 pub(crate) use self::{
     account::{AccountBody, KeyBody, NewTokenBody, TokenBody, UserBody},
-    model::{BuildBody, Project, TagsBody, VersionBody},
+    model::{BuildBody, Project, SchemaChangesBody, TagsBody, VersionBody},
     secret::{SecretBody, SecretEventBody},
     simulation::{
         AccessBody, InputsBody, InviteBody, MiniSimulation, ModelConfig, NewBody, OutputsBody, RemoteOutputs,

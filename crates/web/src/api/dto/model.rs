@@ -1,14 +1,15 @@
 //! Models ("projects" in the words of 1.6), their versions and builds.
 
-use csw_app::ModelView;
+use csw_app::{ModelView, SchemaChanges};
 use csw_core::{
     build::{Build, StageRecord},
     cost::Prices,
+    ids::VersionId,
     model::{Model, Version, VersionState},
 };
 use jiff::Timestamp;
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 /// A number as the decimal text that clients of 1.6 expect.
@@ -185,6 +186,52 @@ impl From<Version> for VersionBody {
             strategy: version.strategy.as_str(),
             facts: version.facts,
             created_at: version.created_at,
+        }
+    }
+}
+
+/// A version in few words.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct VersionName {
+    /// Its identifier.
+    id: String,
+    /// What `get_version` says.
+    version: String,
+}
+
+/// What a version changes in the form. A difference of parameters has `added` and `removed` names, and `changed` ones
+/// with their members before and after.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct SchemaChangesBody {
+    /// Compared with which version.
+    from: VersionName,
+    /// Which version.
+    to: VersionName,
+    /// Whether the form is the same.
+    same: bool,
+    /// Of the meta parameters.
+    #[schema(value_type = Object)]
+    meta_parameters: Value,
+    /// Of the sections that both have and that differ, by section.
+    #[schema(value_type = Object)]
+    sections: Value,
+    /// Sections that are new.
+    sections_added: Vec<String>,
+    /// Sections that are gone.
+    sections_removed: Vec<String>,
+}
+
+impl From<SchemaChanges> for SchemaChangesBody {
+    fn from(changes: SchemaChanges) -> Self {
+        let name = |(id, version): &(VersionId, String)| VersionName { id: id.to_string(), version: version.clone() };
+        Self {
+            from: name(&changes.before),
+            to: name(&changes.after),
+            same: changes.is_empty(),
+            meta_parameters: json!(changes.meta_parameters),
+            sections: json!(changes.sections),
+            sections_added: changes.sections_added,
+            sections_removed: changes.sections_removed,
         }
     }
 }

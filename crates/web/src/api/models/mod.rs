@@ -28,6 +28,7 @@ pub(super) fn router(upload_limit: usize) -> OpenApiRouter<WebState> {
         .routes(routes!(secrets::value))
         .routes(routes!(versions::list))
         .routes(routes!(versions::promote))
+        .routes(routes!(versions::changes))
         .routes(routes!(versions::promote_by_id))
         .routes(routes!(versions::roll_back))
         .routes(routes!(builds::one))

@@ -10,8 +10,8 @@ use utoipa::ToSchema;
 use crate::{
     api::{
         body::Fields,
-        dto::{Project, VersionBody},
-        extract::{AtModel, ModelPath, Path, id},
+        dto::{Project, SchemaChangesBody, VersionBody},
+        extract::{AtModel, ModelPath, Path, Query, id},
     },
     error::ApiResult,
     state::WebState,
@@ -46,6 +46,40 @@ pub(super) async fn sbom(
     let version = state.app.version(&at.view, id(&version)?).await?;
     let bill = bill_of_materials(&at.view.model.name(), &version);
     Ok(([(header::CONTENT_TYPE, "application/vnd.cyclonedx+json; version=1.5")], bill.to_string()))
+}
+
+/// With which version to compare.
+#[derive(Deserialize)]
+pub(super) struct Compared {
+    from: Option<String>,
+}
+
+/// What a version changes in the form: its input schema beside that of another version, the live one where nothing is
+/// said. Values, texts and validators of parameters as they were and as they are.
+#[utoipa::path(
+    get,
+    path = "/{owner}/{title}/api/v1/versions/{version}/changes/", operation_id = "version_changes",
+    tag = "versions",
+    params(
+        ModelPath,
+        ("version" = String, Path, description = "Identifier of the version"),
+        ("from" = Option<String>, Query, description = "Identifier of the version to compare with"),
+    ),
+    responses(
+        (status = 200, body = SchemaChangesBody),
+        (status = 400, description = "There is no live version to compare with"),
+        (status = 404),
+    ),
+)]
+pub(super) async fn changes(
+    State(state): State<WebState>,
+    Path((_, _, version)): Path<(String, String, String)>,
+    Query(Compared { from }): Query<Compared>,
+    at: AtModel,
+) -> ApiResult<Json<SchemaChangesBody>> {
+    let from = from.filter(|text| !text.is_empty()).map(|text| id(&text)).transpose()?;
+    let changes = state.app.schema_changes(&at.view, from, id(&version)?).await?;
+    Ok(Json(SchemaChangesBody::from(changes)))
 }
 
 /// The lock of a version: every package with its exact version and hashes, as requirements that pip and uv read.

@@ -1,0 +1,52 @@
+//! Objects that nobody names: of runs that were killed between storing an output and recording it, and of accounts that
+//! were removed. They are looked for at the start and once a day.
+
+use std::time::Duration;
+
+use csw_core::output::object_key;
+use futures::StreamExt;
+use jiff::SignedDuration;
+
+use crate::{App, error::AppResult};
+
+/// The folder of outputs in the object storage.
+const OUTPUTS: &str = "outputs";
+
+/// A run may take a week, and keeps its outputs until they are recorded.
+const AGE: SignedDuration = SignedDuration::from_hours(9 * 24);
+
+/// Objects that are looked up at once.
+const BATCH: usize = 500;
+
+/// How often it is done.
+pub(crate) const SWEEP_PERIOD: Duration = Duration::from_hours(24);
+
+impl App {
+    /// Removes old objects that no output has; how many.
+    pub(crate) async fn sweep_objects(&self) -> AppResult<u64> {
+        let objects = &self.inner.ports.objects;
+        let old = objects.put_before(OUTPUTS, self.now() - AGE).await?;
+        let mut batches = old.chunks(BATCH);
+        let mut removed = 0;
+        while let Some(batch) = batches.next().await {
+            let keys = batch.into_iter().collect::<Result<Vec<_>, _>>()?;
+            let hash = |key: &String| key.rsplit('/').next().unwrap_or_default().to_owned();
+            let hashes: Vec<String> = keys.iter().map(hash).collect();
+            for hash in self.store().unnamed_objects(&hashes).await? {
+                removed += u64::from(self.delete_object(&object_key(&hash)).await?);
+            }
+        }
+        Ok(removed)
+    }
+
+    /// Removes an object, unless a run that is at work has stored the same bytes and not yet recorded them.
+    pub(crate) async fn delete_object(&self, key: &str) -> AppResult<bool> {
+        // Held until it is gone, so that none begins to in between.
+        let reports = self.inner.reports.lock().await;
+        if reports.values().any(|pending| pending.keeps(key)) {
+            return Ok(false);
+        }
+        self.inner.ports.objects.delete(key).await?;
+        Ok(true)
+    }
+}
