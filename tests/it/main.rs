@@ -19,3 +19,4 @@ mod real_models;
 mod rebuilding;
 mod secrets;
 mod simulations;
+mod webhooks;
