@@ -1,6 +1,7 @@
 //! The command line, as clap reads it.
 
 pub(crate) mod build;
+pub(crate) mod publish;
 
 use std::path::PathBuf;
 
@@ -60,7 +61,7 @@ pub(crate) enum Command {
         #[arg(long, global = true)]
         skip_test: bool,
         #[command(subcommand)]
-        verb: Option<PublishVerb>,
+        verb: Option<publish::PublishVerb>,
     },
     /// Simulations: run a model, follow a run, fetch its outputs
     Sims {
@@ -275,38 +276,6 @@ pub(crate) enum Models {
     Secrets {
         #[command(subcommand)]
         verb: ModelSecrets,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum PublishVerb {
-    /// Make a publish repository, or what one lacks; what is there stays
-    Init {
-        /// Its folder
-        #[arg(value_name = "DIR", default_value = ".")]
-        dir: PathBuf,
-    },
-    /// Build, test and stage the models whose files have changed
-    Stage {
-        /// Commit that HEAD is compared with
-        #[arg(long, value_name = "COMMIT")]
-        changed_since: String,
-        /// Text in which `[skip test]` counts, such as the title of a pull request; may be repeated. So does the newest
-        /// commit's message
-        #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
-        said: Vec<String>,
-    },
-    /// Make live what the newest builds of the models staged whose files have changed
-    Promote {
-        /// Commit that HEAD is compared with
-        #[arg(long, value_name = "COMMIT")]
-        changed_since: String,
-    },
-    /// List the models whose files have changed
-    Changed {
-        /// Commit that HEAD is compared with
-        #[arg(long, value_name = "COMMIT")]
-        changed_since: String,
     },
 }
 

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use self::repository::Repository;
 use crate::{
-    cli::{PublishVerb, Server},
+    cli::{Server, publish::PublishVerb},
     failure::{Failure, Outcome},
     output::Printer,
     settings::Settings,
