@@ -1,7 +1,7 @@
 //! The program under test, called as a user calls it.
 
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Command, Output},
 };
 
@@ -80,6 +80,11 @@ pub(crate) fn command() -> Result<Command> {
     let nowhere = std::env::temp_dir().join("csw-tests-have-no-home");
     command.env("HOME", nowhere).env_remove("XDG_CONFIG_HOME");
     Ok(command)
+}
+
+/// The same in a folder.
+pub fn csw_in(folder: &Path, words: &[&str], variables: &[(&str, &str)]) -> Result<Done> {
+    Ok(command()?.current_dir(folder).args(words).envs(variables.iter().copied()).output()?.into())
 }
 
 /// Runs `csw` with these words and variables to its end.

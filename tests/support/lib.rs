@@ -16,7 +16,7 @@ mod server;
 mod template;
 
 pub use crate::{
-    command::{Done, csw, example},
+    command::{Done, csw, csw_in, example},
     disk::SmallDisk,
     draft::Draft,
     git::WorkingCopy,

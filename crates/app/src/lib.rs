@@ -32,6 +32,7 @@ mod secrets;
 mod simulations;
 mod submission;
 mod sweep;
+mod webhooks;
 
 use std::{collections::HashMap, net::IpAddr, sync::Arc};
 
@@ -55,6 +56,7 @@ pub use crate::{
     secrets::{OperatorSecrets, SecretsOf},
     simulations::SimulationView,
     submission::Submission,
+    webhooks::{PushElsewhere, Told},
 };
 
 /// The outside world.

@@ -17,6 +17,7 @@ pub mod names;
 pub mod output;
 pub mod page;
 pub mod ports;
+pub mod repository;
 pub mod run;
 pub mod sbom;
 pub mod secret;

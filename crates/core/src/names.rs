@@ -26,6 +26,7 @@ pub const RESERVED: &[&str] = &[
     "health",
     "healthz",
     "help",
+    "hooks",
     "inputs",
     "log",
     "login",

@@ -1,6 +1,7 @@
 //! The command line, as clap reads it.
 
 pub(crate) mod build;
+pub(crate) mod publish;
 
 use std::path::PathBuf;
 
@@ -48,6 +49,19 @@ pub(crate) enum Command {
         server: Server,
         #[command(subcommand)]
         verb: Models,
+    },
+    /// A repository whose pull requests publish models; without a verb: open the pull request of a model, or add to it
+    Publish {
+        /// The model
+        #[arg(short = 'n', long = "name", global = true, value_name = "OWNER/TITLE")]
+        name: Option<String>,
+        #[command(flatten)]
+        server: Server,
+        /// Leave the model's own tests out; its four functions are checked anyway
+        #[arg(long, global = true)]
+        skip_test: bool,
+        #[command(subcommand)]
+        verb: Option<publish::PublishVerb>,
     },
     /// Simulations: run a model, follow a run, fetch its outputs
     Sims {
@@ -248,7 +262,11 @@ pub(crate) enum Models {
     /// Send an image that was built here to a registry
     Push(build::Push),
     /// Write the manifests of a model for a cluster
-    Config,
+    Config {
+        /// File for them; - is stdout
+        #[arg(short, long, value_name = "FILE", default_value = "-")]
+        out: PathBuf,
+    },
     /// Show the log of a build
     Logs {
         /// The build; the newest by default
@@ -520,6 +538,13 @@ mod tests {
             &["csw", "models", "-n", "ann/Null", "test", "--repo", "https://example.org/r"],
             &["csw", "models", "-n", "ann/Null", "show", "--sbom", "1.0", "--json"],
             &["csw", "models", "-n", "ann/Null", "config"],
+            &["csw", "models", "-n", "ann/Null", "config", "-o", "-"],
+            &["csw", "publish", "-n", "ann/Null"],
+            &["csw", "publish", "-n", "ann/Null", "--skip-test"],
+            &["csw", "publish", "init", "d"],
+            &["csw", "publish", "stage", "--changed-since=c0ffee", "--said=-x", "--said=", "--skip-test"],
+            &["csw", "publish", "promote", "--changed-since", "c0ffee"],
+            &["csw", "publish", "changed", "--changed-since", "c0ffee", "--json"],
             &["csw", "svc", "config"],
             &["csw", "config", "show", "--origin", "--data", "d", "--json"],
             &["csw", "completion", "fish"],

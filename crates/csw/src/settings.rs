@@ -48,6 +48,8 @@ pub(crate) struct Settings {
     pub(crate) images: ImageSettings,
     /// Where secrets are kept.
     pub(crate) secrets: SecretSettings,
+    /// What connects the site, and publish repositories, with GitHub.
+    pub(crate) github: GitHubSettings,
 }
 
 /// `[mail]`
@@ -142,6 +144,51 @@ impl std::fmt::Debug for ImageSettings {
             .field("builder_flags", &self.builder_flags)
             .finish()
     }
+}
+
+/// `[github]`
+#[derive(Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct GitHubSettings {
+    /// Secret of the webhooks that the server takes; without one it takes none.
+    pub(crate) webhook_secret: Option<String>,
+    /// Token that pull requests are opened with.
+    pub(crate) token: Option<String>,
+    /// Address of its API, where it is not the public one.
+    pub(crate) api_url: Option<String>,
+}
+
+impl std::fmt::Debug for GitHubSettings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("GitHubSettings")
+            .field("webhook_secret", &self.webhook_secret.as_ref().map(|_| "***"))
+            .field("token", &self.token.as_ref().map(|_| "***"))
+            .field("api_url", &self.api_url)
+            .finish()
+    }
+}
+
+impl GitHubSettings {
+    /// The secret of webhooks: a variable, or the file.
+    pub(crate) fn webhook_secret(&self) -> Option<String> {
+        variable("CSW_GITHUB_WEBHOOK_SECRET").or_else(|| self.webhook_secret.clone()).filter(|text| !text.is_empty())
+    }
+
+    /// The token: a variable, or the file.
+    pub(crate) fn token(&self) -> Option<String> {
+        variable("GITHUB_TOKEN").or_else(|| self.token.clone()).filter(|text| !text.is_empty())
+    }
+
+    /// The address of the API: a variable, which Actions set, or the file, or the public one.
+    pub(crate) fn api_url(&self) -> String {
+        variable("GITHUB_API_URL")
+            .or_else(|| self.api_url.clone())
+            .unwrap_or_else(|| csw_publish::github::PUBLIC_API.to_owned())
+    }
+}
+
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
 /// `[secrets]`

@@ -286,6 +286,7 @@ pub(crate) async fn site(settings: &Settings, options: &Up, folder: &Folder, pub
         trust_forwarded: settings.trust_forwarded,
         metrics: Arc::new(move || prometheus.render()),
         uploads: data.join("uploads"),
+        webhook_secret: settings.github.webhook_secret().map(Into::into),
         ..WebOptions::default()
     };
     let router = csw_web::router(WebState::new(app.clone(), web));

@@ -35,6 +35,10 @@
 //!
 //! [`image`] makes an OCI image of a version from the same two folders, and pushes it to a registry.
 //!
+//! # Forges
+//!
+//! [`github`] opens pull requests of a publish repository, for the command line.
+//!
 //! Start reading at `publisher`, then `asked` and `uv`.
 
 mod archive;
@@ -48,6 +52,7 @@ mod environment;
 mod failure;
 mod fetch;
 mod git;
+pub mod github;
 pub mod image;
 mod interpreter;
 mod jail;

@@ -2,6 +2,9 @@
 
 use std::path::Path;
 
+use csw_core::repository::from_scp;
+pub(crate) use csw_core::repository::identity;
+
 use crate::failure::Failure;
 
 /// A URL that may be handed to git.
@@ -50,15 +53,6 @@ impl RepositoryUrl {
     }
 }
 
-/// `git@host:owner/name` as a URL.
-fn from_scp(text: &str) -> Option<String> {
-    let (login, path) = text.split_once(':')?;
-    let (user, host) = login.split_once('@')?;
-    let plain = |s: &str| !s.is_empty() && s.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
-    let fits = plain(user) && plain(host) && !user.starts_with('-') && !path.starts_with("//");
-    fits.then(|| format!("ssh://{user}@{host}/{}", path.trim_start_matches('/')))
-}
-
 /// Checks a branch, tag or commit.
 pub(crate) fn check_reference(reference: &str) -> Result<(), Failure> {
     let bad = reference.starts_with('-')
@@ -70,20 +64,6 @@ pub(crate) fn check_reference(reference: &str) -> Result<(), Failure> {
         )));
     }
     Ok(())
-}
-
-/// What two URLs of one repository have in common, however they are written.
-pub(crate) fn identity(url: &str) -> String {
-    let url = url.trim();
-    let url = url.strip_prefix("git+").unwrap_or(url);
-    let url = from_scp(url).unwrap_or_else(|| url.to_owned());
-    let rest = url.split_once("://").map_or(url.as_str(), |(_, rest)| rest);
-    let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
-    let host = authority.rsplit('@').next().unwrap_or(authority);
-    let host = host.split(':').next().unwrap_or(host).trim_start_matches("www.");
-    let path = path.split(['#', '?']).next().unwrap_or(path);
-    let path = path.trim_end_matches('/').trim_end_matches(".git");
-    format!("{host}/{path}").to_lowercase()
 }
 
 /// A `git+` reference taken apart.
@@ -172,21 +152,6 @@ mod tests {
         for bad in ["-x", "--upload-pack=x", "a..b", "a b", "a:b", "+a^", "a\nb"] {
             check_reference(bad).unwrap_err();
         }
-    }
-
-    #[test]
-    fn one_repository_has_one_identity() {
-        let all = [
-            "https://github.com/PSLmodels/Tax-Cruncher",
-            "git+https://github.com/pslmodels/tax-cruncher.git",
-            "https://me:tok@github.com/PSLmodels/Tax-Cruncher/",
-            "git@github.com:PSLmodels/Tax-Cruncher.git",
-            "ssh://git@github.com:22/PSLmodels/Tax-Cruncher.git",
-        ];
-        for url in all {
-            assert_eq!(identity(url), "github.com/pslmodels/tax-cruncher");
-        }
-        assert_ne!(identity("https://github.com/other/tax-cruncher"), identity(all[0]));
     }
 
     #[test]

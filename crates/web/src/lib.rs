@@ -9,6 +9,7 @@ mod api;
 mod auth;
 mod error;
 mod git;
+mod hooks;
 mod layers;
 mod pages;
 mod state;
@@ -32,6 +33,7 @@ pub fn router(state: WebState) -> Router {
     let routes = api::router(&state.options)
         .merge(pages::router())
         .merge(git::router())
+        .merge(hooks::router())
         .method_not_allowed_fallback(method_not_allowed)
         .fallback(not_found)
         .route_layer(middleware::from_fn(layers::note_route))

@@ -5,7 +5,7 @@ use std::{path::PathBuf, sync::Arc};
 use axum::extract::FromRef;
 use csw_app::App;
 
-use crate::{api::schema_cache::SchemaCache, auth::BasicCache};
+use crate::{api::schema_cache::SchemaCache, auth::BasicCache, hooks::Deliveries};
 
 /// What an operator decides about the face, apart from the use cases.
 #[derive(Clone)]
@@ -20,6 +20,8 @@ pub struct WebOptions {
     pub uploads: PathBuf,
     /// Bytes an uploaded archive may have.
     pub upload_limit: usize,
+    /// The secret that GitHub signs its webhooks with; without one, none are taken.
+    pub webhook_secret: Option<Arc<str>>,
 }
 
 impl Default for WebOptions {
@@ -30,6 +32,7 @@ impl Default for WebOptions {
             metrics: Arc::new(String::new),
             uploads: std::env::temp_dir().join("csw-uploads"),
             upload_limit: 512 << 20,
+            webhook_secret: None,
         }
     }
 }
@@ -43,12 +46,19 @@ pub struct WebState {
     pub options: Arc<WebOptions>,
     pub(crate) schemas: Arc<SchemaCache>,
     pub(crate) basic: Arc<BasicCache>,
+    pub(crate) deliveries: Arc<Deliveries>,
 }
 
 impl WebState {
     /// A state over these use cases.
     pub fn new(app: App, options: WebOptions) -> Self {
-        Self { app, options: Arc::new(options), schemas: Arc::default(), basic: Arc::default() }
+        Self {
+            app,
+            options: Arc::new(options),
+            schemas: Arc::default(),
+            basic: Arc::default(),
+            deliveries: Arc::default(),
+        }
     }
 }
 

@@ -9,6 +9,7 @@ mod executor;
 mod mail;
 mod objects;
 mod publisher;
+mod pull_requests;
 mod repositories;
 mod secrets;
 mod store;
@@ -18,6 +19,7 @@ pub use executor::{Capacity, Executor, ExecutorError, ReportError, RunEvents, Zy
 pub use mail::{Mail, MailError, Mailer};
 pub use objects::{ObjectError, ObjectStorage};
 pub use publisher::{BuildError, BuildLog, BuildOptions, Built, Checkout, Publisher, TestReport};
+pub use pull_requests::{ForgeError, ForgeResult, NewPullRequest, PullRequest, PullRequests};
 pub use repositories::{GitAnswer, GitRequest, GitService, RefChange, Repositories, RepositoryError};
 pub use secrets::{Rotation, SealedSecret, SecretError, SecretResult, SecretRows, SecretStore, SecretTrail};
 pub use store::*;

@@ -9,6 +9,7 @@ pub(crate) mod exec_sandbox;
 mod manual;
 mod models;
 mod planned;
+mod publish;
 mod restore;
 mod secret_input;
 mod sims;
@@ -34,6 +35,9 @@ pub(crate) async fn run(cli: Cli, matches: &ArgMatches) -> Outcome {
         Command::Accounts { verb } => accounts::run(&settings, verb, printer).await,
         Command::Svc { verb } => svc::run(&settings, verb, printer).await,
         Command::Models { name, server, verb } => models::run(&settings, &server, name.as_deref(), verb, printer).await,
+        Command::Publish { name, server, skip_test, verb } => {
+            publish::run(&settings, &server, name.as_deref(), skip_test, verb, printer).await
+        }
         Command::Sims { name, server, verb } => {
             let client = settings.client(&server)?;
             let done = sims::run(&client, name.as_deref(), verb, printer).await;

@@ -112,6 +112,9 @@ pub(crate) const ALL: &[Known] = &[
     file("secrets.kubernetes.ca_file", "the own cluster's"),
     file("secrets.kubernetes.token_file", "that of the service account"),
     file("secrets.kubernetes.token_env", "none"),
+    secret("github.webhook_secret", "", "CSW_GITHUB_WEBHOOK_SECRET", "none: webhooks are not taken"),
+    secret("github.token", "", "GITHUB_TOKEN", "none"),
+    known("github.api_url", "", "GITHUB_API_URL", "https://api.github.com"),
     known("images.registry", "", "CSW_REGISTRY", "gcr.io/$PROJECT, where PROJECT is set"),
     known("images.user", "", "CSW_REGISTRY_USER", "as `docker login` or `podman login` left it"),
     secret("images.password", "", "CSW_REGISTRY_PASSWORD", "as `docker login` or `podman login` left it"),
@@ -208,7 +211,8 @@ mod tests {
             assert!(read, "{} is no key of the file", known.key);
         }
         let all = format!("{:?}", Settings::default());
-        let sections = ["mail", "site", "machine", "build", "images", "secrets", "google", "vault", "kubernetes"];
+        let sections =
+            ["mail", "site", "machine", "build", "images", "github", "secrets", "google", "vault", "kubernetes"];
         let fields = all.matches(": ").count() - sections.len();
         assert_eq!(fields, ALL.iter().filter(|known| !known.key.is_empty()).count(), "{all}");
     }

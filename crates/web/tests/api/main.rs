@@ -8,6 +8,7 @@ mod executor;
 mod facts;
 mod files;
 mod git;
+mod hooks;
 mod models;
 mod odd;
 mod pages;

@@ -15,7 +15,10 @@ mod source;
 mod test;
 mod versions;
 
-pub(super) use promote::choose;
+pub(super) use self::{
+    promote::{choose, promote_version},
+    publish::{ensure, finish, follow},
+};
 
 use super::{named, planned};
 use crate::{
@@ -38,7 +41,7 @@ pub(crate) async fn run(
         Models::Build(options) => build::run(settings, named(name)?, &options, printer).await,
         Models::Test(options) => test::run(settings, named(name)?, &options, printer).await,
         Models::Push(options) => push::run(settings, named(name)?, &options, printer).await,
-        Models::Config => planned::model_manifests(named(name)?, printer),
+        Models::Config { .. } => planned::model_manifests(named(name)?, printer),
         Models::Publish(options) => publish::run(&client()?, named(name)?, &options, true, printer).await,
         Models::Stage(options) => publish::run(&client()?, named(name)?, &options, false, printer).await,
         Models::List => list::run(&client()?, printer).await,

@@ -21,6 +21,18 @@ pub(crate) async fn run(client: &Client, name: &str, wanted: Option<&str>, print
     printer.result(&answer, || format!("{name}: version {} is live", version.version))
 }
 
+/// Makes a version live that may be so already.
+pub(in crate::commands) async fn promote_version(client: &Client, name: &str, id: &str, printer: Printer) -> Outcome {
+    let versions = client.versions(name).await?;
+    let version = choose(&versions, name, id)?;
+    if version.state == "live" {
+        let answer = serde_json::json!({ "model": name, "version": version.id, "state": version.state });
+        return printer.result(&answer, || format!("{name}: version {} is live already", version.version));
+    }
+    let answer = client.promote(name, &version.id).await?;
+    printer.result(&answer, || format!("{name}: version {} is live", version.version))
+}
+
 /// The one version that `wanted` names.
 pub(in crate::commands) fn choose<'a>(versions: &'a [Version], name: &str, wanted: &str) -> Outcome<&'a Version> {
     the_one(versions, wanted)

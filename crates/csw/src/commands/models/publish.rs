@@ -42,10 +42,15 @@ pub(crate) async fn run(client: &Client, name: &str, options: &Publish, promote:
     finish(client, name, &build, printer)
 }
 
-/// Makes the model if there is none of this name.
-async fn ensure(client: &Client, name: &str, details: ModelDetails, printer: Printer) -> Outcome {
+/// Makes the model if there is none of this name; says whether it did.
+pub(in crate::commands) async fn ensure(
+    client: &Client,
+    name: &str,
+    details: ModelDetails,
+    printer: Printer,
+) -> Outcome<bool> {
     match client.model(name).await {
-        Ok(_) => return Ok(()),
+        Ok(_) => return Ok(false),
         Err(ClientError::Refused { status: 404, .. }) => {}
         Err(error) => return Err(error.into()),
     }
@@ -79,11 +84,11 @@ async fn ensure(client: &Client, name: &str, details: ModelDetails, printer: Pri
     };
     let model = client.create_model(&details).await?;
     printer.note(&format!("made the model {}/{}", model.owner, model.title));
-    Ok(())
+    Ok(true)
 }
 
 /// Streams the build's log until it is over.
-async fn follow(client: &Client, name: &str, build: Build, printer: Printer) -> Outcome<Build> {
+pub(in crate::commands) async fn follow(client: &Client, name: &str, build: Build, printer: Printer) -> Outcome<Build> {
     let mut offset = 0_u64;
     let mut silent = 0_u32;
     loop {
@@ -113,7 +118,8 @@ async fn follow(client: &Client, name: &str, build: Build, printer: Printer) -> 
     }
 }
 
-fn finish(client: &Client, name: &str, build: &Build, printer: Printer) -> Outcome {
+/// Prints how a build ended; one that did not succeed is a failure.
+pub(in crate::commands) fn finish(client: &Client, name: &str, build: &Build, printer: Printer) -> Outcome {
     let url = format!("{}/{name}/", client.url());
     let answer = json!({ "model": name, "url": url, "build": build });
     if build.state == "succeeded" {
