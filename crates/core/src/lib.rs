@@ -8,6 +8,7 @@
 pub mod access;
 pub mod account;
 pub mod build;
+pub mod causes;
 pub mod cost;
 pub mod ids;
 pub mod masking;

@@ -2,7 +2,10 @@
 
 use std::{path::Path, time::Duration};
 
-use csw_core::ports::{SecretError, SecretResult};
+use csw_core::{
+    causes::with_causes,
+    ports::{SecretError, SecretResult},
+};
 use reqwest::{Certificate, Client, RequestBuilder, StatusCode, header};
 use serde_json::Value;
 
@@ -84,21 +87,12 @@ fn is_passing(status: StatusCode) -> bool {
 
 /// An error and its causes on one line, without the URL, which may name more than a reader of logs should know.
 pub(crate) fn chain(error: &reqwest::Error) -> String {
-    let mut text = if error.is_timeout() {
-        "the server does not answer in time".to_owned()
+    let text = if error.is_timeout() {
+        "the server does not answer in time"
     } else if error.is_connect() {
-        "the server can't be reached".to_owned()
+        "the server can't be reached"
     } else {
-        "the answer can't be read".to_owned()
+        "the answer can't be read"
     };
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        let sentence = cause.to_string();
-        if !text.contains(&sentence) {
-            text.push_str(": ");
-            text.push_str(&sentence);
-        }
-        source = cause.source();
-    }
-    text
+    with_causes(text.to_owned(), error)
 }

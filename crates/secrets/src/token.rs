@@ -9,10 +9,11 @@ use csw_core::{
     ports::{SecretError, SecretResult},
     secret::SecretValue,
 };
-use reqwest::{Client, StatusCode};
+use reqwest::{Client, Method, StatusCode};
+use serde_json::Value;
 use tokio::sync::Mutex;
 
-use crate::http;
+use crate::http::{self, Answer};
 
 /// Before the end of its life a token is asked for anew.
 const MARGIN: Duration = Duration::from_mins(1);
@@ -56,6 +57,32 @@ impl Tokens {
         let (token, life) = self.fetch(client).await?;
         *kept = Some((token.clone(), Instant::now() + life.saturating_sub(MARGIN)));
         Ok(token)
+    }
+
+    /// Sends a request with a token, once more with a new one where the old one is refused.
+    pub(crate) async fn ask(
+        &self,
+        client: &Client,
+        what: &str,
+        (method, url): (Method, &str),
+        body: Option<&Value>,
+    ) -> SecretResult<Answer> {
+        let mut renewed = false;
+        loop {
+            let token = self.get(client, renewed).await?;
+            let request = || {
+                let request = client.request(method.clone(), url).bearer_auth(token.expose());
+                match body {
+                    Some(body) => request.json(body),
+                    None => request,
+                }
+            };
+            let answer = http::send(what, request).await?;
+            if answer.status != StatusCode::UNAUTHORIZED || renewed {
+                return Ok(answer);
+            }
+            renewed = true;
+        }
     }
 
     async fn fetch(&self, client: &Client) -> SecretResult<(SecretValue, Duration)> {

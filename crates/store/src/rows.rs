@@ -169,6 +169,10 @@ pub(crate) fn simulation(row: &AnyRow) -> StoreResult<Simulation> {
     })
 }
 
+pub(crate) fn simulation_with_inputs(row: &AnyRow) -> StoreResult<(Simulation, Inputs)> {
+    Ok((simulation(row)?, inputs(row)?))
+}
+
 pub(crate) fn inputs(row: &AnyRow) -> StoreResult<Inputs> {
     Ok(Inputs {
         status: row.word("inputs_status", InputsStatus::parse)?,

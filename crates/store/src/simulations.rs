@@ -236,7 +236,7 @@ impl SqlStore {
         let text = format!("{SIMULATIONS} WHERE s.model_id = $1 AND s.number = $2");
         let statement = sql!(self, AssertSqlSafe(text), model.to_string(), i64::from(number));
         let row = optional(statement, &mut reader).await?;
-        row.map(|row| Ok((rows::simulation(&row)?, rows::inputs(&row)?))).transpose()
+        row.as_ref().map(rows::simulation_with_inputs).transpose()
     }
 
     pub(crate) async fn simulation_with_inputs_now(
@@ -246,7 +246,7 @@ impl SqlStore {
         let mut reader = self.reader().await?;
         let text = format!("{SIMULATIONS} WHERE s.id = $1");
         let row = optional(sql!(self, AssertSqlSafe(text), id.to_string()), &mut reader).await?;
-        row.map(|row| Ok((rows::simulation(&row)?, rows::inputs(&row)?))).transpose()
+        row.as_ref().map(rows::simulation_with_inputs).transpose()
     }
 
     pub(crate) async fn inputs_now(&self, id: SimulationId) -> StoreResult<Inputs> {

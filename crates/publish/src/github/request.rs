@@ -2,7 +2,10 @@
 
 use std::{sync::Once, time::Duration};
 
-use csw_core::ports::{ForgeError, ForgeResult};
+use csw_core::{
+    causes::chain,
+    ports::{ForgeError, ForgeResult},
+};
 use jiff::Timestamp;
 use reqwest::{Client, Method, Response, StatusCode, header};
 use serde_json::Value;
@@ -140,19 +143,4 @@ fn limit(response: &Response) -> Option<Duration> {
         return Some(seconds(reset - Timestamp::now().as_second()));
     }
     (response.status() == StatusCode::TOO_MANY_REQUESTS).then(|| Duration::from_mins(1))
-}
-
-/// An error and its causes on one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let sentence = cause.to_string();
-        if !text.contains(&sentence) {
-            text.push_str(": ");
-            text.push_str(&sentence);
-        }
-        source = cause.source();
-    }
-    text
 }

@@ -56,25 +56,9 @@ impl Google {
         object(&self.config.prefix, scope)
     }
 
-    /// Sends a request, once more with a new token where the old one is refused.
     async fn ask(&self, what: &str, method: Method, path: &str, body: Option<&Value>) -> SecretResult<Answer> {
         let url = format!("{}/v1/projects/{}/{path}", self.config.url.trim_end_matches('/'), self.config.project);
-        let mut renewed = false;
-        loop {
-            let token = self.tokens.get(&self.client, renewed).await?;
-            let request = || {
-                let request = self.client.request(method.clone(), &url).bearer_auth(token.expose());
-                match body {
-                    Some(body) => request.json(body),
-                    None => request,
-                }
-            };
-            let answer = http::send(what, request).await?;
-            if answer.status != StatusCode::UNAUTHORIZED || renewed {
-                return Ok(answer);
-            }
-            renewed = true;
-        }
+        self.tokens.ask(&self.client, what, (method, &url), body).await
     }
 
     fn no(what: &str, answer: &Answer, document: &Document) -> SecretError {

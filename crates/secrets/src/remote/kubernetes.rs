@@ -81,22 +81,7 @@ impl Kubernetes {
     async fn ask(&self, what: &str, method: Method, rest: &str, body: Option<&Value>) -> SecretResult<Answer> {
         let (base, namespace) = (self.config.url.trim_end_matches('/'), &self.config.namespace);
         let url = format!("{base}/api/v1/namespaces/{namespace}/secrets{rest}");
-        let mut renewed = false;
-        loop {
-            let token = self.tokens.get(&self.client, renewed).await?;
-            let request = || {
-                let request = self.client.request(method.clone(), &url).bearer_auth(token.expose());
-                match body {
-                    Some(body) => request.json(body),
-                    None => request,
-                }
-            };
-            let answer = http::send(what, request).await?;
-            if answer.status != StatusCode::UNAUTHORIZED || renewed {
-                return Ok(answer);
-            }
-            renewed = true;
-        }
+        self.tokens.ask(&self.client, what, (method, &url), body).await
     }
 
     fn no(what: &str, answer: &Answer, document: &Document) -> SecretError {

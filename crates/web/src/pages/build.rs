@@ -13,7 +13,7 @@ use super::{
     account::{errors_of, require_account},
     model::{ModelHead, Tab},
     page::{Page, PageError, PageResult, done, go, problems, show},
-    render::when,
+    render::{first_line, when},
     visitor::{Fields, Place, Visitor},
 };
 
@@ -112,7 +112,7 @@ impl BuildLine {
                 BuildState::Failed => "bad",
                 BuildState::Cancelled => "warn",
             },
-            message: build.message.as_deref().and_then(|text| text.lines().next()).unwrap_or_default().to_owned(),
+            message: first_line(build.message.as_deref().unwrap_or_default()),
         }
     }
 }
@@ -176,10 +176,6 @@ impl VersionLine {
             promotable: matches!(version.state, VersionState::Staged | VersionState::Retired),
         }
     }
-}
-
-fn first_line(text: &str) -> String {
-    text.lines().next().unwrap_or_default().to_owned()
 }
 
 fn fields() -> Vec<PublishField> {

@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::{
     model::{ModelHead, Tab},
     page::{Page, PageResult, show},
+    render::first_line,
     visitor::{Place, Visitor},
 };
 
@@ -72,10 +73,6 @@ fn short(value: &Value) -> String {
 fn groups(changes: &SchemaChanges) -> Vec<Group> {
     let meta = Some(Group::of("Settings", &changes.meta_parameters)).filter(|_| !changes.meta_parameters.is_empty());
     meta.into_iter().chain(changes.sections.iter().map(|(title, difference)| Group::of(title, difference))).collect()
-}
-
-fn first_line(text: &str) -> String {
-    text.lines().next().unwrap_or_default().to_owned()
 }
 
 pub(crate) async fn changes(

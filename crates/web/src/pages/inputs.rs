@@ -16,7 +16,7 @@ use super::{
     form::{Form, Problem},
     head::{Head, Tab},
     page::{Page, PageError, PageResult, go, problems, show},
-    render::{seconds, url},
+    render::{first_line, seconds, url},
     sent::{changed, meta_of_query, read},
     visitor::{Fields, Place, Visitor},
 };
@@ -53,7 +53,7 @@ impl OtherVersion {
     fn of(version: &Version) -> Self {
         Self {
             id: version.id.to_string(),
-            reported: version.reported.lines().next().unwrap_or_default().to_owned(),
+            reported: first_line(&version.reported),
             staged: version.state == VersionState::Staged,
         }
     }
