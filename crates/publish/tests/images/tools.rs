@@ -5,6 +5,8 @@ use std::{
     process::Command,
 };
 
+use tempfile::TempDir;
+
 use crate::registry::Registry;
 
 /// Whether a program is not there; then it says so, and the test is skipped.
@@ -28,6 +30,8 @@ pub(crate) fn tool(program: &str, args: &[&str]) -> String {
 /// Podman with a storage of its own.
 pub(crate) struct Podman {
     place: PathBuf,
+    /// Podman takes no path of more than 50 characters for it, whatever folder temporary files are put into.
+    run: TempDir,
 }
 
 impl Podman {
@@ -37,13 +41,13 @@ impl Podman {
             eprintln!("skipped: the image is not run, for podman or runc is missing");
             return None;
         }
-        Some(Self { place: place.to_owned() })
+        let run = tempfile::Builder::new().prefix("csw").tempdir_in("/tmp").unwrap();
+        Some(Self { place: place.to_owned(), run })
     }
 
     fn command(&self) -> Command {
         let mut command = Command::new("podman");
-        let (root, run) = (self.place.join("root"), self.place.join("run"));
-        command.arg("--root").arg(root).arg("--runroot").arg(run);
+        command.arg("--root").arg(self.place.join("root")).arg("--runroot").arg(self.run.path());
         command.args(["--runtime", "/usr/sbin/runc", "--cgroup-manager", "cgroupfs"]);
         command
     }
