@@ -1,4 +1,4 @@
-"""Runs the checks one after the other, shows what they print, and adds up what passed and failed."""
+"""Runs the checks, shows what they print, and adds up what passed and failed."""
 
 import os
 import re
@@ -6,11 +6,16 @@ import shutil
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Lock
 
 ROOT = Path(__file__).resolve().parents[2]
 TOOLS = ROOT / ".tools"
 CSW = ROOT / "target/debug/csw"
+
+SHOWN = Lock()
 
 # A summary line of a tool, with the words that come after its numbers.
 SUMMARIES = {
@@ -21,68 +26,107 @@ SUMMARIES = {
 }
 
 
-def run(title, command, kind=None, environment=None):
+def run(check, is_alone):
     """The numbers passed and failed of one check; one without numbers of its own counts as one."""
-    print(f"\n=== {title}", flush=True)
     begin = time.monotonic()
     process = subprocess.Popen(
-        command,
+        [str(word) for word in check.command],
         cwd=ROOT,
-        env={**os.environ, **(environment or {})},
+        env={**os.environ, **check.environment},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         errors="replace",
     )
+    if is_alone:
+        tell(f"\n=== {check.title}\n")
     text = []
     for line in process.stdout:
         text.append(line)
-        sys.stdout.write(line)
-        sys.stdout.flush()
+        if is_alone:
+            tell(line)
     code = process.wait()
     passed = failed = 0
-    if kind:
-        for found in SUMMARIES[kind].finditer(re.sub(r"\x1b\[[0-9;]*m", "", "".join(text))):
+    if check.kind:
+        for found in SUMMARIES[check.kind].finditer(re.sub(r"\x1b\[[0-9;]*m", "", "".join(text))):
             passed += int(found["passed"] or 0)
             failed += int(found["failed"] or 0)
     if code == 0 and not passed:
         passed = 1
     if code and not failed:
         failed = 1
-    print(f"--- {title}: {passed} passed, {failed} failed in {time.monotonic() - begin:.0f} s", flush=True)
+    # What ran beside others is shown in one piece.
+    before = "" if is_alone else f"\n=== {check.title}\n" + "".join(text)
+    tell(f"{before}--- {check.title}: {passed} passed, {failed} failed in {time.monotonic() - begin:.0f} s\n")
     return passed, failed
 
 
-def checks():
-    yield "format", ["cargo", "fmt", "--all", "--check"], None, None
-    yield "lints", ["cargo", "clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"], None, None
-    # The whole-server tests start the program itself.
-    yield "build", ["cargo", "build", "--workspace", "--quiet"], None, None
+def tell(text):
+    with SHOWN:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+
+
+@dataclass
+class Check:
+    title: str
+    command: list
+    kind: str | None = None
+    environment: dict = field(default_factory=dict)
+
+
+def clippy():
+    """Makes one compilation do for lints and programs: Clippy's own driver compiles the workspace."""
+    sysroot = subprocess.check_output(["rustc", "--print", "sysroot"], cwd=ROOT, text=True).strip()
+    return {
+        "RUSTC_WORKSPACE_WRAPPER": f"{sysroot}/bin/clippy-driver",
+        "CLIPPY_ARGS": "-D__CLIPPY_HACKERY__warnings__CLIPPY_HACKERY__",
+        "CARGO_PROFILE_DEV_DEBUG": "0",
+    }
+
+
+def stages():
+    """Lanes of checks; the lanes of a stage run side by side, for most of them wait more than they compute."""
+    driver = clippy()
+    yield [[Check("format", ["cargo", "fmt", "--all", "--check"])]]
+    build = ["cargo", "build", "--workspace", "--all-targets", "--quiet"]
+    yield [[Check("lints and build", build, environment=driver)]]
     if shutil.which("cargo-nextest"):
-        nextest = ["cargo", "nextest", "run", "--workspace", "--no-fail-fast", "--status-level", "slow", "--final-status-level", "fail"]
-        yield "tests", nextest, "nextest", None
+        nextest = ["cargo", "nextest", "run", "--workspace", "--no-fail-fast", "--status-level", "slow"]
+        nextest += ["--final-status-level", "fail", "--test-threads", str((os.cpu_count() or 1) + 1)]
+        tests = Check("tests", nextest, "nextest", driver)
     else:
-        yield "tests", ["cargo", "test", "--workspace", "--no-fail-fast", "--quiet"], "cargo", None
+        tests = Check("tests", ["cargo", "test", "--workspace", "--no-fail-fast", "--quiet"], "cargo", driver)
+    program = {"CSW": str(CSW)}
     client = [TOOLS / "cskit/bin/python", "-m", "pytest", "-q", "--color=no", "-rA", "tests/cskit"]
-    yield "Python client", client, "pytest", {"CSW": str(CSW)}
     modules = TOOLS / "browser/node_modules"
-    yield "types of scripts", [modules / ".bin/tsc", "--project", "crates/web/tsconfig.json"], None, None
-    browser = {"CSW": str(CSW), "NODE_PATH": str(modules)}
-    yield "browser", ["node", "--test", "--test-reporter=tap", *sorted(ROOT.glob("tests/e2e/*.test.mjs"))], "node", browser
-    for script in sorted((ROOT / "scripts").glob("check-*")):
-        if os.access(script, os.X_OK):
-            yield script.name, [script], None, {"CSW": str(CSW)}
+    browser = ["node", "--test", "--test-reporter=tap", *sorted(ROOT.glob("tests/e2e/*.test.mjs"))]
+    scripts = [path for path in sorted((ROOT / "scripts").glob("check-*")) if os.access(path, os.X_OK)]
+    yield [
+        [tests],
+        [
+            Check("Python client", client, "pytest", program),
+            Check("types of scripts", [modules / ".bin/tsc", "--project", "crates/web/tsconfig.json"]),
+            Check("browser", browser, "node", {**program, "NODE_PATH": str(modules)}),
+            *(Check(path.name, [path], environment=program) for path in scripts),
+        ],
+    ]
+
+
+def lane(checks, wanted, is_alone):
+    return [run(check, is_alone) for check in checks if not wanted or check.title in wanted]
 
 
 def main():
     wanted = sys.argv[1:]
-    passed = failed = 0
-    for title, command, kind, environment in checks():
-        if wanted and title not in wanted:
-            continue
-        more = run(title, [str(word) for word in command], kind, environment)
-        passed, failed = passed + more[0], failed + more[1]
-    print(f"\n{passed} passed, {failed} failed", flush=True)
+    numbers = []
+    for lanes in stages():
+        with ThreadPoolExecutor() as pool:
+            # The first lane is followed as it goes.
+            running = [pool.submit(lane, checks, wanted, at == 0) for at, checks in enumerate(lanes)]
+            numbers += [number for each in running for number in each.result()]
+    passed, failed = (sum(column) for column in zip(*numbers)) if numbers else (0, 0)
+    tell(f"\n{passed} passed, {failed} failed\n")
     return 1 if failed else 0
 
 
