@@ -17,7 +17,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 # The program that scripts/demo built, unless another is named.
-CSW = Path(os.environ.get("CSW") or ROOT / "target/release/csw")
+CSW = Path(os.environ.get("CSW") or ROOT / "target/quick/csw")
 MODELS = ROOT / "examples/models"
 # Models that serve tests, not people.
 NOT_SHOWN = {"contract"}

@@ -13,7 +13,7 @@ use csw_core::{
     model::{Artifact, Strategy},
     names::ModelName,
     ports::{BuildError, BuildLog, BuildOptions, Built, Checkout, Clock, Executor, Publisher, Randomness, TestReport},
-    run::{Limits, Outcome, RunOrder, Sharing, Task, TaskResult},
+    run::{Limits, Outcome, Phases, RunOrder, Sharing, Task, TaskResult},
     secret::Secrets,
 };
 use csw_params::{InputSchema, first_pass, meta_json, validate_meta};
@@ -79,6 +79,23 @@ pub(crate) struct Subject {
     pub(crate) secrets: Secrets,
 }
 
+/// What `get_inputs` returns when it is asked for nothing special.
+struct Defaults {
+    meta: Value,
+    model: Value,
+    /// Of the call, and of the import before it.
+    milliseconds: u64,
+    import: u64,
+}
+
+/// What became of the default inputs.
+struct DefaultRun {
+    takes_defaults: bool,
+    fresh: SimRun,
+    choice: Choice,
+    warnings: Vec<String>,
+}
+
 impl Conformance<'_> {
     /// Fetches, builds and tests a model without a database or a server: an author's own check.
     pub async fn check(
@@ -121,8 +138,8 @@ impl Conformance<'_> {
         Ok(report)
     }
 
-    /// Calls the four functions in a fresh interpreter, then looks for a faster way that gives the same outputs, while
-    /// the model's own `tests` run.
+    /// Calls the four functions in fresh interpreters and looks for a faster way that gives the same outputs. The
+    /// model's own `tests` run as soon as it can be imported.
     pub(crate) async fn examine(
         &self,
         subject: &Subject,
@@ -131,42 +148,23 @@ impl Conformance<'_> {
     ) -> Result<CheckReport, BuildError> {
         let mut warnings = Vec::new();
         self.executor.reconsider(&subject.artifact);
-        let version = self.version(subject).await?;
+        let (version, defaults) = futures::future::try_join(self.version(subject), self.defaults(subject)).await?;
         log.write(&format!("get_version: {version}\n"));
-        let (meta, model, milliseconds) = self.defaults(subject).await?;
+        let Defaults { meta, model, milliseconds, import } = defaults;
         log.write(&format!("get_inputs: {} sections in {milliseconds} ms\n", model.as_object().map_or(0, Map::len)));
         if milliseconds > SLOW_INPUTS {
             warnings.push(format!("get_inputs takes {milliseconds} ms; above {SLOW_INPUTS} ms a form feels slow"));
         }
+        if import > SLOW_IMPORT {
+            warnings.push(format!("importing the model takes {import} ms"));
+        }
         let arguments = default_arguments(&meta, &model)?;
-        let refusal = self.refusal(subject, &arguments).await?;
-        let takes_defaults = refusal.is_none();
-        log.write(&format!(
-            "validate_inputs: {} the default inputs\n",
-            if takes_defaults { "takes" } else { "refuses" }
-        ));
-        warnings.extend(refusal.map(|refusal| format!("validate_inputs refuses the default inputs: {refusal}")));
-        let sim = json!({ "meta_param_dict": arguments["meta_param_dict"], "adjustment": arguments["adjustment"] });
-        let fresh = self.sim(subject, Strategy::Fresh, &sim).await?;
-        log.write(&format!(
-            "run_model: {} outputs in {} ms, after {} ms of import\n",
-            fresh.outputs.len(),
-            fresh.milliseconds,
-            fresh.import
-        ));
-        if fresh.import > SLOW_IMPORT {
-            warnings.push(format!("importing the model takes {} ms", fresh.import));
-        }
-        let limit = subject.limits.memory_bytes;
-        if fresh.memory_bytes / TIGHT_MEMORY > limit / 100 {
-            let (needed, limit) = (fresh.memory_bytes / 1_000_000, limit / 1_000_000);
-            warnings.push(format!("the default run needs {needed} MB of the {limit} MB of memory that a run gets"));
-        }
         let held = Held::default();
-        let trial = Trial { conformance: self, subject, arguments: &sim, fresh: &fresh, log: &held };
-        let both = futures::future::try_join(trial.choose(), tests).await;
+        let both = futures::future::try_join(self.default_run(subject, &arguments, &held), tests).await;
         log.write(&held.take());
-        let (Choice { strategy, reason, deterministic }, tests) = both?;
+        let (run, tests) = both?;
+        warnings.extend(run.warnings);
+        let Choice { strategy, reason, deterministic } = run.choice;
         warnings.extend(reason.as_ref().map(|reason| match strategy {
             Strategy::Fresh => format!("runs in fresh interpreters: {reason}"),
             Strategy::Zygote | Strategy::WarmedZygote => reason.clone(),
@@ -175,17 +173,44 @@ impl Conformance<'_> {
             warnings.push("equal inputs give different outputs: results are never reused".to_owned());
         }
         let facts = json!({
-            "import_milliseconds": fresh.import,
+            "import_milliseconds": import,
             "get_inputs_milliseconds": milliseconds,
-            "default_run_milliseconds": fresh.milliseconds,
-            "default_run_memory_bytes": fresh.memory_bytes,
+            "default_run_milliseconds": run.fresh.milliseconds,
+            "default_run_memory_bytes": run.fresh.memory_bytes,
             "deterministic": deterministic,
             "strategy": strategy.as_str(),
             "strategy_reason": reason,
             "conformance_warnings": warnings,
         });
         let schema = (meta.to_string(), model.to_string());
-        Ok(CheckReport { version, strategy, takes_defaults, facts, schema, tests })
+        Ok(CheckReport { version, strategy, takes_defaults: run.takes_defaults, facts, schema, tests })
+    }
+
+    /// Validates and runs the default inputs, and tries the faster ways to do so.
+    async fn default_run(
+        &self,
+        subject: &Subject,
+        arguments: &Value,
+        log: &dyn BuildLog,
+    ) -> Result<DefaultRun, BuildError> {
+        let mut warnings = Vec::new();
+        let refusal = self.refusal(subject, arguments).await?;
+        let takes_defaults = refusal.is_none();
+        log.write(&format!(
+            "validate_inputs: {} the default inputs\n",
+            if takes_defaults { "takes" } else { "refuses" }
+        ));
+        warnings.extend(refusal.map(|refusal| format!("validate_inputs refuses the default inputs: {refusal}")));
+        let sim = json!({ "meta_param_dict": arguments["meta_param_dict"], "adjustment": arguments["adjustment"] });
+        let fresh = self.sim(subject, Strategy::Fresh, &sim).await?;
+        log.write(&format!("run_model: {} outputs in {} ms\n", fresh.outputs.len(), fresh.milliseconds));
+        let limit = subject.limits.memory_bytes;
+        if fresh.memory_bytes / TIGHT_MEMORY > limit / 100 {
+            let (needed, limit) = (fresh.memory_bytes / 1_000_000, limit / 1_000_000);
+            warnings.push(format!("the default run needs {needed} MB of the {limit} MB of memory that a run gets"));
+        }
+        let choice = Trial { conformance: self, subject, arguments: &sim, fresh: &fresh, log }.choose().await?;
+        Ok(DefaultRun { takes_defaults, fresh, choice, warnings })
     }
 
     async fn version(&self, subject: &Subject) -> Result<String, BuildError> {
@@ -197,11 +222,12 @@ impl Conformance<'_> {
         }
     }
 
-    async fn defaults(&self, subject: &Subject) -> Result<(Value, Value, u64), BuildError> {
+    async fn defaults(&self, subject: &Subject) -> Result<Defaults, BuildError> {
         let asked = self.ask(subject, Task::Defaults, Strategy::Fresh, json!({ "meta_param_dict": {} })).await?;
         match asked.end.outcome {
-            Outcome::Returned(TaskResult::Defaults { meta_parameters, model_parameters }) => {
-                Ok((meta_parameters, model_parameters, asked.end.phases.run))
+            Outcome::Returned(TaskResult::Defaults { meta_parameters: meta, model_parameters: model }) => {
+                let Phases { import, run: milliseconds, .. } = asked.end.phases;
+                Ok(Defaults { meta, model, milliseconds, import })
             }
             other => Err(told("get_inputs", other, &asked.log)),
         }

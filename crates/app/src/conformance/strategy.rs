@@ -12,11 +12,15 @@ use super::{Conformance, Subject, asked::Seen};
 /// A run shorter than this gains nothing from a zygote that has run the model before.
 const WORTH_WARMING: u64 = 200;
 
+/// A run so long is not repeated in more ways than are needed to decide.
+const LONG: u64 = 2000;
+
 /// Seconds that a forked run may take beside a multiple of the fresh one: what hangs after a fork hangs for ever.
 const PATIENCE: u64 = 60;
 const TIMES_AS_LONG: u64 = 5;
 
 /// A run of the default inputs.
+#[derive(Clone)]
 pub(super) struct SimRun {
     pub(super) outputs: Vec<Seen>,
     pub(super) milliseconds: u64,
@@ -49,15 +53,25 @@ pub(super) struct Trial<'a> {
 }
 
 impl Trial<'_> {
-    /// Runs the default inputs in each way that may be worth it, and compares.
+    /// Runs the default inputs in the ways that may be worth it, and compares. Where runs are long, what may gain most is
+    /// tried first: if it does, nothing else need be known.
     pub(super) async fn choose(&self) -> Result<Choice, BuildError> {
-        let zygote = match self.forked(Strategy::Zygote).await {
+        let is_long = self.subject.warm_up && self.fresh.milliseconds >= LONG;
+        let warmed = if is_long { Some(self.forked(Strategy::WarmedZygote).await) } else { None };
+        if let Some(Forked::Run(run)) = &warmed
+            && run.outputs == self.fresh.outputs
+            && run.milliseconds * 2 <= self.fresh.milliseconds
+        {
+            self.tell("from a zygote that ran it once: faster, and the same outputs", run);
+            return Ok(Choice { strategy: Strategy::WarmedZygote, reason: None, deterministic: true });
+        }
+        let zygote = match self.zygote(&warmed).await {
             Forked::Run(run) => run,
             Forked::Not(reason, run) => return self.unforked(reason, run).await,
         };
         if zygote.outputs == self.fresh.outputs {
             self.tell("forked from a zygote: the same outputs", &zygote);
-            return Ok(self.warmed(&zygote, None).await);
+            return Ok(self.warmed(warmed, &zygote, None).await);
         }
         let again = self.run(Strategy::Fresh).await?;
         if again.outputs == self.fresh.outputs {
@@ -68,7 +82,17 @@ impl Trial<'_> {
             return Ok(Choice { strategy: Strategy::Fresh, reason: Some(reason), deterministic: false });
         }
         self.tell("forked from a zygote: outputs of the same kinds", &zygote);
-        Ok(self.warmed(&zygote, Some(&again)).await)
+        Ok(self.warmed(warmed, &zygote, Some(&again)).await)
+    }
+
+    /// A fork of an interpreter that only imported the model; not tried again where it is known that nothing can be
+    /// forked.
+    async fn zygote(&self, warmed: &Option<Forked>) -> Forked {
+        let Some(Forked::Not(_, run)) = warmed else { return self.forked(Strategy::Zygote).await };
+        match self.conformance.executor.obstacle(&self.subject.artifact, Strategy::Zygote) {
+            Some(obstacle) => Forked::Not(obstacle, run.clone()),
+            None => self.forked(Strategy::Zygote).await,
+        }
     }
 
     /// Of a version that is not forked only determinism is of interest.
@@ -83,12 +107,16 @@ impl Trial<'_> {
 
     /// Whether a zygote that ran the model once is better still. `again` is the second fresh run of a model whose runs
     /// differ.
-    async fn warmed(&self, zygote: &SimRun, again: Option<&SimRun>) -> Choice {
+    async fn warmed(&self, tried: Option<Forked>, zygote: &SimRun, again: Option<&SimRun>) -> Choice {
         let mut choice = Choice { strategy: Strategy::Zygote, reason: None, deterministic: again.is_none() };
         if !self.subject.warm_up || zygote.milliseconds < WORTH_WARMING {
             return choice;
         }
-        let run = match self.forked(Strategy::WarmedZygote).await {
+        let tried = match tried {
+            Some(tried) => tried,
+            None => self.forked(Strategy::WarmedZygote).await,
+        };
+        let run = match tried {
             Forked::Run(run) => run,
             Forked::Not(reason, _) => {
                 choice.reason = Some(format!("it is not run in advance: {reason}"));
@@ -102,7 +130,7 @@ impl Trial<'_> {
         };
         if let Err(reason) = fits {
             choice.reason = Some(format!("it is not run in advance: {reason}"));
-        } else if run.milliseconds * 10 < zygote.milliseconds * 9 {
+        } else if is_faster(&run, zygote) {
             self.tell("from a zygote that ran it once: faster", &run);
             choice.strategy = Strategy::WarmedZygote;
         } else {
@@ -154,6 +182,11 @@ impl Trial<'_> {
     fn tell(&self, what: &str, run: &SimRun) {
         self.log.write(&format!("{what} in {} ms\n", run.milliseconds));
     }
+}
+
+/// Whether a run took so much less time than another that it is worth memory.
+fn is_faster(run: &SimRun, other: &SimRun) -> bool {
+    run.milliseconds * 10 < other.milliseconds * 9
 }
 
 fn shapes(outputs: &[Seen]) -> Vec<(OutputKind, &str, &'static str)> {

@@ -27,12 +27,13 @@ struct Scene {
     strategy: Strategy,
     returns: Result<&'static [&'static str], Outcome>,
     milliseconds: u64,
-    /// What is found out by it.
+    /// What is found out by it, and whether it is of all forks.
     obstacle: Option<&'static str>,
+    is_general: bool,
 }
 
 fn scene(strategy: Strategy, outputs: &'static [&'static str], milliseconds: u64) -> Scene {
-    Scene { strategy, returns: Ok(outputs), milliseconds, obstacle: None }
+    Scene { strategy, returns: Ok(outputs), milliseconds, obstacle: None, is_general: false }
 }
 
 #[derive(Default)]
@@ -49,7 +50,8 @@ impl Executor for Script {
         assert_eq!(order.strategy, scene.strategy);
         self.deadlines.lock().unwrap().push(order.limits.deadline_seconds);
         if let Some(reason) = scene.obstacle {
-            *self.obstacle.lock().unwrap() = Some((scene.strategy, reason.to_owned()));
+            let of = if scene.is_general { ZYGOTE } else { scene.strategy };
+            *self.obstacle.lock().unwrap() = Some((of, reason.to_owned()));
         }
         let outputs = scene.returns.as_ref().copied().unwrap_or_default();
         for (position, text) in (0..).zip(outputs) {
@@ -156,6 +158,34 @@ async fn equal_outputs_are_forked_and_warmed_where_that_is_faster() {
     assert_eq!(chosen(&["1"], compiled).await, (WARMED, true, String::new()));
     let in_vain = vec![scene(ZYGOTE, &["1"], 1000), scene(WARMED, &["1"], 950)];
     assert_eq!(chosen(&["1"], in_vain).await, (ZYGOTE, true, String::new()));
+}
+
+#[tokio::test]
+async fn long_runs_are_tried_where_most_may_be_gained_and_no_more_than_needed() {
+    let decide = async |scenes| play(&["1"], 5000, scenes).await.0;
+    assert_eq!(decide(vec![scene(WARMED, &["1"], 1000)]).await.strategy, WARMED);
+    let in_vain = decide(vec![scene(WARMED, &["1"], 4900), scene(ZYGOTE, &["1"], 5000)]).await;
+    assert_eq!((in_vain.strategy, in_vain.deterministic), (ZYGOTE, true));
+    let a_little = decide(vec![scene(WARMED, &["1"], 4000), scene(ZYGOTE, &["1"], 5000)]).await;
+    assert_eq!((a_little.strategy, a_little.deterministic), (WARMED, true));
+    let remembers = decide(vec![scene(WARMED, &["2"], 1000), scene(ZYGOTE, &["1"], 5000)]).await;
+    assert_eq!((remembers.strategy, remembers.deterministic), (ZYGOTE, true));
+    let random = vec![
+        scene(WARMED, &["2"], 1000),
+        scene(ZYGOTE, &["3"], 5000),
+        scene(FRESH, &["4"], 5000),
+        scene(ZYGOTE, &["5"], 5000),
+        scene(WARMED, &["6"], 1000),
+    ];
+    let random = decide(random).await;
+    assert_eq!((random.strategy, random.deterministic), (WARMED, false));
+    let thread = Scene { obstacle: Some("native threads"), ..scene(WARMED, &["1"], 5000) };
+    let not_warmed = decide(vec![thread, scene(ZYGOTE, &["1"], 5000)]).await;
+    assert_eq!((not_warmed.strategy, not_warmed.deterministic), (ZYGOTE, true));
+    // What can't be forked at all was run in a fresh interpreter instead: nothing is left to find out.
+    let thread = Scene { obstacle: Some("it has threads"), is_general: true, ..scene(WARMED, &["1"], 5000) };
+    let unforked = decide(vec![thread]).await;
+    assert_eq!((unforked.strategy, unforked.deterministic), (FRESH, true));
 }
 
 #[tokio::test]
