@@ -257,8 +257,22 @@ def shown_models():
     return sorted(file.parent for file in files if file.parent.parent.name not in NOT_SHOWN)
 
 
+def two_at_a_time(do, folders, problems):
+    """Results by folder. The largest model comes first: the others take their turns beside it."""
+    order = sorted(folders, key=lambda folder: folder.name != LARGEST)
+    results = {}
+    with concurrent.futures.ThreadPoolExecutor(max_workers=2) as pool:
+        for folder, done in [(folder, pool.submit(do, folder)) for folder in order]:
+            try:
+                results[folder] = done.result()
+            except Failed as problem:
+                problems.append(str(problem))
+                say(str(problem))
+    return results
+
+
 def publish_all(site, folders):
-    """Publish them, two at a time; answers with what went wrong."""
+    """Publish them; answers with what went wrong."""
     logs = site.server.data / "demo-logs"
     logs.mkdir(exist_ok=True)
     site.account("demo", "admin")
@@ -266,27 +280,15 @@ def publish_all(site, folders):
         site.account(owner, "member")
     say(f"publishing {len(folders)} models to {site.server.url}")
     problems = []
-    # The largest environment first: the others are built beside it.
-    order = sorted(folders, key=lambda folder: folder.name != LARGEST)
-    with concurrent.futures.ThreadPoolExecutor(max_workers=2) as pool:
-        for done in [pool.submit(publish, site, folder, logs) for folder in order]:
-            try:
-                done.result()
-            except Failed as problem:
-                problems.append(str(problem))
-                say(str(problem))
+    two_at_a_time(lambda folder: publish(site, folder, logs), folders, problems)
     return problems
 
 
 def simulate_all(site, folders):
     """Run one simulation of each and print the table; answers with what went wrong."""
-    problems, rows = [], []
-    for folder in folders:
-        try:
-            rows.append(simulate(site, folder))
-        except Failed as problem:
-            problems.append(str(problem))
-            say(str(problem))
+    problems = []
+    results = two_at_a_time(lambda folder: simulate(site, folder), folders, problems)
+    rows = [results[folder] for folder in folders if folder in results]
     table(rows)
     for row in rows:
         if not row["ok"]:

@@ -60,7 +60,7 @@ pub enum AppError {
     /// A part that is needed does not answer; the same request may succeed later.
     #[error("{sentence}")]
     Unavailable {
-        /// Which part, and what it said.
+        /// Which part, for whoever asked.
         sentence: String,
     },
     /// A defect of ours.
@@ -94,6 +94,18 @@ impl AppError {
     pub fn forbidden(sentence: impl Into<String>) -> Self {
         Self::Forbidden { sentence: sentence.into() }
     }
+
+    /// A part that can't be used now. Its own words are for the log: they may name hosts, files and statements.
+    fn unavailable(part: &str, cause: &str) -> Self {
+        tracing::warn!(cause, "{part} can't be used");
+        let is_full = ["full", "No space left"].iter().any(|words| cause.contains(words));
+        let sentence = if is_full {
+            format!("{part} is full: its operator has to make room. Nothing that was there is lost.")
+        } else {
+            format!("{part} does not answer at the moment. Try again in a few seconds.")
+        };
+        Self::Unavailable { sentence }
+    }
 }
 
 impl From<StoreError> for AppError {
@@ -102,7 +114,7 @@ impl From<StoreError> for AppError {
             StoreError::NotFound { what } => Self::NotFound { what },
             StoreError::State { what } => Self::Conflict { sentence: what },
             StoreError::Conflict { what } => Self::Conflict { sentence: format!("{what} exists already.") },
-            StoreError::Unavailable { .. } => Self::Unavailable { sentence: error.to_string() },
+            StoreError::Unavailable { .. } => Self::unavailable("The database", &error.to_string()),
             StoreError::Corrupt { .. } => Self::Internal { sentence: error.to_string() },
         }
     }
@@ -110,13 +122,13 @@ impl From<StoreError> for AppError {
 
 impl From<ObjectError> for AppError {
     fn from(error: ObjectError) -> Self {
-        Self::Unavailable { sentence: error.to_string() }
+        Self::unavailable("The storage of outputs", &error.to_string())
     }
 }
 
 impl From<RepositoryError> for AppError {
     fn from(error: RepositoryError) -> Self {
-        Self::Unavailable { sentence: error.to_string() }
+        Self::unavailable("The storage of repositories", &error.to_string())
     }
 }
 
@@ -126,4 +138,20 @@ pub(crate) fn sentence_of(error: &NameError) -> String {
     let mut letters = text.chars();
     let first: String = letters.next().into_iter().flat_map(char::to_uppercase).collect();
     format!("{first}{}.", letters.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_part_says_is_for_the_log_alone() {
+        let refused = |cause: &str| {
+            let error = StoreError::Unavailable { cause: cause.to_owned() };
+            AppError::from(error).to_string()
+        };
+        let sentence = refused("connection to 10.0.0.7:5432 refused for user csw");
+        assert_eq!(sentence, "The database does not answer at the moment. Try again in a few seconds.");
+        assert!(refused("database or disk is full (/srv/data/csw.db)").starts_with("The database is full"));
+    }
 }

@@ -2,15 +2,21 @@
 
 use bytes::Bytes;
 use csw_core::{
+    access::Caller,
     build::Build,
-    ids::{BuildId, RunId},
+    ids::{BuildId, RunId, SimulationId},
+    names::ModelName,
     ports::Change,
     run::{LogOf, Reason},
     simulation::{InputsStatus, SimulationStatus},
 };
 use futures::{Stream, StreamExt, stream::BoxStream};
 
-use crate::{App, error::AppResult, simulations::SimulationView};
+use crate::{
+    App,
+    error::{AppError, AppResult},
+    simulations::SimulationView,
+};
 
 /// Bytes of a log in one event.
 const LOG_PART: u64 = 64 * 1024;
@@ -45,16 +51,23 @@ pub enum Progress {
 }
 
 impl App {
-    /// Follows a simulation: its state now and at each change, and its log from `offset`, until its end.
-    pub fn follow(&self, view: &SimulationView, offset: u64) -> impl Stream<Item = AppResult<Progress>> + Send + use<> {
+    /// Follows a simulation: its state now and at each change, and its log from `offset`, until its end, or until the
+    /// caller may not see it any more.
+    pub fn follow(
+        &self,
+        caller: &Caller,
+        view: &SimulationView,
+        offset: u64,
+    ) -> impl Stream<Item = AppResult<Progress>> + Send + use<> {
         let app = self.clone();
         let id = view.simulation.id;
+        let watched = Watched { caller: caller.clone(), model: view.model.name(), number: view.simulation.number };
         let changes = self.store().changes();
         let state = Following { app, changes, offset, queue: Vec::new(), last: None, run: None, over: false };
-        futures::stream::unfold(state, move |mut following| async move {
+        futures::stream::unfold((state, watched), move |(mut following, watched)| async move {
             loop {
                 if let Some(next) = following.queue.pop() {
-                    return Some((Ok(next), following));
+                    return Some((Ok(next), (following, watched)));
                 }
                 if following.over {
                     return None;
@@ -62,9 +75,9 @@ impl App {
                 if following.last.is_some() && !following.wait_for_simulation(id).await {
                     return None;
                 }
-                if let Err(error) = following.look_at_simulation(id).await {
+                if let Err(error) = following.look_at_simulation(&watched).await {
                     following.over = true;
-                    return Some((Err(error), following));
+                    return Some((Err(error), (following, watched)));
                 }
             }
         })
@@ -95,6 +108,13 @@ impl App {
     }
 }
 
+/// A simulation, and who looks at it.
+struct Watched {
+    caller: Caller,
+    model: ModelName,
+    number: u32,
+}
+
 struct Following {
     app: App,
     changes: BoxStream<'static, Change>,
@@ -108,7 +128,7 @@ struct Following {
 }
 
 impl Following {
-    async fn wait_for_simulation(&mut self, id: csw_core::ids::SimulationId) -> bool {
+    async fn wait_for_simulation(&mut self, id: SimulationId) -> bool {
         loop {
             match self.changes.next().await {
                 Some(Change::Missed) => return true,
@@ -135,12 +155,17 @@ impl Following {
         }
     }
 
-    async fn look_at_simulation(&mut self, id: csw_core::ids::SimulationId) -> AppResult<()> {
-        let store = self.app.store();
-        let Some((simulation, inputs)) = store.simulation_with_inputs(id).await? else {
-            self.over = true;
-            return Ok(());
+    async fn look_at_simulation(&mut self, watched: &Watched) -> AppResult<()> {
+        let Watched { caller, model, number } = watched;
+        let (owner, title) = (model.owner.as_str(), model.title.as_str());
+        let SimulationView { simulation, inputs, .. } = match self.app.simulation(caller, owner, title, *number).await {
+            Err(AppError::NotFound { .. } | AppError::LoginRequired | AppError::Forbidden { .. }) => {
+                self.over = true;
+                return Ok(());
+            }
+            seen => seen?,
         };
+        let store = self.app.store();
         let waiting = simulation.run.or(inputs.run).filter(|_| !simulation.status.is_final());
         let ahead = match waiting {
             Some(run) => store.queue_position(run).await?.map(|(_, ahead)| ahead),

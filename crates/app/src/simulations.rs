@@ -257,12 +257,7 @@ impl App {
         output: &Output,
         range: Option<Range<u64>>,
     ) -> AppResult<BoxStream<'static, Result<Bytes, csw_core::ports::ObjectError>>> {
-        self.inner
-            .ports
-            .objects
-            .get(&output.object_key(), range)
-            .await
-            .map_err(|error| AppError::Unavailable { sentence: error.to_string() })
+        self.inner.ports.objects.get(&output.object_key(), range).await.map_err(AppError::from)
     }
 
     /// Changes title, readme, notification or archiving (writers), or visibility (admins of the simulation).

@@ -6,7 +6,7 @@ use csw_core::{
     ids::{AccountId, InviteId, ModelId, OutputId, SimulationId, VersionId},
     output::Output,
     page::{Page, PageRequest},
-    ports::{Created, NewSimulation, SimulationFilter, SimulationStore, StoreError, StoreResult},
+    ports::{Change, Created, NewSimulation, SimulationFilter, SimulationStore, StoreError, StoreResult},
     run::NewRun,
     simulation::{Collaborator, Inputs, Invite, Simulation, SimulationPatch},
 };
@@ -199,6 +199,8 @@ impl SimulationStore for SqlStore {
                 run(statement, unit.on()).await?;
             }
         }
+        // Who follows it may have to stop.
+        unit.tell(Change::Simulation(simulation));
         unit.commit().await
     }
 

@@ -65,7 +65,7 @@ impl Trial<'_> {
             self.tell("from a zygote that ran it once: faster, and the same outputs", run);
             return Ok(Choice { strategy: Strategy::WarmedZygote, reason: None, deterministic: true });
         }
-        let zygote = match self.zygote(&warmed).await {
+        let zygote = match self.zygote(warmed.as_ref()).await {
             Forked::Run(run) => run,
             Forked::Not(reason, run) => return self.unforked(reason, run).await,
         };
@@ -87,7 +87,7 @@ impl Trial<'_> {
 
     /// A fork of an interpreter that only imported the model; not tried again where it is known that nothing can be
     /// forked.
-    async fn zygote(&self, warmed: &Option<Forked>) -> Forked {
+    async fn zygote(&self, warmed: Option<&Forked>) -> Forked {
         let Some(Forked::Not(_, run)) = warmed else { return self.forked(Strategy::Zygote).await };
         match self.conformance.executor.obstacle(&self.subject.artifact, Strategy::Zygote) {
             Some(obstacle) => Forked::Not(obstacle, run.clone()),

@@ -83,15 +83,14 @@ fn script_key(version: &str, file: &str) -> String {
 const SCRIPTS: [&str; 4] = ["bokeh.min.js", "bokeh-widgets.min.js", "bokeh-tables.min.js", "bokeh-mathjax.min.js"];
 
 async fn bytes_of(app: &App, key: &str) -> Result<Vec<u8>, AppError> {
-    let missing = |error: csw_core::ports::ObjectError| AppError::Unavailable { sentence: error.to_string() };
-    let stream = app.ports().objects.get(key, None).await.map_err(missing)?;
+    let stream = app.ports().objects.get(key, None).await?;
     stream
         .try_fold(Vec::new(), |mut all, part| async move {
             all.extend_from_slice(&part);
             Ok(all)
         })
         .await
-        .map_err(missing)
+        .map_err(AppError::from)
 }
 
 /// The version of BokehJS that a document was made for, in either of the places bokeh has written it.

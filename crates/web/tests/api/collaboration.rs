@@ -1,11 +1,38 @@
 //! Working together on simulations: roles, coauthors, copies, and where a simulation comes from.
 
+use axum::{
+    body::Body,
+    http::{Request, header},
+};
+use http_body_util::BodyExt;
 use serde_json::{Value, json};
+use tower::ServiceExt;
 
 use crate::rig::{OTHER, OWNER, READER, Rig, STRANGER, WRITER};
 
 fn at(number: u64, rest: &str) -> String {
     format!("/owner/Model/api/v1/{number}/{rest}")
+}
+
+#[tokio::test]
+async fn who_may_not_look_any_more_is_told_no_more() {
+    let rig = Rig::new().await;
+    let body = json!({ "adjustment": { "policy": { "hold": true } } });
+    let made = rig.granted(201, "POST", "/owner/Model/api/v1/", OWNER, body).await;
+    let number = made["sim"]["model_pk"].as_u64().unwrap();
+    rig.give(Some(number), READER, "read").await;
+    let request = Request::get(at(number, "events/"))
+        .header(header::AUTHORIZATION, format!("Token {}", rig.token(READER)))
+        .body(Body::empty());
+    let mut events = rig.router.clone().oneshot(request.unwrap()).await.unwrap().into_body();
+    let first = events.frame().await.unwrap().unwrap().into_data().unwrap();
+    assert!(first.starts_with(b"event: "), "{first:?}");
+    let nothing = json!([{ "username": READER, "role": null }]);
+    rig.granted(204, "PUT", &at(number, "access/"), OWNER, nothing).await;
+    rig.granted(202, "POST", &at(number, "cancel/"), OWNER, Value::Null).await;
+    let rest = events.collect().await.unwrap().to_bytes();
+    let rest = String::from_utf8_lossy(&rest);
+    assert!(rest.contains("event: end") && !rest.contains("WORKER_FAILURE"), "{rest}");
 }
 
 #[tokio::test]

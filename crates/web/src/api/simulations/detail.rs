@@ -150,7 +150,7 @@ async fn settled(state: &WebState, at: AtSimulation, headers: &HeaderMap) -> Api
         None => return Ok(at),
     };
     let (_, length) = state.app.log(&at.view, 0, 0).await?;
-    let mut events = pin!(state.app.follow(&at.view, length));
+    let mut events = pin!(state.app.follow(&at.who.caller, &at.view, length));
     let end = async {
         while let Some(Ok(event)) = events.next().await {
             if matches!(event, Progress::Simulation { status, .. } if status.is_final()) {

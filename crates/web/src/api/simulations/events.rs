@@ -48,7 +48,7 @@ pub(super) async fn events(
     headers: HeaderMap,
 ) -> ApiResult<Response> {
     let offset = begin(&headers, &query);
-    Ok(stream(state.app.follow(&at.view, offset), offset))
+    Ok(stream(state.app.follow(&at.who.caller, &at.view, offset), offset))
 }
 
 /// Where the client wants the log to begin.
