@@ -34,10 +34,14 @@ fn errors_end_with_a_hint() -> Result {
         (&["publish"], 2),
         (&["publish", "init", "/proc/x"], 5),
         (&["publish", "-n", "a/$(id)"], 2),
-        (&["svc", "build"], 3),
-        (&["svc", "push"], 3),
-        (&["svc", "config"], 3),
-        (&["svc", "serve"], 3),
+        (&["svc", "build", "--tag", "no tag"], 2),
+        (&["svc", "build", "--base", "two words"], 2),
+        (&["svc", "push"], 2),
+        (&["svc", "config"], 2),
+        (&["svc", "config", "--image", "i"], 2),
+        (&["svc", "config", "--image", "i", "--public-url", "https://x.org", "--node-selector", "n"], 2),
+        (&["svc", "config", "--image", "i", "--public-url", "nowhere//", "--ingress"], 2),
+        (&["svc", "config", "--image", "i", "--public-url", "https://x.org", "--out", "/proc/x"], 5),
         (&["man", "--out", "/proc/x"], 5),
     ];
     for (words, code) in cases {
@@ -179,9 +183,57 @@ fn shells_and_manuals_get_what_they_need() -> Result {
 
 #[test]
 fn what_is_not_there_yet_says_so_and_fails() -> Result {
-    let done = csw(&["svc", "config", "--json"], &[])?;
+    let done = csw(&["models", "-n", "a/b", "config", "--json"], &[])?;
     let answer: Value = serde_json::from_str(&done.stdout)?;
     assert_eq!((done.code, &answer["ok"]), (3, &false.into()));
-    assert!(done.stderr.contains("Kubernetes") && done.stderr.contains("csw up"), "{}", done.stderr);
+    assert!(done.stderr.contains("csw svc config"), "{}", done.stderr);
+    Ok(())
+}
+
+#[test]
+fn a_site_for_a_cluster_has_the_settings_of_its_operator_and_keeps_their_secrets() -> Result {
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("csw.toml");
+    let settings = "token = 'mine'\ncache = '/home/me/cache'\n[site]\nsession_days = 9\n[mail]\nsmtp = 'smtps://u:geheim@h'\n[kubernetes]\njobs = 7\n";
+    std::fs::write(&file, settings)?;
+    let words =
+        ["--config", &file.display().to_string(), "svc", "config", "--namespace", "studio", "--image", "r.org/csw:1"]
+            .map(str::to_owned);
+    let common = ["--public-url", "https://studio.example.org", "--ingress", "--job-cleanup"].map(str::to_owned);
+    let words: Vec<String> = words.into_iter().chain(common).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let hook = [("CSW_GITHUB_WEBHOOK_SECRET", "hook")];
+    let answer: Value = csw(&[&words[..], &["--json"]].concat(), &hook)?.json()?;
+    let objects = answer["objects"].as_array().unwrap();
+    let of = |kind: &str| objects.iter().filter(|object| object["kind"] == kind).collect::<Vec<_>>();
+    assert_eq!(of("Namespace")[0]["metadata"]["name"], "studio");
+    assert_eq!((of("Deployment").len(), of("CronJob").len(), of("Ingress").len()), (1, 1, 1));
+    let inside: toml::Table = of("Secret")[0]["stringData"]["csw.toml"].as_str().unwrap().parse()?;
+    assert_eq!(inside["site"]["session_days"].as_integer(), Some(9));
+    assert_eq!(inside["github"]["webhook_secret"].as_str(), Some("hook"));
+    assert_eq!(inside["kubernetes"]["callback_url"].as_str(), Some("http://csw-callbacks.studio:8090"));
+    assert_eq!((inside["executor"].as_str(), inside["trust_forwarded"].as_bool()), (Some("kubernetes"), Some(true)));
+    assert!(!inside.contains_key("token") && !inside.contains_key("cache"), "{inside}");
+    for object in objects.iter().filter(|object| object["kind"] != "Secret") {
+        assert!(!object.to_string().contains("geheim") && !object.to_string().contains("hook"), "{object:#}");
+    }
+    // The server itself takes these settings.
+    std::fs::write(&file, inside.to_string())?;
+    csw(&["--config", &file.display().to_string(), "config", "show", "--json"], &[])?.json::<Value>()?;
+
+    let yaml = csw(&[&words[..], &["-o", "-"]].concat(), &[])?;
+    assert_eq!(yaml.code, 0, "{}", yaml.stderr);
+    let parsed: Vec<Value> =
+        yaml.stdout.split("---\n").map(serde_saphyr::from_str).collect::<std::result::Result<_, _>>()?;
+    assert_eq!(parsed.len(), objects.len());
+    assert!(parsed.iter().zip(objects).all(|(one, other)| one["kind"] == other["kind"]));
+
+    let out = folder.path().join("manifests");
+    let made: Value = csw(&[&words[..], &["--out", &out.display().to_string(), "--json"]].concat(), &[])?.json()?;
+    for name in made["files"].as_array().unwrap() {
+        let mode = std::os::unix::fs::PermissionsExt::mode(&out.join(name.as_str().unwrap()).metadata()?.permissions());
+        assert_eq!(mode & 0o777, 0o600, "{name}: one of them has secrets");
+    }
+    assert_eq!(made["files"].as_array().unwrap().len(), objects.len());
     Ok(())
 }

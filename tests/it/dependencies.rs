@@ -31,6 +31,8 @@ const MAY: &[(&str, &[&str])] = &[
     ("csw-store", &["csw-core"]),
     ("csw-sandbox", &[]),
     ("csw-runtime", &["csw-core", "csw-sandbox"]),
+    ("csw-kubernetes", &["csw-core"]),
+    ("csw-kubernetes-testing", &[]),
     ("csw-secrets", &["csw-core"]),
     ("csw-publish", &["csw-core", "csw-sandbox", "csw-runtime"]),
     ("csw-web", &["csw-core", "csw-app", "csw-params"]),

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 // The same GitHub as the adapter's own tests have.
 #[path = "../../crates/publish/tests/github/site.rs"]
 #[allow(clippy::unwrap_used, dead_code, reason = "shared with tests that use more of it")]
-mod site;
+pub(crate) mod site;
 
 use site::{Site, TOKEN};
 

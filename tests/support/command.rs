@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use crate::Result;
 
 /// The program: `CSW`, or the one that was built beside this test.
-pub(crate) fn program() -> Result<PathBuf> {
+pub fn program() -> Result<PathBuf> {
     if let Some(path) = std::env::var_os("CSW") {
         return Ok(path.into());
     }

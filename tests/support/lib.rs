@@ -12,17 +12,21 @@ mod mail;
 #[allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a test fails by panicking")]
 mod postgres;
 mod processes;
+#[path = "../../crates/store/tests/support/s3.rs"]
+#[allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a test fails by panicking")]
+mod s3;
 mod server;
 mod template;
 
 pub use crate::{
-    command::{Done, csw, csw_in, example},
+    command::{Done, csw, csw_in, example, program},
     disk::SmallDisk,
     draft::Draft,
     git::WorkingCopy,
     mail::MailServer,
     postgres::Postgres,
     processes::Processes,
+    s3::S3,
     server::{Account, Ground, Server},
 };
 

@@ -33,7 +33,7 @@ pub struct Server {
     /// Further words of `csw up`.
     words: Vec<String>,
     /// Variables of its environment.
-    variables: Vec<(&'static str, &'static str)>,
+    variables: Vec<(&'static str, String)>,
 }
 
 /// What a server with models stands on, where that is not a folder and a file.
@@ -89,7 +89,7 @@ impl Server {
     /// The same, with variables in its environment.
     pub fn with_variables(variables: &[(&'static str, &'static str)]) -> Result<Self> {
         let mut server = Self::of(template::folder()?);
-        server.variables = variables.to_vec();
+        server.variables = variables.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
         server.start()?;
         Ok(server)
     }
@@ -109,11 +109,22 @@ impl Server {
         Ok(server)
     }
 
-    fn configure(&mut self, settings: &str) -> Result {
+    /// Gives it a configuration file, before it is started.
+    pub fn configure(&mut self, settings: &str) -> Result {
         let path = self.folder.path().join("settings.toml");
         fs::write(&path, settings)?;
         self.settings = Some(path);
         Ok(())
+    }
+
+    /// A server with models that is not started yet.
+    pub fn prepared() -> Result<Self> {
+        Ok(Self::of(template::copy(&template::CONTRACT)?))
+    }
+
+    /// Gives it a variable, before it is started.
+    pub fn variable(&mut self, name: &'static str, value: String) {
+        self.variables.push((name, value));
     }
 
     /// A server on which the accounts and models of [`template`] are: see [`Server::publisher`].
@@ -146,6 +157,30 @@ impl Server {
         }
         self.start()?;
         Ok(self)
+    }
+
+    /// A second server on the same database, with a folder of its own and these settings. It has none of the environments
+    /// that the first one built.
+    pub fn second(&self, settings: &str) -> Result<Self> {
+        let mut server = Self::of(template::folder()?);
+        server.database.clone_from(&self.database);
+        server.configure(settings)?;
+        server.start()?;
+        Ok(server)
+    }
+
+    /// A server on a database of PostgreSQL that has nothing yet, started by [`Server::start`].
+    pub fn on_postgres(url: &str) -> Result<Self> {
+        let mut server = Self::of(template::folder()?);
+        server.database = Some(url.to_owned());
+        Ok(server)
+    }
+
+    /// Goes on with a database of PostgreSQL, and these settings.
+    pub fn moved(&mut self, url: Option<&str>, settings: &str) -> Result {
+        self.database = url.map(str::to_owned);
+        self.configure(settings)?;
+        self.start()
     }
 
     /// The account that published the models, an admin.
@@ -210,13 +245,13 @@ impl Server {
         if let Some(settings) = &self.settings {
             command.arg("--config").arg(settings);
         }
-        command.args(&self.words).envs(self.variables.iter().copied());
+        command.args(&self.words).envs(self.variables.iter().map(|(name, value)| (name, value)));
         Ok(command.stdout(Stdio::piped()).stderr(stderr).spawn()?)
     }
 
-    /// What a query finds in its database, a row an object.
+    /// What a query finds in its database, or changes there; a row an object.
     pub fn query(&self, text: &str) -> Result<Vec<Value>> {
-        const SCRIPT: &str = "import json, sqlite3, sys; db = sqlite3.connect(sys.argv[1], 30); db.row_factory = \
+        const SCRIPT: &str = "import json, sqlite3, sys; db = sqlite3.connect(sys.argv[1], 30, isolation_level=None); db.row_factory = \
                               sqlite3.Row; print(json.dumps([dict(row) for row in db.execute(sys.argv[2])]))";
         let output = match &self.database {
             None => Command::new("python3").args(["-c", SCRIPT]).arg(self.data().join("csw.db")).arg(text).output()?,
@@ -255,7 +290,8 @@ impl Server {
     /// Makes an account at the machine.
     pub fn account(&self, name: &str, role: &str) -> Result<Account> {
         let words = ["accounts", "create", name, "--role", role, "--data", &self.place(), "--json"];
-        let Created { token } = csw(&words, &[])?.json()?;
+        let database = self.database.as_deref().map(|url| ("CSW_DATABASE", url));
+        let Created { token } = csw(&words, database.as_slice())?.json()?;
         Ok(Account { name: name.to_owned(), token })
     }
 

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 use crate::{
     Result, Server, SmallDisk,
-    command::{csw, example, program, root},
+    command::{csw, example, program},
 };
 
 /// Who published the models.
@@ -97,12 +97,10 @@ fn run(program: &str, words: &[&Path]) -> Result {
 /// Moves what the database of a data folder holds into a new one of PostgreSQL.
 pub(crate) fn move_to_postgres(data: &Path, url: &str) -> Result {
     let place = data.display().to_string();
-    let made = csw(&["accounts", "list", "--data", &place, "--database", url], &[])?;
-    ensure!(made.code == 0, "{}", made.stderr);
-    let script = root()?.join("tests/support/to_postgres.py");
-    let file = data.join("csw.db");
-    run("python3", &[&script, &file, Path::new(url)])?;
-    Ok(fs::remove_file(file)?)
+    let words = ["migrate", "--from", "sqlite", "--to", "postgres", "--data", &place];
+    let moved = csw(&words, &[("CSW_DATABASE", url)])?;
+    ensure!(moved.code == 0, "{}", moved.stderr);
+    Ok(fs::remove_file(data.join("csw.db"))?)
 }
 
 /// The template, made by the first test that needs it; others wait. It is made anew when a model or the program changed.

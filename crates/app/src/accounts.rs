@@ -312,7 +312,9 @@ fn require_admin(caller: &Caller) -> AppResult<()> {
     match caller {
         Caller::Anonymous => Err(AppError::LoginRequired),
         _ if caller.is_admin() => Ok(()),
-        Caller::Account { .. } => Err(AppError::forbidden("You do not have permission to perform this action.")),
+        Caller::Account { .. } | Caller::Workflow { .. } => {
+            Err(AppError::forbidden("You do not have permission to perform this action."))
+        }
     }
 }
 

@@ -9,6 +9,8 @@ pub struct Config {
     pub public_url: String,
     /// What compute costs.
     pub prices: Prices,
+    /// Dollars an account may spend in a month unless its own budget says otherwise; `None` is no limit.
+    pub monthly_budget: Option<f64>,
     /// Whether strangers may sign up.
     pub open_registration: bool,
     /// Whether an owner may promote a first version without a maintainer.
@@ -23,6 +25,12 @@ pub struct Config {
     pub builds_per_account: usize,
     /// Builds at work at once; the others wait.
     pub builds_at_once: usize,
+    /// Simulations that run again on a staged version before it becomes live; 0 compares nothing.
+    pub compared_simulations: u32,
+    /// Minutes that such a comparison may take.
+    pub comparison_minutes: u32,
+    /// Looks of an account at repositories a minute.
+    pub looks_per_minute: u32,
     /// Log-ins, sign-ups and password resets of an address a minute.
     pub logins_per_minute: u32,
     /// Schemas a version may have in the cache; further ones are computed and not kept.
@@ -37,6 +45,8 @@ pub struct Config {
     pub readme_limit: usize,
     /// Bytes of meta parameters and adjustment together.
     pub inputs_limit: usize,
+    /// Whether pull requests from forks are built without anybody's word: code of strangers, on this machine.
+    pub build_forks: bool,
     /// Whether admins of a model may read the values of its secrets, instead of setting new ones only.
     pub readable_secrets: bool,
 }
@@ -46,6 +56,7 @@ impl Default for Config {
         Self {
             public_url: "http://127.0.0.1:8080".to_owned(),
             prices: Prices::default(),
+            monthly_budget: None,
             open_registration: true,
             approval_required: false,
             schema_computations_per_minute: 60,
@@ -53,6 +64,9 @@ impl Default for Config {
             pending_runs_per_account: 2_000,
             builds_per_account: 10,
             builds_at_once: 2,
+            compared_simulations: 5,
+            comparison_minutes: 30,
+            looks_per_minute: 10,
             logins_per_minute: 30,
             schemas_per_version: 1_000,
             schema_deadline_seconds: 60,
@@ -60,6 +74,7 @@ impl Default for Config {
             session_days: 30,
             readme_limit: 200_000,
             inputs_limit: 2_000_000,
+            build_forks: false,
             readable_secrets: true,
         }
     }

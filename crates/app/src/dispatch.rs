@@ -19,6 +19,7 @@ use crate::{
     error::{AppError, AppResult},
     new_id,
     patience::Patience,
+    reconcile::Occasion,
     report::Reporter,
     schemas::sharing_of,
 };
@@ -103,7 +104,7 @@ impl App {
     /// A claim whose answer was lost may have been made: such a run is given back before others are claimed.
     async fn fill_after(&self, doubtful: bool) -> AppResult<()> {
         if doubtful {
-            self.reconcile("its claim was not answered", true).await?;
+            self.reconcile(Occasion::LostClaim).await?;
         }
         self.fill().await
     }
@@ -120,6 +121,20 @@ impl App {
             let app = self.clone();
             tokio::spawn(async move { app.begin(claimed).await });
         }
+    }
+
+    /// Looks after a run that is claimed already and that the executor has.
+    pub(crate) fn take_over(&self, claimed: ClaimedRun) {
+        self.admit(claimed.run.id, claimed.run.limits);
+        let wanted = claimed.run.cancel_requested;
+        let (app, run) = (self.clone(), claimed.run.id);
+        tokio::spawn(async move {
+            // Its wish to be stopped may have come while nobody was there to hear it.
+            if wanted {
+                app.admitted().stopped.insert(run);
+            }
+            app.begin(claimed).await;
+        });
     }
 
     async fn begin(self, claimed: ClaimedRun) {
@@ -205,6 +220,8 @@ impl App {
             match change {
                 Some(Change::Queue | Change::Missed) => self.inner.wake.notify_one(),
                 Some(Change::Cancel(run)) => self.stop_run(run).await,
+                // One of another server's may have been in the way of one of ours.
+                Some(Change::Build(_)) if self.store().has_peers() => self.inner.builds_wake.notify_one(),
                 Some(_) => {}
                 None => return,
             }

@@ -19,6 +19,12 @@ pub enum AppError {
     /// The caller has to say who they are.
     #[error("Authentication credentials were not provided.")]
     LoginRequired,
+    /// What the caller says to be is not believed.
+    #[error("{sentence}")]
+    Credential {
+        /// Why not.
+        sentence: String,
+    },
     /// The caller may not do this.
     #[error("{sentence}")]
     Forbidden {
@@ -85,6 +91,14 @@ impl AppError {
         Self::field(field, sentence_of(error))
     }
 
+    /// It in words for people, with all that is wrong with the fields of a request.
+    pub fn sentence(&self) -> String {
+        let (Self::Invalid { errors } | Self::MetaParameters { errors }) = self else { return self.to_string() };
+        let fields = errors.as_object().into_iter().flat_map(|fields| fields.values());
+        let sentences: Vec<&str> = fields.filter_map(Value::as_array).flatten().filter_map(Value::as_str).collect();
+        sentences.join(" ")
+    }
+
     /// Something that is not there.
     pub fn missing(what: impl Into<String>) -> Self {
         Self::NotFound { what: what.into() }
@@ -128,7 +142,10 @@ impl From<ObjectError> for AppError {
 
 impl From<RepositoryError> for AppError {
     fn from(error: RepositoryError) -> Self {
-        Self::unavailable("The storage of repositories", &error.to_string())
+        match error {
+            RepositoryError::Unusable { sentence } => Self::Conflict { sentence },
+            other => Self::unavailable("The storage of repositories", &other.to_string()),
+        }
     }
 }
 

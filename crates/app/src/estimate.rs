@@ -1,6 +1,6 @@
 //! How long a run will take and what it will cost, learned from the runs before.
 
-use csw_core::simulation::Simulation;
+use csw_core::{ids::VersionId, model::ModelSettings, simulation::Simulation};
 
 use crate::{App, error::AppResult, models::ModelView};
 
@@ -18,6 +18,10 @@ pub struct Estimate {
     pub high: f64,
     /// Dollars for the median.
     pub cost: f64,
+    /// Dollars for the tenth percentile.
+    pub cost_low: f64,
+    /// Dollars for the ninetieth percentile.
+    pub cost_high: f64,
     /// Runs it was learned from; 0 is the publisher's word.
     pub runs: usize,
 }
@@ -34,8 +38,15 @@ pub struct Eta {
 impl App {
     /// What a run of the live version is expected to take.
     pub async fn estimate(&self, view: &ModelView) -> AppResult<Estimate> {
-        let settings = &view.model.settings;
-        let mut times = match view.model.live_version {
+        self.estimate_of(&view.model.settings, view.model.live_version).await
+    }
+
+    pub(crate) async fn estimate_of(
+        &self,
+        settings: &ModelSettings,
+        version: Option<VersionId>,
+    ) -> AppResult<Estimate> {
+        let mut times = match version {
             Some(version) => self.store().recent_run_times(version, RUNS).await?,
             None => Vec::new(),
         };
@@ -53,12 +64,15 @@ impl App {
         };
         let said = settings.expected_seconds.map_or(1.0, f64::from);
         let seconds = at(0.5).unwrap_or(said);
-        let per_hour = self.inner.config.prices.per_hour(settings.cpus, settings.memory_gigabytes);
+        let (low, high) = (at(0.1).unwrap_or(said), at(0.9).unwrap_or(said));
+        let per_second = self.inner.config.prices.per_hour(settings.cpus, settings.memory_gigabytes) / 3600.0;
         Ok(Estimate {
             seconds,
-            low: at(0.1).unwrap_or(said),
-            high: at(0.9).unwrap_or(said),
-            cost: per_hour * seconds / 3600.0,
+            low,
+            high,
+            cost: per_second * seconds,
+            cost_low: per_second * low,
+            cost_high: per_second * high,
             runs: times.len(),
         })
     }

@@ -9,9 +9,12 @@
 
 mod access_rules;
 mod accounts;
+mod checks;
 mod collaboration;
+mod comparison;
 mod config;
 mod conformance;
+mod costs;
 mod credentials;
 mod dispatch;
 mod error;
@@ -20,10 +23,13 @@ mod examples;
 mod following;
 mod forge;
 mod limits;
+mod look;
 mod models;
 mod passwords;
 mod patience;
+pub mod publish_repository;
 mod publishing;
+mod pull_requests;
 mod reconcile;
 mod report;
 mod schema_changes;
@@ -32,31 +38,44 @@ mod secrets;
 mod simulations;
 mod submission;
 mod sweep;
+mod trust;
+mod views;
 mod webhooks;
 
-use std::{collections::HashMap, net::IpAddr, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    net::IpAddr,
+    sync::Arc,
+};
 
 use csw_core::{
     ids::{AccountId, BuildId, ModelId, RunId, VersionId},
-    ports::{Clock, Executor, Mail, Mailer, ObjectStorage, Publisher, Randomness, Repositories, SecretStore, Store},
+    ports::{
+        Checks, Clock, Executor, Mail, Mailer, ObjectStorage, Publisher, Randomness, Repositories, SecretStore, Store,
+        WorkflowTokens,
+    },
 };
 use tokio::sync::{Mutex, Notify, OnceCell, RwLock};
 
 pub use crate::{
+    comparison::ComparisonView,
     config::Config,
     conformance::{CheckConditions, CheckReport, Conformance},
+    costs::{Budget, Costs, CostsOf},
     error::{AppError, AppResult},
     estimate::{Estimate, Eta},
     following::Progress,
-    forge::published_branch,
+    forge::{CheckView, MergeChoices, NewPull, PullChanges, PullView, RepositoryView, published_branch},
     models::ModelView,
+    pull_requests::{Asked, PullRequestNews, Wish},
     reconcile::Background,
     schema_changes::SchemaChanges,
     schemas::SchemaView,
     secrets::{OperatorSecrets, SecretsOf},
     simulations::SimulationView,
     submission::Submission,
-    webhooks::{PushElsewhere, Told},
+    trust::{NewTrust, names_in},
+    webhooks::{ElsewhereRepository, PushElsewhere, Told},
 };
 
 /// The outside world.
@@ -73,6 +92,10 @@ pub struct Ports {
     pub repositories: Arc<dyn Repositories>,
     /// Where secrets are kept.
     pub secrets: Arc<dyn SecretStore>,
+    /// What shows checks of builds on the forge that asked for them; nothing where the site knows none.
+    pub checks: Option<Arc<dyn Checks>>,
+    /// What checks the tokens of workflows; nothing where none are taken.
+    pub workflow_tokens: Option<Arc<dyn WorkflowTokens>>,
     /// What sends mail.
     pub mailer: Arc<dyn Mailer>,
     /// The time.
@@ -96,13 +119,24 @@ pub(crate) struct Inner {
     pub(crate) builds: std::sync::Mutex<HashMap<BuildId, publishing::AtWork>>,
     /// Wakes who begins builds: one waits, or one is over.
     pub(crate) builds_wake: Notify,
+    /// The turn of merging a pull request.
+    pub(crate) merging: Mutex<()>,
     /// Counts the tasks that are at builds.
     pub(crate) build_tasks: tokio_util::task::TaskTracker,
+    pub(crate) views: std::sync::Mutex<views::Views>,
+    /// Wakes who stores views: there are some.
+    pub(crate) viewed: Notify,
+    /// Versions whose comparison is at work here.
+    pub(crate) comparisons: std::sync::Mutex<HashSet<VersionId>>,
+    /// The turn of validating inputs for a comparison.
+    pub(crate) comparing: Mutex<()>,
     /// The server is about to end.
     pub(crate) ending: tokio_util::sync::CancellationToken,
     pub(crate) login_limit: limits::PerMinute<IpAddr>,
     pub(crate) schema_limit: limits::PerMinute<IpAddr>,
     pub(crate) submission_limit: limits::PerMinute<AccountId>,
+    pub(crate) look_limit: limits::PerMinute<AccountId>,
+    pub(crate) look_slots: tokio::sync::Semaphore,
     pub(crate) password_slots: tokio::sync::Semaphore,
     /// The turn of noting a token's use.
     pub(crate) noting: Arc<tokio::sync::Semaphore>,
@@ -122,6 +156,8 @@ impl App {
                 login_limit: limits::PerMinute::new(config.logins_per_minute, "log-ins"),
                 schema_limit: limits::PerMinute::new(config.schema_computations_per_minute, "new input schemas"),
                 submission_limit: limits::PerMinute::new(config.submissions_per_minute, "submissions"),
+                look_limit: limits::PerMinute::new(config.looks_per_minute, "looks at repositories"),
+                look_slots: tokio::sync::Semaphore::new(look::AT_ONCE),
                 ports,
                 config,
                 wake: Notify::new(),
@@ -131,7 +167,12 @@ impl App {
                 counts: std::sync::Mutex::default(),
                 builds: std::sync::Mutex::default(),
                 builds_wake: Notify::new(),
+                merging: Mutex::default(),
                 build_tasks: tokio_util::task::TaskTracker::new(),
+                views: std::sync::Mutex::default(),
+                viewed: Notify::new(),
+                comparisons: std::sync::Mutex::default(),
+                comparing: Mutex::default(),
                 ending: tokio_util::sync::CancellationToken::new(),
                 password_slots: tokio::sync::Semaphore::new(2),
                 noting: Arc::new(tokio::sync::Semaphore::new(1)),

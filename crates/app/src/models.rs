@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use csw_core::{
-    access::{Caller, Role, effective, may_read},
-    ids::{ModelId, VersionId},
+    access::{AccountRole, Caller, Grant, Role, effective, may_read},
+    ids::{AccountId, ModelId, VersionId},
     model::{Model, ModelSettings, ModelStatus, Version},
     names::ModelTitle,
     page::{Page, PageRequest},
@@ -15,7 +15,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::{
     App,
-    access_rules::{active, administrator, writer},
+    access_rules::{active, administrator, publisher},
     error::{AppError, AppResult},
     new_id,
 };
@@ -41,6 +41,8 @@ pub struct ModelView {
     pub role: Option<Role>,
     /// Whether the caller is a maintainer of the site, who looks at versions and promotes them.
     pub maintainer: bool,
+    /// What a workflow was trusted with that asks; nothing where an account does.
+    pub grant: Option<Grant>,
 }
 
 impl ModelView {
@@ -72,11 +74,35 @@ impl App {
     }
 
     pub(crate) async fn view_of(&self, caller: &Caller, model: Model) -> AppResult<ModelView> {
+        if let Caller::Workflow { grants, .. } = caller {
+            return self.view_of_workflow(grants, model).await;
+        }
         let stored = match caller.account() {
             Some(account) => self.store().model_role(model.id, account).await?,
             None => None,
         };
-        Ok(ModelView { role: effective(caller, stored), maintainer: caller.is_maintainer(), model })
+        Ok(ModelView { role: effective(caller, stored), maintainer: caller.is_maintainer(), model, grant: None })
+    }
+
+    /// The model as a workflow sees it, by the grant that lets it do most. Accounts may trust a repository that is not
+    /// theirs: what counts is what they may do with this model.
+    async fn view_of_workflow(&self, grants: &[Grant], model: Model) -> AppResult<ModelView> {
+        let name = model.name();
+        let mut best: Option<(Option<Role>, &Grant)> = None;
+        for grant in grants.iter().filter(|grant| grant.covers(&name)) {
+            let role = grant.role_on(self.store().model_role(model.id, grant.account).await?);
+            let better = |(other, one): &(Option<Role>, &Grant)| {
+                (role, grant.promote, grant.role) > (*other, one.promote, one.role)
+            };
+            // A maintainer decides on the models of others as well.
+            let any = role.is_some() || grant.role >= AccountRole::Maintainer;
+            if any && best.as_ref().is_none_or(better) {
+                best = Some((role, grant));
+            }
+        }
+        let (role, grant) = best.map_or((None, None), |(role, grant)| (role, Some(grant.clone())));
+        let maintainer = grant.as_ref().is_some_and(|grant| grant.role >= AccountRole::Maintainer);
+        Ok(ModelView { model, role, maintainer, grant })
     }
 
     /// The models that the caller may see, of those that the filter wants. Unlisted ones, and those that never had a
@@ -111,7 +137,8 @@ impl App {
             roles.iter().find(|(id, _)| *id == model.id).map(|(_, role)| *role)
         };
         let maintainer = caller.is_maintainer();
-        let view = |model: Model| ModelView { role: effective(caller, role_on(&model)), maintainer, model };
+        let view =
+            |model: Model| ModelView { role: effective(caller, role_on(&model)), maintainer, model, grant: None };
         Ok(models.into_iter().map(view).collect())
     }
 
@@ -126,9 +153,25 @@ impl App {
 
     /// Publishes a model, without a version yet. The title is cleaned as the publish form always did.
     pub async fn create_model(&self, caller: &Caller, title: &str, settings: ModelSettings) -> AppResult<Model> {
-        let owner = active(caller)?;
+        self.create_model_of(caller, None, title, settings).await
+    }
+
+    /// Likewise for a workflow, which several accounts may trust: it says whose the model is to be. An account makes its
+    /// own.
+    pub async fn create_model_of(
+        &self,
+        caller: &Caller,
+        owner: Option<&str>,
+        title: &str,
+        settings: ModelSettings,
+    ) -> AppResult<Model> {
+        let cleaned = ModelTitle::cleaned(title);
+        let owner = match caller {
+            Caller::Workflow { name, grants } => maker(name, grants, owner, cleaned.as_ref().ok())?,
+            _ => active(caller)?,
+        };
         self.inner.submission_limit.check(&owner)?;
-        let title = ModelTitle::cleaned(title).map_err(|error| AppError::name("title", &error))?;
+        let title = cleaned.map_err(|error| AppError::name("title", &error))?;
         check(&settings)?;
         let account = self.account(owner).await?;
         let model = Model {
@@ -158,12 +201,12 @@ impl App {
 
     /// Changes what the publisher decides. It makes nothing live: only a promoted version does.
     pub async fn update_model(&self, caller: &Caller, view: &ModelView, settings: ModelSettings) -> AppResult<Model> {
-        writer(caller, view.role)?;
+        publisher(caller, view)?;
         check(&settings)?;
         if settings.is_public != view.model.settings.is_public {
             administrator(caller, view.role)?;
         }
-        Ok(self.store().update_model(view.model.id, &settings).await?)
+        Ok(self.store().update_model(view.model.id, &view.model.settings, &settings).await?)
     }
 
     /// Sets the tags that compute-studio clients keep.
@@ -174,7 +217,7 @@ impl App {
         latest: Option<Option<&str>>,
         staging: Option<Option<&str>>,
     ) -> AppResult<Model> {
-        writer(caller, view.role)?;
+        publisher(caller, view)?;
         for tag in [latest, staging].into_iter().flatten().flatten() {
             if tag.is_empty() || tag.len() > 64 {
                 return Err(AppError::field("tag", "A tag has 1 to 64 characters."));
@@ -276,6 +319,24 @@ impl App {
 
     pub(crate) async fn version_by_id(&self, id: VersionId) -> AppResult<Version> {
         self.store().version(id).await?.ok_or_else(|| AppError::missing("the version"))
+    }
+}
+
+/// In whose name a workflow makes a model.
+fn maker(name: &str, grants: &[Grant], owner: Option<&str>, title: Option<&ModelTitle>) -> AppResult<AccountId> {
+    let named = |grant: &&Grant| owner.is_none_or(|owner| owner.eq_ignore_ascii_case(&grant.name));
+    let covered = |grant: &&Grant| {
+        let model = title.map(|title| format!("{}/{title}", grant.name).to_lowercase());
+        grant.models.is_empty() || grant.models.iter().any(|one| Some(one.to_lowercase()) == model)
+    };
+    let mut accounts: Vec<&Grant> = grants.iter().filter(named).filter(covered).collect();
+    accounts.dedup_by_key(|grant| grant.account);
+    match accounts[..] {
+        [one] => Ok(one.account),
+        [] => Err(AppError::forbidden(format!(
+            "No account that trusts workflows of {name} lets them make this model: its owner makes it first."
+        ))),
+        _ => Err(AppError::field("owner", "Several accounts trust this workflow: say whose model it is to be.")),
     }
 }
 

@@ -11,6 +11,31 @@ use crate::{App, error::AppResult, patience::Patience, sweep::SWEEP_PERIOD};
 /// How often the comparison is made while this process has runs.
 const PERIOD: Duration = Duration::from_mins(1);
 
+/// Why a comparison is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Occasion {
+    /// This process has just begun: what the executor has is a former one's.
+    Start,
+    /// A claim may have been made whose answer was lost.
+    LostClaim,
+    /// Another server of this database is gone.
+    LostServer,
+    /// Time has passed.
+    Period,
+}
+
+impl Occasion {
+    /// What a run is told that nobody works at.
+    const fn sentence(self) -> &'static str {
+        match self {
+            Self::Start => "the server was restarted",
+            Self::LostClaim => "its claim was not answered",
+            Self::LostServer => "its server vanished",
+            Self::Period => "its process vanished",
+        }
+    }
+}
+
 /// The background work of an [`App`].
 pub struct Background {
     app: App,
@@ -25,7 +50,7 @@ impl App {
         let mut tasks = JoinSet::new();
         tasks.spawn(self.clone().listen(stop.clone()));
         let mut patience = Patience::new();
-        while let Err(error) = self.reconcile("the server was restarted", true).await {
+        while let Err(error) = self.reconcile(Occasion::Start).await {
             tracing::warn!(%error, "runs of a former process can't be reconciled yet");
             patience.pause().await;
         }
@@ -33,10 +58,17 @@ impl App {
             tracing::warn!(%error, "builds of a former process can't be resumed yet");
             patience.pause().await;
         }
+        while let Err(error) = self.resume_comparisons().await {
+            tracing::warn!(%error, "comparisons of a former process can't be resumed yet");
+            patience.pause().await;
+        }
+        tasks.spawn(self.clone().keep_views(stop.clone()));
+        self.resume_merges().await;
         tasks.spawn(self.clone().build_in_turn(stop.clone()));
         tasks.spawn(self.clone().dispatch(stop.clone()));
         tasks.spawn(self.clone().watch(stop.clone()));
         tasks.spawn(self.clone().sweep(stop.clone()));
+        tasks.spawn(self.clone().show_checks(stop.clone()));
         Background { app: self.clone(), stop, tasks }
     }
 
@@ -49,13 +81,28 @@ impl App {
             self.inner.login_limit.tidy();
             self.inner.schema_limit.tidy();
             self.inner.submission_limit.tidy();
-            if !self.has_admitted() {
-                continue;
+            self.inner.look_limit.tidy();
+            let has_peers = self.store().has_peers();
+            if has_peers && let Err(error) = self.take_over_from_peers().await {
+                tracing::warn!(%error, "what other servers left can't be looked for now");
             }
-            if let Err(error) = self.reconcile("its process vanished", false).await {
+            if !has_peers
+                && self.has_admitted()
+                && let Err(error) = self.reconcile(Occasion::Period).await
+            {
                 tracing::warn!(%error, "runs can't be reconciled now");
             }
         }
+    }
+
+    /// What a server had that is gone is ours as well as anybody's. Nothing is written to stay alive, so a single server
+    /// that rests asks nothing.
+    async fn take_over_from_peers(&self) -> AppResult<()> {
+        self.reconcile(Occasion::LostServer).await?;
+        self.resume_builds().await?;
+        self.inner.builds_wake.notify_one();
+        self.store().look_for_peers().await?;
+        Ok(())
     }
 
     async fn sweep(self, stop: CancellationToken) {
@@ -65,6 +112,9 @@ impl App {
                 Ok(removed) => tracing::info!(removed, "objects that no output names were removed"),
                 Err(error) => tracing::warn!(%error, "objects that no output names are looked for tomorrow"),
             }
+            if let Err(error) = self.store().forget_checks(self.now() - crate::checks::REMEMBERED).await {
+                tracing::warn!(%error, "old checks are forgotten tomorrow");
+            }
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = tokio::time::sleep(SWEEP_PERIOD) => {}
@@ -72,22 +122,31 @@ impl App {
         }
     }
 
-    /// Gives runs back that nobody works at. `restarted`: nothing of theirs is to blame, and the attempt does not count.
-    pub(crate) async fn reconcile(&self, sentence: &str, restarted: bool) -> AppResult<()> {
+    /// Gives runs back that nobody works at. At the start those that the executor kept from a former process are taken
+    /// over; later what it has and nobody admitted has just ended.
+    pub(crate) async fn reconcile(&self, occasion: Occasion) -> AppResult<()> {
         let running = self.store().running().await?;
         let live = self.inner.ports.executor.live().await;
         for claimed in running {
             let run = claimed.run.id;
-            if live.contains(&run) || self.is_admitted(run) {
+            if self.is_admitted(run) {
+                continue;
+            }
+            if live.contains(&run) {
+                if occasion == Occasion::Start {
+                    tracing::info!(%run, attempt = claimed.run.attempt, "a run of a former process goes on");
+                    self.take_over(claimed);
+                }
                 continue;
             }
             tracing::info!(%run, attempt = claimed.run.attempt, "a run without a process");
             let order_lease = claimed.lease;
             // A server that ends is no fault of its runs, however often it does; the sandbox keeps them from causing it.
-            if restarted || claimed.run.attempt < csw_core::run::MAX_ATTEMPTS {
-                self.store().requeue(run, order_lease, sentence, restarted).await?;
+            let handed_back = occasion != Occasion::Period;
+            if handed_back || claimed.run.attempt < csw_core::run::MAX_ATTEMPTS {
+                self.store().requeue(run, order_lease, occasion.sentence(), handed_back).await?;
             } else {
-                self.give_up(&claimed, sentence).await?;
+                self.give_up(&claimed, occasion.sentence()).await?;
             }
         }
         self.inner.wake.notify_one();

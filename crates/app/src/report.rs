@@ -15,8 +15,8 @@ use csw_core::{
     output::{Output, OutputKind, file_names, object_key},
     ports::{Mail, ObjectError, ParseApplied, ParseEnd, ReportError, RunEvents, SimEnd, StoreError},
     run::{
-        LogOf, MAX_ATTEMPTS, NewRun, Outcome, OutputBody, OutputDraft, Phases, Reason, Run, RunEnd, RunOrder, Task,
-        TaskResult,
+        LogOf, MAX_ATTEMPTS, NewRun, Outcome, OutputBody, OutputDraft, Phases, Reason, Run, RunEnd, RunOrder, RunState,
+        Task, TaskResult,
     },
     simulation::{InputsStatus, Simulation, is_valid},
 };
@@ -194,7 +194,10 @@ impl Reporter {
         };
         let finished = self.app.store().finish_sim(&end).await.map_err(|error| unavailable(order.run, &error))?;
         if finished.is_empty() {
-            return Err(ReportError::Stale { run: order.run });
+            // It may be that only a comparison waits for it.
+            let run = self.app.store().run(order.run).await.map_err(|error| unavailable(order.run, &error))?;
+            let stored = run.is_some_and(|run| run.state == RunState::Finished && run.reason == Some(reason));
+            return if stored { Ok(()) } else { Err(ReportError::Stale { run: order.run }) };
         }
         for simulation in &finished {
             self.app.tell_owner(simulation).await;
@@ -347,12 +350,7 @@ impl RunEvents for Reporter {
 
     async fn ended(&self, order: &RunOrder, end: RunEnd) -> Result<(), ReportError> {
         // The log is complete before the end is told.
-        self.app
-            .change(order.run, |pending| {
-                let rest = pending.masker.as_mut().map(Masker::finish).unwrap_or_default();
-                pending.log.extend_from_slice(&rest);
-            })
-            .await;
+        self.app.end_masked_log(order.run).await;
         let flushed = self.app.flush_log(LogOf::Run(order.run)).await;
         flushed.map_err(|error| unavailable(order.run, &error))?;
         let finished = self.finish(order, without_secrets(end, self.masks(order))).await;
@@ -361,6 +359,25 @@ impl RunEvents for Reporter {
             self.app.release(order.run);
         }
         finished
+    }
+
+    async fn begins(&self, order: &RunOrder) -> Result<u64, ReportError> {
+        self.app.inner.reports.lock().await.entry(order.run).or_default().outputs.clear();
+        self.app.end_masked_log(order.run).await;
+        let log = LogOf::Run(order.run);
+        let stored = async {
+            self.app.flush_log(log).await?;
+            self.app.store().log_length(log).await
+        };
+        stored.await.map_err(|error| unavailable(order.run, &error))
+    }
+
+    async fn log_resumes(&self, order: &RunOrder, offset: u64) {
+        let mut reports = self.app.inner.reports.lock().await;
+        let pending = reports.entry(order.run).or_default();
+        pending.log.clear();
+        pending.masker = None;
+        pending.log_offset = Some(offset);
     }
 }
 
@@ -405,6 +422,15 @@ impl App {
         })
         .await;
         Ok(())
+    }
+
+    /// Gives out what was held back because it might have been the beginning of a secret.
+    async fn end_masked_log(&self, run: RunId) {
+        self.change(run, |pending| {
+            let rest = pending.masker.as_mut().map(Masker::finish).unwrap_or_default();
+            pending.log.extend_from_slice(&rest);
+        })
+        .await;
     }
 
     /// The same where nothing depends on it.

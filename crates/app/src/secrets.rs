@@ -277,7 +277,7 @@ fn site_admin(caller: &Caller) -> AppResult<()> {
 
 fn name_of(caller: &Caller) -> String {
     match caller {
-        Caller::Account { name, .. } => name.clone(),
+        Caller::Account { name, .. } | Caller::Workflow { name, .. } => name.clone(),
         Caller::Anonymous => String::new(),
     }
 }

@@ -7,9 +7,9 @@ use csw_core::{
     access::{Caller, Role, effective, may_read},
     ids::{AccountId, OutputId, SimulationId},
     model::Model,
-    output::Output,
+    output::{MediaType, Output},
     page::{Page, PageRequest},
-    ports::{Cancelled, Created, NewSimulation, SimulationFilter},
+    ports::{Cancelled, Created, DownloadHeaders, NewSimulation, SimulationFilter},
     run::LogOf,
     simulation::{Inputs, InputsStatus, Simulation, SimulationPatch, SimulationStatus, UNTITLED},
 };
@@ -57,6 +57,7 @@ impl App {
         self.check_shape(&submission)?;
         self.admit_submission(owner).await?;
         let version = self.runnable_version(view, submission.version).await?;
+        self.admit_cost(&view.model, owner, version.id).await?;
         let schema = self.schema_of(&view.model, &version, &submission.meta_parameters, Some(from)).await?;
         let prepared = self.prepare(owner, &view.model, &version, &schema, &submission)?;
         let parent = self.parent_of(caller, view, submission.parent).await?;
@@ -189,6 +190,8 @@ impl App {
         self.admit_submission(owner).await?;
         let model = self.view_of(caller, view.model.clone()).await?;
         let version = self.runnable_version(&model, submission.version).await?;
+        // Whoever owns it pays, though somebody else may submit its inputs.
+        self.admit_cost(&view.model, view.simulation.owner, version.id).await?;
         let schema = self.schema_of(&view.model, &version, &submission.meta_parameters, Some(from)).await?;
         let prepared = self.prepare(owner, &view.model, &version, &schema, &submission)?;
         let parent = match view.simulation.parent {
@@ -228,7 +231,7 @@ impl App {
         if !may_read(caller, simulation.is_public, role) {
             return Err(match caller {
                 Caller::Anonymous => AppError::LoginRequired,
-                Caller::Account { .. } => crate::access_rules::refused(),
+                Caller::Account { .. } | Caller::Workflow { .. } => crate::access_rules::refused(),
             });
         }
         if role.is_none() && !model.settings.is_public {
@@ -258,6 +261,26 @@ impl App {
         range: Option<Range<u64>>,
     ) -> AppResult<BoxStream<'static, Result<Bytes, csw_core::ports::ObjectError>>> {
         self.inner.ports.objects.get(&output.object_key(), range).await.map_err(AppError::from)
+    }
+
+    /// An address at which the object storage itself gives an output to be saved as a file, for a short time; `None`
+    /// where it has none. Whoever has the address may read it, and no one can have it shown there: what a model made is
+    /// always sent as an attachment, and never under a type that a browser would run.
+    pub async fn download_address(
+        &self,
+        output: &Output,
+        disposition: &str,
+        valid: Duration,
+    ) -> AppResult<Option<String>> {
+        let content_type = match output.media_type {
+            MediaType::Csv | MediaType::Png | MediaType::Jpeg | MediaType::Mp3 | MediaType::Mp4 | MediaType::Hdf5 => {
+                output.media_type.content_type()
+            }
+            _ => "application/octet-stream",
+        };
+        let headers =
+            DownloadHeaders { content_type: content_type.to_owned(), content_disposition: disposition.to_owned() };
+        Ok(self.inner.ports.objects.signed_download(&output.object_key(), &headers, valid).await?)
     }
 
     /// Changes title, readme, notification or archiving (writers), or visibility (admins of the simulation).

@@ -1,11 +1,11 @@
 //! Objects that nobody names: of runs that were killed between storing an output and recording it, and of accounts that
-//! were removed. They are looked for at the start and once a day.
+//! were removed; in a bucket also of simulations that were deleted. They are looked for at the start and once a day.
 
 use std::time::Duration;
 
 use csw_core::output::object_key;
 use futures::StreamExt;
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::{App, error::AppResult};
 
@@ -24,8 +24,8 @@ pub(crate) const SWEEP_PERIOD: Duration = Duration::from_hours(24);
 impl App {
     /// Removes old objects that no output has; how many.
     pub(crate) async fn sweep_objects(&self) -> AppResult<u64> {
-        let objects = &self.inner.ports.objects;
-        let old = objects.put_before(OUTPUTS, self.now() - AGE).await?;
+        let before = self.now() - AGE;
+        let old = self.inner.ports.objects.put_before(OUTPUTS, before).await?;
         let mut batches = old.chunks(BATCH);
         let mut removed = 0;
         while let Some(batch) = batches.next().await {
@@ -33,14 +33,18 @@ impl App {
             let hash = |key: &String| key.rsplit('/').next().unwrap_or_default().to_owned();
             let hashes: Vec<String> = keys.iter().map(hash).collect();
             for hash in self.store().unnamed_objects(&hashes).await? {
-                removed += u64::from(self.delete_object(&object_key(&hash)).await?);
+                removed += u64::from(self.delete_old_object(&object_key(&hash), before).await?);
             }
         }
         Ok(removed)
     }
 
-    /// Removes an object, unless a run that is at work has stored the same bytes and not yet recorded them.
+    /// Removes an object, unless a run that is at work has stored the same bytes and not yet recorded them. Where other
+    /// processes store objects too, only time tells: the object is left until it is old.
     pub(crate) async fn delete_object(&self, key: &str) -> AppResult<bool> {
+        if self.inner.ports.objects.is_shared() {
+            return Ok(false);
+        }
         // Held until it is gone, so that none begins to in between.
         let reports = self.inner.reports.lock().await;
         if reports.values().any(|pending| pending.keeps(key)) {
@@ -48,5 +52,13 @@ impl App {
         }
         self.inner.ports.objects.delete(key).await?;
         Ok(true)
+    }
+
+    async fn delete_old_object(&self, key: &str, before: Timestamp) -> AppResult<bool> {
+        let reports = self.inner.reports.lock().await;
+        if reports.values().any(|pending| pending.keeps(key)) {
+            return Ok(false);
+        }
+        Ok(self.inner.ports.objects.delete_put_before(key, before).await?)
     }
 }

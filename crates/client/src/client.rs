@@ -8,7 +8,10 @@ use reqwest::{Method, RequestBuilder, Response, header};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
-use crate::error::{ClientError, ClientResult, sentence_of};
+use crate::{
+    error::{ClientError, ClientResult, sentence_of},
+    workflow::Workflow,
+};
 
 static PROVIDER: Once = Once::new();
 
@@ -18,6 +21,7 @@ pub struct Client {
     http: reqwest::Client,
     base: String,
     token: Option<String>,
+    workflow: Option<Workflow>,
 }
 
 impl Client {
@@ -36,12 +40,17 @@ impl Client {
             .user_agent(concat!("csw/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(|error| ClientError::Unreachable { url: url.to_owned(), cause: chain(&error) })?;
-        Ok(Self { http, base: url.trim_end_matches('/').to_owned(), token: token.map(str::to_owned) })
+        Ok(Self { http, base: url.trim_end_matches('/').to_owned(), token: token.map(str::to_owned), workflow: None })
     }
 
     /// The server's address, without a slash at its end.
     pub fn url(&self) -> &str {
         &self.base
+    }
+
+    /// What its requests say of who asks, as the value of the header `Authorization`.
+    pub fn authorization(&self) -> Option<String> {
+        self.token.as_ref().map(|token| format!("Token {token}"))
     }
 
     /// The same server, asked with another token.
@@ -50,17 +59,32 @@ impl Client {
         Self { token: token.map(str::to_owned), ..self.clone() }
     }
 
+    /// The same server, asked in the name of a job of a GitHub workflow.
+    #[must_use]
+    pub fn for_workflow(&self, workflow: Workflow) -> Self {
+        Self { token: None, workflow: Some(workflow), ..self.clone() }
+    }
+
+    /// Whether it asks for a workflow, and for no account of its own.
+    pub fn is_workflow(&self) -> bool {
+        self.workflow.is_some()
+    }
+
     /// A request to `path`, which begins with a slash.
     pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
         let request = self.http.request(method, format!("{}{path}", self.base));
-        match &self.token {
-            Some(token) => request.header(header::AUTHORIZATION, format!("Token {token}")),
+        match self.authorization() {
+            Some(value) => request.header(header::AUTHORIZATION, value),
             None => request,
         }
     }
 
     /// Sends; an answer that is no success becomes [`ClientError::Refused`].
     pub(crate) async fn send(&self, request: RequestBuilder) -> ClientResult<Response> {
+        let request = match &self.workflow {
+            Some(workflow) => request.bearer_auth(workflow.token(&self.http, &self.base).await?),
+            None => request,
+        };
         let request = request
             .build()
             .map_err(|error| ClientError::Address { url: format!("{}: {}", self.base, chain(&error)) })?;

@@ -6,14 +6,18 @@
 //! Start reading at [`Client`], then `simulations` and `publishing`.
 
 mod client;
+mod costs;
 mod error;
 mod events;
 mod models;
 mod publishing;
+mod pulls;
 mod secrets;
 mod simulations;
 mod tokens;
+mod trust;
 mod types;
+mod workflow;
 
 pub use crate::{
     client::Client,
@@ -21,8 +25,11 @@ pub use crate::{
     events::{Event, EventStream},
     publishing::{BuildChoices, Upload},
     simulations::{NewSimulation, SimulationQuery},
+    trust::{NewTrust, Trust},
     types::{
-        Build, Detail, Inputs, InputsSchema, MiniSimulation, Model, ModelDetails, NewToken, Output, OutputReference,
-        OutputReferences, Outputs, Page, ReferenceList, RemoteOutputs, Secret, SecretEvent, Simulation, Token, Version,
+        Budget, Build, CostRow, Costs, Detail, Inputs, InputsSchema, MiniSimulation, Model, ModelDetails, NewToken,
+        Output, OutputReference, OutputReferences, Outputs, Page, Pull, PullCheck, PullCommit, PullFile, ReferenceList,
+        RemoteOutputs, Secret, SecretEvent, Simulation, Sponsor, Token, Version,
     },
+    workflow::Workflow,
 };

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::{
     client::Client,
-    error::ClientResult,
+    error::{ClientError, ClientResult},
     types::{InputsSchema, Model, ModelDetails, Page, Version},
 };
 
@@ -44,10 +44,26 @@ impl Client {
         self.get(&format!("/publish/api/{name}/versions/")).await
     }
 
-    /// Makes a version live: a pointer moves, nothing is built.
-    pub async fn promote(&self, name: &str, version: &str) -> ClientResult<Value> {
-        self.post(&format!("/publish/api/{name}/versions/{version}/promote/"), &Value::Object(serde_json::Map::new()))
-            .await
+    /// Makes a version live: a pointer moves, nothing is built. While a staged version is compared with the live one this is
+    /// refused with 409, unless `skip_comparison`.
+    pub async fn promote(&self, name: &str, version: &str, skip_comparison: bool) -> ClientResult<Value> {
+        let body = serde_json::json!({ "skip_comparison": skip_comparison });
+        self.post(&format!("/publish/api/{name}/versions/{version}/promote/"), &body).await
+    }
+
+    /// What a version makes of the simulations that are looked at most, if it was compared.
+    pub async fn comparison(&self, name: &str, version: &str) -> ClientResult<Option<Value>> {
+        match self.get(&format!("/{name}/api/v1/versions/{version}/comparison/")).await {
+            Ok(found) => Ok(Some(found)),
+            Err(ClientError::Refused { status: 404, .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Compares a staged version with the live one, again if it was compared before.
+    pub async fn compare(&self, name: &str, version: &str) -> ClientResult<Value> {
+        let nothing = Value::Object(serde_json::Map::new());
+        self.post(&format!("/{name}/api/v1/versions/{version}/comparison/"), &nothing).await
     }
 
     /// Makes the version live that was so before the present one.

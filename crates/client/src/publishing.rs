@@ -4,7 +4,7 @@ use std::path::Path;
 
 use bytes::Bytes;
 use reqwest::{Body, Method, header, multipart};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio_util::io::ReaderStream;
 
 use crate::{
@@ -47,25 +47,33 @@ pub struct BuildChoices<'a> {
     pub promote: bool,
     /// Leave the model's own tests out.
     pub skip_tests: bool,
+    /// Run no simulations of the live version again before its version becomes live.
+    pub skip_comparison: bool,
 }
 
 impl Default for BuildChoices<'_> {
     fn default() -> Self {
-        Self { as_of: "", example: true, promote: true, skip_tests: false }
+        Self { as_of: "", example: true, promote: true, skip_tests: false, skip_comparison: false }
     }
 }
 
 impl Client {
+    /// What is found in a repository, before anything of it is run.
+    pub async fn look(&self, url: &str, reference: &str) -> ClientResult<Value> {
+        self.post("/publish/api/look/", &json!({ "repo_url": url, "repo_tag": reference })).await
+    }
+
     /// Asks for a build.
     pub async fn build(&self, name: &str, upload: Upload<'_>, choices: BuildChoices<'_>) -> ClientResult<Build> {
         let path = format!("/publish/api/{name}/builds/");
-        let BuildChoices { as_of, example, promote, skip_tests } = choices;
+        let BuildChoices { as_of, example, promote, skip_tests, skip_comparison } = choices;
         match upload {
             Upload::Repository { url, reference } => {
                 let as_of = Some(as_of).filter(|text| !text.is_empty());
                 let body = json!({
                     "repo_url": url, "repo_tag": reference, "as_of": as_of, "example": example,
                     "promote": promote, "skip_tests": skip_tests,
+                    "skip_comparison": skip_comparison,
                 });
                 self.post(&path, &body).await
             }
@@ -86,6 +94,7 @@ impl Client {
                     .text("example", example.to_string())
                     .text("promote", promote.to_string())
                     .text("skip_tests", skip_tests.to_string())
+                    .text("skip_comparison", skip_comparison.to_string())
                     .part("source", part);
                 self.json(self.request(Method::POST, &path).multipart(form)).await
             }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::AccountId;
+use crate::{ids::AccountId, names::ModelName};
 
 /// The standing of an account on the whole site.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -80,14 +80,51 @@ pub enum Caller {
         /// Whether it may still change anything.
         active: bool,
     },
+    /// A workflow on a forge, which accounts trust to publish in their names, and to do nothing else.
+    Workflow {
+        /// Repository and branch, for people.
+        name: String,
+        /// What it was trusted with, by whom; of active accounts only.
+        grants: Vec<Grant>,
+    },
+}
+
+/// What an account lets a workflow do in its name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Grant {
+    /// Whose name.
+    pub account: AccountId,
+    /// The name.
+    pub name: String,
+    /// The account's standing.
+    pub role: AccountRole,
+    /// `owner/title` of the models that may be published; none means all that the account may.
+    pub models: Vec<String>,
+    /// Whether versions may be made live, or only staged.
+    pub promote: bool,
+}
+
+impl Grant {
+    /// Whether it is about this model.
+    #[must_use]
+    pub fn covers(&self, model: &ModelName) -> bool {
+        let name = model.to_string().to_lowercase();
+        self.models.is_empty() || self.models.iter().any(|one| one.to_lowercase() == name)
+    }
+
+    /// The role that it gives on a model on which the account has `stored`: never more than publishing needs.
+    #[must_use]
+    pub fn role_on(&self, stored: Option<Role>) -> Option<Role> {
+        if self.role == AccountRole::Admin { Some(Role::Write) } else { stored.map(|role| role.min(Role::Write)) }
+    }
 }
 
 impl Caller {
-    /// The account, if any.
+    /// The account, if any. A workflow is none: what asks for an account is closed to it.
     #[must_use]
     pub fn account(&self) -> Option<AccountId> {
         match self {
-            Self::Anonymous => None,
+            Self::Anonymous | Self::Workflow { .. } => None,
             Self::Account { id, .. } => Some(*id),
         }
     }

@@ -5,7 +5,10 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{AccountId, BuildId, ModelId, VersionId};
+use crate::{
+    check::{ForgeCommit, KeptCheck},
+    ids::{AccountId, BuildId, CheckId, ModelId, PullId, VersionId},
+};
 
 /// How often a build is begun again after the server that was at it has ended.
 pub const MAX_BUILD_ATTEMPTS: u32 = 3;
@@ -45,6 +48,14 @@ pub enum Source {
     Folder(PathBuf),
 }
 
+impl Source {
+    /// Whether it is on the disk of the server that was asked for the build: no other one can carry it out.
+    #[must_use]
+    pub fn is_here(&self) -> bool {
+        !matches!(self, Self::Git { .. })
+    }
+}
+
 /// What led to a build.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -55,7 +66,7 @@ pub enum Trigger {
     Push,
     /// A push elsewhere, which the forge there told.
     Webhook,
-    /// A pull request of the publish repository.
+    /// A pull request, of the publish repository or of the model's own, here or elsewhere.
     PullRequest,
 }
 
@@ -78,8 +89,17 @@ impl Trigger {
     }
 }
 
+/// What runs of a model would get, where that is proposed and not decided yet.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct Proposed {
+    /// CPUs.
+    pub cpus: Option<f64>,
+    /// Gigabytes of memory.
+    pub memory_gigabytes: Option<f64>,
+}
+
 /// All that a build needs to be carried out, again if need be.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct BuildOrder {
     /// What is built.
     pub source: Source,
@@ -91,13 +111,56 @@ pub struct BuildOrder {
     pub promote: bool,
     /// Whether a model that has no simulation yet gets one of its default inputs, as an example.
     pub example: bool,
+    /// The commit on a forge elsewhere that led to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forge: Option<ForgeCommit>,
+    /// Whether that forge is to show a check of it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub check: bool,
+    /// Make it live without running simulations of the live version again.
+    #[serde(default)]
+    pub skip_comparison: bool,
+    /// The pull request that it checks. Builds of other ones, and those of none, do not supersede it.
+    #[serde(default)]
+    pub pull: Option<PullId>,
+    /// What the tests get in place of the model's settings.
+    #[serde(default)]
+    pub proposed: Proposed,
 }
 
 impl BuildOrder {
     /// An order that makes its version live.
     #[must_use]
     pub const fn of(source: Source) -> Self {
-        Self { source, as_of: None, skip_tests: false, promote: true, example: true }
+        Self {
+            source,
+            as_of: None,
+            skip_tests: false,
+            promote: true,
+            example: true,
+            skip_comparison: false,
+            forge: None,
+            check: false,
+            pull: None,
+            proposed: Proposed { cpus: None, memory_gigabytes: None },
+        }
+    }
+
+    /// Whether it is of code that came from outside of the model's repository: that is never given secrets.
+    #[must_use]
+    pub fn is_foreign(&self) -> bool {
+        self.forge.as_ref().is_some_and(|forge| forge.fork.is_some())
+    }
+
+    /// Builds of one line replace each other: those of a pull request here, those of one elsewhere
+    /// ([`ForgeCommit::line`]), and all others of a model.
+    #[must_use]
+    pub fn line(&self) -> String {
+        match (self.pull, &self.forge) {
+            (Some(pull), _) => format!("pull {pull}"),
+            (None, Some(forge)) => forge.line(),
+            (None, None) => String::new(),
+        }
     }
 }
 
@@ -115,13 +178,16 @@ pub enum Stage {
     Push,
     /// Record the version.
     Stage,
+    /// Run simulations of the live version again, before it is made live.
+    Compare,
     /// Make it live.
     Promote,
 }
 
 impl Stage {
     /// All of them, in order.
-    pub const ALL: [Self; 6] = [Self::Fetch, Self::Build, Self::Test, Self::Push, Self::Stage, Self::Promote];
+    pub const ALL: [Self; 7] =
+        [Self::Fetch, Self::Build, Self::Test, Self::Push, Self::Stage, Self::Compare, Self::Promote];
 
     /// The stored and shown word.
     #[must_use]
@@ -132,6 +198,7 @@ impl Stage {
             Self::Test => "test",
             Self::Push => "push",
             Self::Stage => "stage",
+            Self::Compare => "compare",
             Self::Promote => "promote",
         }
     }
@@ -263,6 +330,13 @@ pub struct Build {
 }
 
 impl Build {
+    /// The check that it is to have on a forge, where it is to have one.
+    #[must_use]
+    pub fn check(&self) -> Option<KeptCheck> {
+        let on = self.order.forge.clone().filter(|_| self.order.check)?;
+        Some(KeptCheck::new(CheckId::from_uuid(self.id.as_uuid()), self.model, on, self.created_at))
+    }
+
     /// Leaves the stage it is in, if any, and enters this one.
     pub fn enter(&mut self, stage: Stage, now: Timestamp) {
         self.leave(StageState::Passed, now);
@@ -357,6 +431,8 @@ mod tests {
         assert!(Stage::ALL.into_iter().all(|one| Stage::parse(one.as_str()) == Some(one)));
         assert!(BuildState::ALL.into_iter().all(|one| BuildState::parse(one.as_str()) == Some(one)));
         let order = build().order;
+        let older = r#"{"source":{"git":{"url":"u","reference":""}},"as_of":null,"skip_tests":false,"promote":true,"example":true}"#;
+        assert_eq!(serde_json::from_str::<BuildOrder>(older).unwrap().pull, None);
         let text = serde_json::to_string(&order).unwrap();
         assert_eq!(serde_json::from_str::<BuildOrder>(&text).unwrap(), order);
     }

@@ -62,6 +62,8 @@ ids! {
     VersionId;
     /// One pass of the publishing pipeline.
     BuildId;
+    /// A pull request (the row; users see its number).
+    PullId;
     /// A simulation (the row; users see its number).
     SimulationId;
     /// One attempt to execute a task; `job_id` in the 1.6 REST fields.
@@ -70,6 +72,10 @@ ids! {
     OutputId;
     /// An invitation to become a coauthor.
     InviteId;
+    /// A check that a forge shows beside a commit.
+    CheckId;
+    /// An account's trust in the workflows of a repository.
+    TrustId;
     /// The right to act on a claimed run; a new one at each claim fences off workers that lost theirs.
     Lease;
 }

@@ -113,6 +113,30 @@ impl ModelSettings {
         }
     }
 
+    /// These with what differs between `before` and `wanted`: two who change different settings at once lose neither.
+    #[must_use]
+    pub fn merged(self, before: &Self, wanted: &Self) -> Self {
+        fn one<T: PartialEq + Clone>(now: T, before: &T, wanted: &T) -> T {
+            if before == wanted { now } else { wanted.clone() }
+        }
+        Self {
+            oneliner: one(self.oneliner, &before.oneliner, &wanted.oneliner),
+            description: one(self.description, &before.description, &wanted.description),
+            repo_url: one(self.repo_url, &before.repo_url, &wanted.repo_url),
+            repo_tag: one(self.repo_tag, &before.repo_tag, &wanted.repo_tag),
+            cpus: one(self.cpus, &before.cpus, &wanted.cpus),
+            memory_gigabytes: one(self.memory_gigabytes, &before.memory_gigabytes, &wanted.memory_gigabytes),
+            expected_seconds: one(self.expected_seconds, &before.expected_seconds, &wanted.expected_seconds),
+            deadline_seconds: one(self.deadline_seconds, &before.deadline_seconds, &wanted.deadline_seconds),
+            listed: one(self.listed, &before.listed, &wanted.listed),
+            is_public: one(self.is_public, &before.is_public, &wanted.is_public),
+            network: one(self.network, &before.network, &wanted.network),
+            deterministic: one(self.deterministic, &before.deterministic, &wanted.deterministic),
+            warm_up: one(self.warm_up, &before.warm_up, &wanted.warm_up),
+            build: one(self.build, &before.build, &wanted.build),
+        }
+    }
+
     /// The same with what the repository says, where nobody said anything else.
     #[must_use]
     pub fn described_by(&self, title: &str, said: &Described) -> Self {

@@ -5,6 +5,14 @@ use std::{fmt, str::FromStr};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+/// The word that was probably meant.
+#[must_use]
+pub fn near<'a>(given: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let close = |word: &&str| strsim::damerau_levenshtein(&given.to_lowercase(), &word.to_lowercase());
+    let best = known.filter(|word| !word.is_empty()).min_by_key(close)?;
+    (close(&best) <= 1.max(given.chars().count() / 3)).then_some(best)
+}
+
 /// Words that are first segments of our own routes, or will be; no account may shadow them.
 pub const RESERVED: &[&str] = &[
     "about",

@@ -1,4 +1,37 @@
-//! URLs of git repositories: which of them mean the same place.
+//! Repositories: those of this site, and which URLs of others mean the same place.
+
+use std::{fmt, str::FromStr};
+
+use crate::ids::ModelId;
+
+/// What the repository of all models is called in addresses and on disk; no account has this name.
+pub const PUBLISH: &str = "publish";
+
+/// A repository of the site's own forge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum RepositoryId {
+    /// The source of a model.
+    Model(ModelId),
+    /// The one with a file for each model, whose pull requests publish them.
+    Publish,
+}
+
+impl fmt::Display for RepositoryId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Model(id) => id.fmt(f),
+            Self::Publish => f.write_str(PUBLISH),
+        }
+    }
+}
+
+impl FromStr for RepositoryId {
+    type Err = uuid::Error;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text == PUBLISH { Ok(Self::Publish) } else { text.parse().map(Self::Model) }
+    }
+}
 
 /// `git@host:owner/name` as a URL; nothing where the text is something else.
 #[must_use]
@@ -34,6 +67,16 @@ pub fn place(url: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_repository_of_the_site_is_found_by_its_name() {
+        let model = RepositoryId::Model(ModelId::from_uuid(uuid::Uuid::nil()));
+        for one in [model, RepositoryId::Publish] {
+            assert_eq!(one.to_string().parse::<RepositoryId>().unwrap(), one);
+        }
+        assert!("other".parse::<RepositoryId>().is_err());
+        assert!(crate::names::RESERVED.contains(&PUBLISH));
+    }
 
     #[test]
     fn one_repository_has_one_identity() {

@@ -197,6 +197,9 @@ pub struct Run {
 /// Attempts a run gets when the platform, not the model, loses it.
 pub const MAX_ATTEMPTS: u32 = 3;
 
+/// Whose turn a run takes that belongs to nobody: everybody else's come first.
+pub const NOBODY: AccountId = AccountId::from_uuid(uuid::Uuid::nil());
+
 /// A run that was just claimed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ClaimedRun {

@@ -203,6 +203,8 @@ pub struct Simulation {
     pub answered_by: Option<RunId>,
     /// Hidden from lists by its owner.
     pub archived: bool,
+    /// How many visitors looked at it, each once a day.
+    pub views: u64,
 }
 
 /// Changes to a simulation; `None` leaves a field as it is.

@@ -1,14 +1,21 @@
 //! The command line, as clap reads it.
 
+pub(crate) mod accounts;
 pub(crate) mod build;
+mod job;
+pub(crate) mod migrate;
 pub(crate) mod publish;
+pub(crate) mod pulls;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use csw_core::access::AccountRole;
 
-use crate::failure::EXIT_CODES;
+pub(crate) use self::{
+    accounts::{Accounts, BudgetVerb, TrustVerb},
+    job::Job,
+};
+use crate::{failure::EXIT_CODES, settings::ExecutorWord};
 
 /// Compute Studio: publish computational models, run them from a form or an API, keep every result.
 #[derive(Debug, Parser)]
@@ -73,6 +80,20 @@ pub(crate) enum Command {
         #[command(subcommand)]
         verb: Sims,
     },
+    /// What runs have cost, by payer, account and model
+    Costs {
+        #[command(flatten)]
+        server: Server,
+        /// Of which month, as 2026-11 [default: the present one]
+        #[arg(long, value_name = "MONTH")]
+        month: Option<String>,
+        /// Of another account, or of all with *; for admins
+        #[arg(long, value_name = "NAME")]
+        account: Option<String>,
+        /// Print comma-separated values
+        #[arg(long)]
+        csv: bool,
+    },
     /// Check a model as publishing does, in your own working tree, without a server
     Check(Check),
     /// Settings: what each is, and who said so
@@ -91,8 +112,14 @@ pub(crate) enum Command {
         #[arg(long, value_name = "DIR")]
         out: Option<PathBuf>,
     },
-    /// Say what this machine has of what runs and builds need, and what each absence costs
-    Doctor,
+    /// Say what this machine has of what runs and builds need, and what each absence costs; tries the bucket of outputs
+    Doctor {
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Carry out one run inside the Job that a server made for it; it has no use for people
+    #[command(hide = true)]
+    Job(Job),
     /// Copy a site, also while it is up
     Backup {
         #[command(flatten)]
@@ -109,6 +136,8 @@ pub(crate) enum Command {
         #[command(flatten)]
         place: Place,
     },
+    /// Move a site that is down to another kind of database, and its outputs to a bucket
+    Migrate(migrate::Migrate),
 }
 
 /// The site's folder and database.
@@ -156,6 +185,10 @@ pub(crate) struct Up {
     #[arg(long, env = "CSW_ALLOW_LOCAL_REPOSITORIES")]
     pub(crate) allow_local_repositories: bool,
 
+    /// Where runs execute [default: local]
+    #[arg(long, env = "CSW_EXECUTOR", value_enum, value_name = "WHERE")]
+    pub(crate) executor: Option<ExecutorWord>,
+
     /// Seconds that runs get to finish when the server is asked to stop; the others go back to the queue
     #[arg(long, default_value_t = 30, value_name = "SECONDS")]
     pub(crate) grace: u32,
@@ -173,61 +206,14 @@ pub(crate) enum LogForm {
     Json,
 }
 
-/// The site-wide roles, as words of the command line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum RoleWord {
-    /// Runs models, publishes their own
-    Member,
-    /// Also approves and promotes the models of others
-    Maintainer,
-    /// May do everything
-    Admin,
-}
-
-impl From<RoleWord> for AccountRole {
-    fn from(word: RoleWord) -> Self {
-        match word {
-            RoleWord::Member => Self::Member,
-            RoleWord::Maintainer => Self::Maintainer,
-            RoleWord::Admin => Self::Admin,
-        }
-    }
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum Accounts {
-    /// Make an account with a token, which is shown once
-    Create {
-        /// Its name
-        name: String,
-        /// What it may do on the whole site
-        #[arg(long, value_enum, default_value = "member")]
-        role: RoleWord,
-        /// Its address for mail
-        #[arg(long, default_value = "")]
-        email: String,
-        /// Read its password from stdin; without one it can only use tokens
-        #[arg(long)]
-        password_stdin: bool,
-        /// What to call the token
-        #[arg(long, default_value = "csw", value_name = "NAME")]
-        token_name: String,
-        #[command(flatten)]
-        place: Place,
-    },
-    /// List the accounts
-    List {
-        #[command(flatten)]
-        place: Place,
-    },
-}
-
 #[derive(Debug, Subcommand)]
 pub(crate) enum Models {
     /// Build a version and make it live; makes the model first if it is new
     Publish(Publish),
     /// Build a version that its maintainers try before it is promoted
     Stage(Publish),
+    /// Look at a repository before it is published: what is there, what is missing, and the way out
+    Look(Look),
     /// List the models
     List,
     /// Show one model
@@ -238,6 +224,15 @@ pub(crate) enum Models {
     },
     /// List the versions of a model
     Versions,
+    /// Run the simulations that are looked at most again on a staged version, and show what is different
+    Compare {
+        /// The version, named as for `promote`. The newest staged one by default
+        #[arg(id = "wanted", value_name = "VERSION")]
+        version: Option<String>,
+        /// Compare again what was compared before
+        #[arg(long)]
+        again: bool,
+    },
     /// Make a version live, an older one too; takes no time
     Promote {
         /// Its identifier, digest or commit, or the beginning of one; or what its `get_version` says. The newest staged
@@ -245,9 +240,23 @@ pub(crate) enum Models {
         // `version` is clap's own name of `--version`.
         #[arg(id = "wanted", value_name = "VERSION")]
         version: Option<String>,
+        /// Do not wait for its comparison with the live version
+        #[arg(long)]
+        skip_comparison: bool,
     },
     /// Make the version live that was so before
     Rollback,
+    /// Show or set who pays for everybody's runs of a model
+    Sponsor {
+        /// Their name; shows the present one where left out
+        account: Option<String>,
+        /// A note of theirs, markdown
+        #[arg(long, value_name = "TEXT", requires = "account")]
+        message: Option<String>,
+        /// Let everybody pay for their own again
+        #[arg(long, conflicts_with = "account")]
+        none: bool,
+    },
     /// List the builds, newest first
     Builds,
     /// Stop a build
@@ -271,6 +280,11 @@ pub(crate) enum Models {
     Logs {
         /// The build; the newest by default
         build: Option<String>,
+    },
+    /// Pull requests of a model's repository; without -n those of the site's publish repository
+    Pulls {
+        #[command(subcommand)]
+        verb: pulls::Pulls,
     },
     /// Secrets of a model: environment variables of its runs and tests
     Secrets {
@@ -411,6 +425,19 @@ pub(crate) struct Publish {
     /// Leave the model's own tests out; its four functions are checked anyway
     #[arg(long)]
     pub(crate) skip_test: bool,
+    /// Make it live without running the simulations that are looked at most on it first
+    #[arg(long)]
+    pub(crate) skip_comparison: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Look {
+    /// A URL that the server fetches, or a folder on this machine
+    #[arg(long, value_name = "PATH_OR_URL", default_value = ".")]
+    pub(crate) repo: String,
+    /// Branch, tag or commit
+    #[arg(long, value_name = "REF")]
+    pub(crate) tag: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -528,7 +555,10 @@ mod tests {
             &["csw", "models", "-n", "ann/Null", "publish", "--repo", ".", "--tag", "v1"],
             &["csw", "models", "publish", "-n", "ann/Null", "--repo", "https://example.org/r"],
             &["csw", "models", "-n", "ann/Null", "stage", "--repo", ".", "--skip-test"],
+            &["csw", "models", "look", "--repo", "https://example.org/r", "--tag", "v1"],
             &["csw", "models", "-n", "ann/Null", "promote"],
+            &["csw", "models", "-n", "ann/Null", "promote", "1.0", "--skip-comparison"],
+            &["csw", "models", "-n", "ann/Null", "compare", "--again"],
             &["csw", "models", "-n", "ann/Null", "rollback"],
             &["csw", "sims", "-n", "ann/Null", "create", "--adjustment", "{}", "--wait", "--json"],
             &["csw", "check", "."],
@@ -545,6 +575,11 @@ mod tests {
             &["csw", "publish", "stage", "--changed-since=c0ffee", "--said=-x", "--said=", "--skip-test"],
             &["csw", "publish", "promote", "--changed-since", "c0ffee"],
             &["csw", "publish", "changed", "--changed-since", "c0ffee", "--json"],
+            &["csw", "models", "pulls", "list", "--closed"],
+            &["csw", "models", "-n", "ann/Null", "pulls", "open", "--branch", "idea", "--title", "t", "--wait"],
+            &["csw", "models", "pulls", "merge", "3", "--anyway", "--delete-branch"],
+            &["csw", "models", "-n", "ann/Null", "pulls", "show", "3", "--patch"],
+            &["csw", "models", "pulls", "close", "3"],
             &["csw", "svc", "config"],
             &["csw", "config", "show", "--origin", "--data", "d", "--json"],
             &["csw", "completion", "fish"],

@@ -20,6 +20,12 @@ impl Folder {
     /// Makes the folder if need be, and takes it. Two servers on one folder would both give runs back to the queue that
     /// the other one has; `way_out` says what to do then.
     pub(crate) fn take(path: &Path, way_out: &str) -> Outcome<Self> {
+        let taken = Self::take_if_free(path)?;
+        taken.ok_or_else(|| Failure::local(format!("another process works in {}", path.display()), way_out))
+    }
+
+    /// The same; `None` where another process works in it.
+    pub(crate) fn take_if_free(path: &Path) -> Outcome<Option<Self>> {
         // Users of the sandbox pass through to environments; they may not look around.
         let made = fs::DirBuilder::new().recursive(true).mode(0o711).create(path);
         made.map_err(|error| Failure::file(path, &error))?;
@@ -28,10 +34,8 @@ impl Folder {
         let opened = File::options().create(true).truncate(false).write(true).mode(0o600).open(&file);
         let lock = opened.map_err(|error| Failure::file(&file, &error))?;
         match lock.try_lock() {
-            Ok(()) => Ok(Self { path, _lock: lock }),
-            Err(TryLockError::WouldBlock) => {
-                Err(Failure::local(format!("another process works in {}", path.display()), way_out))
-            }
+            Ok(()) => Ok(Some(Self { path, _lock: lock })),
+            Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(error)) => Err(Failure::file(&file, &error)),
         }
     }

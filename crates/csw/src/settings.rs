@@ -2,12 +2,14 @@
 //! default. Clap reads the first two; this module reads the file.
 
 pub(crate) mod known;
+mod objects;
 
 use std::path::{Path, PathBuf};
 
 use csw_app::Config;
 use serde::Deserialize;
 
+pub(crate) use self::objects::{ObjectBackend, ObjectSettings};
 use crate::{
     cli::{Place, Server},
     failure::{Failure, Outcome},
@@ -36,18 +38,25 @@ pub(crate) struct Settings {
     pub(crate) trust_forwarded: bool,
     /// Cache of downloaded packages.
     pub(crate) cache: Option<PathBuf>,
+    /// Where runs execute.
+    pub(crate) executor: Option<ExecutorWord>,
     /// Mail.
     pub(crate) mail: MailSettings,
     /// Who may do what, how often.
     pub(crate) site: SiteSettings,
     /// What models may use of this machine.
     pub(crate) machine: MachineSettings,
+    /// The cluster that runs go to.
+    #[serde(rename = "kubernetes")]
+    pub(crate) cluster: ClusterSettings,
     /// How versions are built.
     pub(crate) build: BuildSettings,
     /// How images are made, and where they go.
     pub(crate) images: ImageSettings,
     /// Where secrets are kept.
     pub(crate) secrets: SecretSettings,
+    /// Where outputs are kept.
+    pub(crate) objects: ObjectSettings,
     /// What connects the site, and publish repositories, with GitHub.
     pub(crate) github: GitHubSettings,
 }
@@ -73,10 +82,14 @@ pub(crate) struct SiteSettings {
     pending_runs_per_account: Option<u64>,
     builds_per_account: Option<usize>,
     builds_at_once: Option<usize>,
+    compared_simulations: Option<u32>,
+    comparison_minutes: Option<u32>,
+    looks_per_minute: Option<u32>,
     logins_per_minute: Option<u32>,
     session_days: Option<i64>,
     cpu_hour_dollars: Option<f64>,
     gigabyte_hour_dollars: Option<f64>,
+    monthly_budget_dollars: Option<f64>,
 }
 
 /// `[machine]`
@@ -95,6 +108,60 @@ pub(crate) struct MachineSettings {
     pub(crate) forked_ahead: Option<usize>,
 }
 
+/// Where runs execute.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum ExecutorWord {
+    /// On this machine
+    Local,
+    /// As Jobs of a Kubernetes cluster
+    Kubernetes,
+}
+
+/// `[kubernetes]`
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct ClusterSettings {
+    /// Namespace of the Jobs; that of the kubeconfig or of this pod by default.
+    pub(crate) namespace: Option<String>,
+    /// Tells the Jobs of this site from those of others in the namespace.
+    pub(crate) site: Option<String>,
+    /// Where the server listens for its Jobs.
+    pub(crate) callback_listen: Option<String>,
+    /// Where Jobs reach it.
+    pub(crate) callback_url: Option<String>,
+    /// Live Jobs at most.
+    pub(crate) jobs: Option<u32>,
+    /// CPUs that runs share.
+    pub(crate) cpus: Option<f64>,
+    /// Gigabytes that runs share.
+    pub(crate) memory_gigabytes: Option<f64>,
+    /// Image for versions on a shared volume.
+    pub(crate) image: Option<String>,
+    /// The claim of that volume.
+    pub(crate) volume_claim: Option<String>,
+    /// Where Jobs mount it.
+    pub(crate) volume_path: Option<PathBuf>,
+    /// Labels of the nodes that models run on, `LABEL=VALUE`.
+    pub(crate) node_selector: Vec<String>,
+    /// Secrets that images are pulled with.
+    pub(crate) pull_secrets: Vec<String>,
+    /// Queue of Kueue.
+    pub(crate) queue: Option<String>,
+    /// Seconds that finished Jobs are kept.
+    pub(crate) keep_seconds: Option<u64>,
+    /// Seconds that a Job may wait for its start.
+    pub(crate) start_seconds: Option<u64>,
+    /// Seconds that an image that can't be pulled is tried.
+    pub(crate) image_seconds: Option<u64>,
+    /// Gigabytes that a run may write.
+    pub(crate) scratch_gigabytes: Option<f64>,
+    /// Jobs created and deleted in a second.
+    pub(crate) writes_per_second: Option<u32>,
+    /// File with the key of the tokens of runs.
+    pub(crate) token_key_file: Option<PathBuf>,
+}
+
 /// `[build]`
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -103,6 +170,8 @@ pub(crate) struct BuildSettings {
     pub(crate) python: Option<String>,
     /// Whether `file://` URLs and paths may be published from.
     pub(crate) allow_local_repositories: bool,
+    /// Gigabytes that a build may have on disk while it is at work; 32 by default.
+    pub(crate) disk_gigabytes: Option<f64>,
     /// Whether `install.sh` reaches the network by itself.
     pub(crate) install_network: bool,
     /// Whether models' own tests reach the network.
@@ -156,6 +225,31 @@ pub(crate) struct GitHubSettings {
     pub(crate) token: Option<String>,
     /// Address of its API, where it is not the public one.
     pub(crate) api_url: Option<String>,
+    /// The number of a GitHub App, or its client id.
+    #[serde(default, deserialize_with = "text_or_number")]
+    pub(crate) app_id: Option<String>,
+    /// The file with its private key.
+    pub(crate) app_key_file: Option<PathBuf>,
+    /// Or the name of a secret of the site that holds it.
+    pub(crate) app_key_secret: Option<String>,
+    /// Whether pull requests from forks are built without anybody's word.
+    pub(crate) build_forks: bool,
+    /// Who signs the tokens of workflows; the public GitHub by default, and nobody where it is empty.
+    pub(crate) oidc_issuer: Option<String>,
+}
+
+/// What people write as a number, and what is none in new Apps.
+fn text_or_number<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Written {
+        Number(u64),
+        Text(String),
+    }
+    Ok(Some(match Written::deserialize(from)? {
+        Written::Number(number) => number.to_string(),
+        Written::Text(text) => text,
+    }))
 }
 
 impl std::fmt::Debug for GitHubSettings {
@@ -164,6 +258,11 @@ impl std::fmt::Debug for GitHubSettings {
             .field("webhook_secret", &self.webhook_secret.as_ref().map(|_| "***"))
             .field("token", &self.token.as_ref().map(|_| "***"))
             .field("api_url", &self.api_url)
+            .field("app_id", &self.app_id)
+            .field("app_key_file", &self.app_key_file)
+            .field("app_key_secret", &self.app_key_secret)
+            .field("build_forks", &self.build_forks)
+            .field("oidc_issuer", &self.oidc_issuer)
             .finish()
     }
 }
@@ -177,6 +276,16 @@ impl GitHubSettings {
     /// The token: a variable, or the file.
     pub(crate) fn token(&self) -> Option<String> {
         variable("GITHUB_TOKEN").or_else(|| self.token.clone()).filter(|text| !text.is_empty())
+    }
+
+    /// The number of the App: a variable, or the file.
+    pub(crate) fn app_id(&self) -> Option<String> {
+        variable("CSW_GITHUB_APP_ID").or_else(|| self.app_id.clone()).filter(|text| !text.is_empty())
+    }
+
+    /// Where its private key is: a variable, or the file.
+    pub(crate) fn app_key_file(&self) -> Option<PathBuf> {
+        variable("CSW_GITHUB_APP_KEY_FILE").map(PathBuf::from).or_else(|| self.app_key_file.clone())
     }
 
     /// The address of the API: a variable, which Actions set, or the file, or the public one.
@@ -315,8 +424,14 @@ impl Settings {
     /// A client of the server that was named.
     pub(crate) fn client(&self, server: &Server) -> Outcome<csw_client::Client> {
         let url = server.url.clone().or_else(|| self.url.clone()).unwrap_or_else(|| format!("http://{LISTEN}"));
-        let token = server.token.clone().or_else(|| self.token.clone()).or_else(token_file);
-        Ok(csw_client::Client::new(&url, token.as_deref())?)
+        // A secret that a workflow does not have is an empty variable.
+        let given = server.token.clone().filter(|token| !token.is_empty());
+        let token = given.or_else(|| self.token.clone()).or_else(token_file);
+        let client = csw_client::Client::new(&url, token.as_deref())?;
+        Ok(match workflow() {
+            Some(workflow) if token.is_none() => client.for_workflow(workflow),
+            _ => client,
+        })
     }
 
     /// What the use cases are told.
@@ -330,11 +445,16 @@ impl Settings {
         set(&mut config.pending_runs_per_account, site.pending_runs_per_account);
         set(&mut config.builds_per_account, site.builds_per_account);
         set(&mut config.builds_at_once, site.builds_at_once);
+        set(&mut config.compared_simulations, site.compared_simulations);
+        set(&mut config.comparison_minutes, site.comparison_minutes);
+        set(&mut config.looks_per_minute, site.looks_per_minute);
         set(&mut config.logins_per_minute, site.logins_per_minute);
         set(&mut config.session_days, site.session_days);
         set(&mut config.prices.cpu_hour, site.cpu_hour_dollars);
         set(&mut config.prices.gigabyte_hour, site.gigabyte_hour_dollars);
+        config.monthly_budget = site.monthly_budget_dollars;
         set(&mut config.readable_secrets, self.secrets.readable);
+        config.build_forks = self.github.build_forks;
         config
     }
 }
@@ -344,17 +464,16 @@ pub(crate) fn file(given: Option<&Path>) -> Option<PathBuf> {
     given.map(Path::to_owned).or_else(|| home_file().filter(|path| path.exists()))
 }
 
-/// The word that was probably meant.
-pub(crate) fn near<'a>(given: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let close = |word: &&str| strsim::damerau_levenshtein(&given.to_lowercase(), &word.to_lowercase());
-    let best = known.filter(|word| !word.is_empty()).min_by_key(close)?;
-    (close(&best) <= 1.max(given.chars().count() / 3)).then_some(best)
-}
-
 fn set<T: Copy>(value: &mut T, given: Option<T>) {
     if let Some(given) = given {
         *value = given;
     }
+}
+
+/// Where a job of GitHub Actions gets a token that says who it is, where its workflow has `id-token: write`.
+fn workflow() -> Option<csw_client::Workflow> {
+    let (url, secret) = (variable("ACTIONS_ID_TOKEN_REQUEST_URL")?, variable("ACTIONS_ID_TOKEN_REQUEST_TOKEN")?);
+    Some(csw_client::Workflow::new(&url, &secret))
 }
 
 fn home() -> Option<PathBuf> {

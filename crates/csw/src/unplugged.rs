@@ -6,13 +6,15 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use csw_core::{
     build::{Source, Stage},
-    ids::{ModelId, RunId, VersionId},
+    ids::{RunId, VersionId},
+    look::Found,
     names::ModelName,
     ports::{
-        BuildError, BuildLog, BuildOptions, Built, Capacity, Checkout, Executor, ExecutorError, GitAnswer, GitRequest,
-        Mail, MailError, Mailer, ObjectError, ObjectStorage, Publisher, Repositories, RepositoryError, RunEvents,
-        TestReport, Zygotes,
+        BuildError, BuildLog, BuildOptions, Built, Capacity, Checkout, Comparison, DownloadHeaders, Executor,
+        ExecutorError, GitAnswer, GitRequest, Mail, MailError, Mailer, MergeResult, MergeWish, ObjectError,
+        ObjectStorage, Publisher, Repositories, RepositoryError, RunEvents, TestReport, Zygotes,
     },
+    repository::RepositoryId,
     run::RunOrder,
     secret::Secrets,
 };
@@ -26,6 +28,10 @@ pub(crate) struct Unplugged;
 
 fn no_build() -> BuildError {
     BuildError { stage: Stage::Fetch, sentence: WHY.to_owned() }
+}
+
+fn no_repository() -> RepositoryError {
+    RepositoryError::Unavailable { cause: WHY.to_owned() }
 }
 
 fn no_object(key: &str) -> ObjectError {
@@ -61,18 +67,54 @@ impl Executor for Unplugged {
 
 #[async_trait]
 impl Repositories for Unplugged {
-    async fn serve(&self, _: ModelId, _: GitRequest) -> Result<GitAnswer, RepositoryError> {
-        Err(RepositoryError::Unavailable { cause: WHY.to_owned() })
+    async fn serve(&self, _: RepositoryId, _: GitRequest) -> Result<GitAnswer, RepositoryError> {
+        Err(no_repository())
     }
 
-    async fn refs(&self, _: ModelId) -> Result<Vec<(String, String)>, RepositoryError> {
-        Err(RepositoryError::Unavailable { cause: WHY.to_owned() })
+    async fn refs(&self, _: RepositoryId) -> Result<Vec<(String, String)>, RepositoryError> {
+        Err(no_repository())
+    }
+
+    async fn begin(&self, _: RepositoryId, _: &[(&str, &str)], _: Timestamp) -> Result<(), RepositoryError> {
+        Err(no_repository())
+    }
+
+    async fn compare(&self, _: RepositoryId, _: &str, _: &str) -> Result<Comparison, RepositoryError> {
+        Err(no_repository())
+    }
+
+    async fn files(&self, _: RepositoryId, _: &str, _: &str) -> Result<Vec<String>, RepositoryError> {
+        Err(no_repository())
+    }
+
+    async fn text(&self, _: RepositoryId, _: &str, _: &str) -> Result<Option<String>, RepositoryError> {
+        Err(no_repository())
+    }
+
+    async fn tree(&self, _: RepositoryId, _: &str) -> Result<String, RepositoryError> {
+        Err(no_repository())
+    }
+
+    async fn contains(&self, _: RepositoryId, _: &str, _: &str) -> Result<bool, RepositoryError> {
+        Err(no_repository())
+    }
+
+    async fn merge(&self, _: RepositoryId, _: &MergeWish) -> Result<MergeResult, RepositoryError> {
+        Err(no_repository())
+    }
+
+    async fn move_branch(&self, _: RepositoryId, _: &str, _: &str, _: Option<&str>) -> Result<bool, RepositoryError> {
+        Err(no_repository())
     }
 }
 
 #[async_trait]
 impl Publisher for Unplugged {
     async fn fetch(&self, _: &Source, _: &dyn BuildLog) -> Result<Checkout, BuildError> {
+        Err(no_build())
+    }
+
+    async fn look(&self, _: &Source, _: &dyn BuildLog) -> Result<Found, BuildError> {
         Err(no_build())
     }
 
@@ -136,6 +178,23 @@ impl ObjectStorage for Unplugged {
     }
 
     async fn delete(&self, key: &str) -> Result<(), ObjectError> {
+        Err(no_object(key))
+    }
+
+    async fn delete_put_before(&self, key: &str, _: Timestamp) -> Result<bool, ObjectError> {
+        Err(no_object(key))
+    }
+
+    fn is_shared(&self) -> bool {
+        true
+    }
+
+    async fn signed_download(
+        &self,
+        key: &str,
+        _: &DownloadHeaders,
+        _: std::time::Duration,
+    ) -> Result<Option<String>, ObjectError> {
         Err(no_object(key))
     }
 }

@@ -1,8 +1,16 @@
 //! The composition root: the one place that knows which adapters stand behind the ports.
 
+mod cluster;
+mod github;
+mod objects;
 mod secrets;
 
-pub(crate) use self::secrets::KEYS as SECRET_KEYS;
+pub(crate) use self::{
+    cluster::Cluster,
+    github::credential as github_credential,
+    objects::{FOLDER as OBJECTS, unusable},
+    secrets::KEYS as SECRET_KEYS,
+};
 
 use std::{
     path::{Path, PathBuf},
@@ -16,9 +24,10 @@ use csw_core::ports::{Executor, Mailer, Publisher, Repositories};
 use csw_publish::{FolderRepositories, PublishConfig, UvPublisher};
 use csw_runtime::{LocalConfig, LocalExecutor};
 use csw_sandbox::{LayerSet, cgroup::Manager};
-use csw_store::{FolderObjects, SqlStore};
+use csw_store::{BucketObjects, SqlStore};
 use csw_web::{WebOptions, WebState};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use tokio::net::TcpListener;
 
 use crate::{
     ambient::{SystemClock, SystemRandomness},
@@ -42,6 +51,9 @@ const SENDER: &str = "Compute Studio <no-reply@localhost>";
 
 const GIGABYTE: f64 = 1e9;
 
+/// The database in the data folder.
+pub(crate) const SQLITE_FILE: &str = "csw.db";
+
 /// Which database.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Database {
@@ -57,7 +69,7 @@ impl Database {
         match settings.database(place) {
             Some(url) if url.starts_with("postgres://") || url.starts_with("postgresql://") => Self::Postgres(url),
             Some(path) => Self::Sqlite(PathBuf::from(path)),
-            None => Self::Sqlite(settings.data(place).join("csw.db")),
+            None => Self::Sqlite(settings.data(place).join(SQLITE_FILE)),
         }
     }
 
@@ -70,7 +82,7 @@ impl Database {
 }
 
 /// Opens a database, made where it is missing.
-async fn open(database: &Database) -> Outcome<SqlStore> {
+pub(crate) async fn open_database(database: &Database) -> Outcome<SqlStore> {
     Ok(match database {
         Database::Sqlite(path) => {
             if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
@@ -94,7 +106,7 @@ pub(crate) async fn open_existing(database: &Database) -> Outcome<SqlStore> {
             "name the site's folder with `--data`, or its database with `--database`",
         ));
     }
-    open(database).await
+    open_database(database).await
 }
 
 /// Hashes of secrets are in it: nobody else on the machine may read it.
@@ -103,9 +115,20 @@ fn private(path: &Path) -> Outcome {
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).map_err(|error| Failure::file(path, &error))
 }
 
+/// The bucket of a site, if its outputs are in one.
+pub(crate) async fn bucket(settings: &Settings, data: &Path, store: &SqlStore) -> Outcome<Option<BucketObjects>> {
+    let secrets = secrets::store(settings, data, &Arc::new(store.clone()))?;
+    objects::bucket(settings, Some(&*secrets)).await
+}
+
+/// The same where its credentials are no secret of the site.
+pub(crate) async fn bucket_without_secrets(settings: &Settings) -> Outcome<Option<BucketObjects>> {
+    objects::bucket(settings, None).await
+}
+
 /// The use cases of commands that touch nothing but the database, which is made where it is missing.
 pub(crate) async fn database_only(settings: &Settings, place: &Place) -> Outcome<App> {
-    over(open(&Database::choose(settings, place)).await?, settings, place)
+    over(open_database(&Database::choose(settings, place)).await?, settings, place)
 }
 
 /// The same over a database that has to be there.
@@ -122,17 +145,18 @@ fn over(store: SqlStore, settings: &Settings, place: &Place) -> Outcome<App> {
         executor: Arc::new(Unplugged),
         publisher: Arc::new(Unplugged),
         repositories: Arc::new(Unplugged),
+        checks: None,
+        workflow_tokens: None,
         mailer: Arc::new(Unplugged),
         clock: Arc::new(SystemClock),
         randomness: Arc::new(SystemRandomness::new()),
     };
-    Ok(App::new(ports, Config::default()))
+    Ok(App::new(ports, settings.site(Config::default().public_url)))
 }
 
 /// What builds and runs models.
 pub(crate) struct Workbench {
     pub(crate) publisher: Arc<dyn Publisher>,
-    pub(crate) repositories: Arc<dyn Repositories>,
     pub(crate) executor: Arc<dyn Executor>,
     /// The groups that limit both; to be closed at the end.
     pub(crate) cgroups: Manager,
@@ -140,7 +164,18 @@ pub(crate) struct Workbench {
 
 /// Builder and executor over a folder of environments; `local` lets it read repositories of this machine.
 pub(crate) fn workbench(settings: &Settings, folder: &Folder, local: bool) -> Outcome<Workbench> {
-    bench(settings, folder, settings.cache.clone(), local || settings.build.allow_local_repositories)
+    let bench = bench(settings, folder, settings.cache.clone(), local || settings.build.allow_local_repositories)?;
+    let executor = Arc::new(bench.executor(settings)?);
+    Ok(Workbench { publisher: bench.publisher, executor, cgroups: bench.cgroups })
+}
+
+/// What builds models, and what a local executor needs.
+struct Bench {
+    publisher: Arc<dyn Publisher>,
+    repositories: Arc<dyn Repositories>,
+    cgroups: Manager,
+    data: PathBuf,
+    layers: LayerSet,
 }
 
 /// What builds images.
@@ -175,6 +210,15 @@ fn publishing(
     publish.allow_local_repositories = local;
     publish.install_network = settings.build.install_network;
     publish.test_network = settings.build.test_network;
+    if let Some(gigabytes) = settings.build.disk_gigabytes {
+        #[allow(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a negative number of bytes is none"
+        )]
+        let bytes = (gigabytes * GIGABYTE) as u64;
+        publish.room_bytes = bytes;
+    }
     if let Some(uv) = tools::find("uv") {
         publish.uv = uv;
     }
@@ -188,40 +232,41 @@ fn publishing(
     Ok(publish)
 }
 
-fn bench(settings: &Settings, folder: &Folder, cache: Option<PathBuf>, local: bool) -> Outcome<Workbench> {
+fn bench(settings: &Settings, folder: &Folder, cache: Option<PathBuf>, local: bool) -> Outcome<Bench> {
     let (helper, data) = (tools::own_program()?, folder.path());
     let cgroups = Manager::detect(&folder.instance());
     let layers = layers(&helper, &cgroups)?;
     let publish = publishing(settings, data, layers, &cgroups, cache, local)?;
-    let mut local = LocalConfig::new(data.to_owned(), helper);
-    local.layers = layers;
-    local.cgroups = cgroups.clone();
-    let machine = &settings.machine;
-    if let Some(cpus) = machine.cpus {
-        local.capacity.cpus = cpus;
-    }
-    if let Some(gigabytes) = machine.memory_gigabytes {
-        local.capacity.memory_bytes = bytes(gigabytes);
-        local.zygote_memory_bytes = local.capacity.memory_bytes / 4;
-    }
-    if let Some(gigabytes) = machine.zygote_gigabytes {
-        local.zygote_memory_bytes = bytes(gigabytes);
-    }
-    if let Some(processes) = machine.forked_ahead {
-        local.forked_ahead = processes;
-    }
-    if let Some(runs) = machine.runs {
-        local.capacity.runs = runs;
-    }
-    let scratch = local.scratch.clone();
-    let executor = LocalExecutor::new(local).map_err(|error| Failure::file(&scratch, &error))?;
     let repositories = Arc::new(FolderRepositories::new(&publish));
-    Ok(Workbench {
-        publisher: Arc::new(UvPublisher::new(publish)),
-        repositories,
-        executor: Arc::new(executor),
-        cgroups,
-    })
+    Ok(Bench { publisher: Arc::new(UvPublisher::new(publish)), repositories, cgroups, data: data.to_owned(), layers })
+}
+
+impl Bench {
+    /// The executor of this machine.
+    fn executor(&self, settings: &Settings) -> Outcome<LocalExecutor> {
+        let mut local = LocalConfig::new(self.data.clone(), tools::own_program()?);
+        local.layers = self.layers;
+        local.cgroups = self.cgroups.clone();
+        let machine = &settings.machine;
+        if let Some(cpus) = machine.cpus {
+            local.capacity.cpus = cpus;
+        }
+        if let Some(gigabytes) = machine.memory_gigabytes {
+            local.capacity.memory_bytes = bytes(gigabytes);
+            local.zygote_memory_bytes = local.capacity.memory_bytes / 4;
+        }
+        if let Some(gigabytes) = machine.zygote_gigabytes {
+            local.zygote_memory_bytes = bytes(gigabytes);
+        }
+        if let Some(processes) = machine.forked_ahead {
+            local.forked_ahead = processes;
+        }
+        if let Some(runs) = machine.runs {
+            local.capacity.runs = runs;
+        }
+        let scratch = local.scratch.clone();
+        LocalExecutor::new(local).map_err(|error| Failure::file(&scratch, &error))
+    }
 }
 
 /// The layers of the sandbox that this machine has; a missing one is told, never silently skipped.
@@ -254,25 +299,44 @@ pub(crate) struct Site {
     pub(crate) cgroups: Manager,
     /// Which kind of database it stands on.
     pub(crate) database: &'static str,
+    /// Where Jobs call, and what answers them.
+    pub(crate) callbacks: Option<(TcpListener, Router)>,
 }
 
-/// The site of a data folder.
-pub(crate) async fn site(settings: &Settings, options: &Up, folder: &Folder, public_url: String) -> Outcome<Site> {
+/// The site of a data folder, whose runs go to a cluster if there is one.
+pub(crate) async fn site(
+    settings: &Settings,
+    options: &Up,
+    folder: &Folder,
+    public_url: String,
+    cluster: Option<Cluster>,
+) -> Outcome<Site> {
     let data = folder.path();
     let place = Place { data: Some(data.to_owned()), database: options.place.database.clone() };
     let database = Database::choose(settings, &place);
-    let store = Arc::new(open(&database).await?);
-    let objects = data.join("objects");
-    let objects = FolderObjects::open(&objects).map_err(|error| Failure::file(&objects, &error))?;
+    let store = Arc::new(open_database(&database).await?);
+    let secrets = secrets::store(settings, data, &store)?;
+    let objects = objects::storage(settings, data, &*secrets).await?;
     let cache = options.cache.clone().or_else(|| settings.cache.clone());
     let local = options.allow_local_repositories || settings.build.allow_local_repositories;
     let bench = bench(settings, folder, cache, local)?;
+    let (executor, callbacks): (Arc<dyn Executor>, _) = match cluster {
+        None => (Arc::new(bench.executor(settings)?), None),
+        Some(cluster) => {
+            let (executor, listener) = cluster.executor(settings, data).await?;
+            let callbacks = (listener, executor.callbacks());
+            (Arc::new(executor), Some(callbacks))
+        }
+    };
     let secure_cookies = public_url.starts_with("https://");
+    let secrets = secrets::store(settings, data, &store)?;
     let ports = Ports {
-        secrets: secrets::store(settings, data, &store)?,
+        checks: github::checks(&settings.github, &*secrets).await?,
+        workflow_tokens: github::workflow_tokens(&settings.github)?,
+        secrets,
         store,
-        objects: Arc::new(objects),
-        executor: bench.executor,
+        objects,
+        executor,
         publisher: bench.publisher,
         repositories: bench.repositories,
         mailer: mailer(settings, data)?,
@@ -286,11 +350,12 @@ pub(crate) async fn site(settings: &Settings, options: &Up, folder: &Folder, pub
         trust_forwarded: settings.trust_forwarded,
         metrics: Arc::new(move || prometheus.render()),
         uploads: data.join("uploads"),
+        signed_downloads: objects::signed_downloads(settings),
         webhook_secret: settings.github.webhook_secret().map(Into::into),
         ..WebOptions::default()
     };
     let router = csw_web::router(WebState::new(app.clone(), web));
-    Ok(Site { app, router, cgroups: bench.cgroups, database: database.kind() })
+    Ok(Site { app, router, cgroups: bench.cgroups, database: database.kind(), callbacks })
 }
 
 /// Collects measurements. What nobody asks for must not pile up, so it is folded together now and then.

@@ -42,6 +42,8 @@ pub struct PublishConfig {
     pub build_seconds: u64,
     /// Seconds for the tests.
     pub test_seconds: u64,
+    /// Bytes that a build may have on disk while it is at work.
+    pub room_bytes: u64,
     /// Bytes that a model's source may have.
     pub source_bytes: u64,
     /// Files and folders that a model's source may have.
@@ -69,6 +71,7 @@ impl PublishConfig {
             fetch_seconds: 300,
             build_seconds: 7200,
             test_seconds: 3600,
+            room_bytes: 32 << 30,
             source_bytes: 4 << 30,
             source_entries: 200_000,
         }

@@ -33,6 +33,11 @@ pub(crate) enum Failure {
         "{what} used more than {gigabytes} GB of memory, which is the limit of this model's builds; its settings raise it"
     )]
     OutOfMemory { what: String, gigabytes: f64 },
+    /// It wrote too much.
+    #[error(
+        "{what} wrote more than {gigabytes:.1} GB, which is the most that a build may have on disk; the operator sets `disk_gigabytes`"
+    )]
+    TooMuchOnDisk { what: String, gigabytes: f64 },
     /// No versions fit.
     #[error("{UNRESOLVABLE}{as_of}: {reason}")]
     Unresolvable { as_of: String, reason: String },

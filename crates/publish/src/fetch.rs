@@ -1,12 +1,12 @@
 //! The first stage: source of any kind becomes a folder of plain files with a pinned commit.
 
 use std::{
-    fs,
+    fs, io,
     os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
 };
 
-use csw_core::{build::Source, model::Described, ports::Checkout};
+use csw_core::{build::Source, ids::ModelId, model::Described, ports::Checkout};
 use jiff::Timestamp;
 
 use crate::{
@@ -14,7 +14,7 @@ use crate::{
     config::PublishConfig,
     described::described,
     failure::Failure,
-    git::Git,
+    git::{Git, too_large},
     layout,
     mask::{Log, mask},
     repository::RepositoryUrl,
@@ -24,44 +24,69 @@ use crate::{
 /// The folder of the files, inside one that is the checkout's own.
 const FILES: &str = "source";
 
+/// Source on this machine, of a model or not.
+pub(crate) struct Obtained {
+    pub(crate) checkout: Checkout,
+    /// Names that were left out for safety.
+    pub(crate) refused: Vec<String>,
+}
+
 /// Fetches, checks that it is a model, and says what it is.
 pub(crate) async fn fetch(config: &PublishConfig, source: &Source, log: &Log<'_>) -> Result<Checkout, Failure> {
+    let Obtained { checkout, .. } = obtain(config, source, log).await?;
+    if let Err(failure) = layout::check(&checkout.folder) {
+        let config = config.clone();
+        // The failure is what matters; leftovers are swept later.
+        let _ = background(move || {
+            discard(&config, &checkout);
+            Ok(())
+        })
+        .await;
+        return Err(failure);
+    }
+    log.line(&format!("Source at {}", checkout.commit));
+    let described = described(&checkout.folder).unwrap_or_else(|sentence| {
+        log.line(&sentence);
+        Described::default()
+    });
+    Ok(Checkout { described, ..checkout })
+}
+
+/// Gets source of any kind, whatever it is.
+pub(crate) async fn obtain(config: &PublishConfig, source: &Source, log: &Log<'_>) -> Result<Obtained, Failure> {
     let own = config.data.join("checkouts").join(uuid::Uuid::now_v7().to_string());
     fs::create_dir_all(&own).map_err(Failure::at("Making the folder", &own))?;
     let folder = own.join(FILES);
-    let fetched = match source {
+    let obtained = match source {
         Source::Git { url, reference } => from_git(config, url, reference.trim(), &folder, log).await,
-        Source::Own { model, commit, .. } => {
-            let repository = config.repositories().join(format!("{model}.git"));
-            let url = RepositoryUrl::parse(&repository.display().to_string(), true)?;
-            let config = PublishConfig { allow_local_repositories: true, ..config.clone() };
-            from_repository(&config, &url, commit, &folder, log)
-                .await
-                .map(|checkout| Checkout { url: None, ..checkout })
-        }
+        Source::Own { model, commit, .. } => from_own(config, *model, commit, &folder, log).await,
         Source::Archive { file, commit, committed_at, url } => {
             let unpacked = from_archive(config, file, commit, &folder, log).await;
             let url = url.as_deref().map(mask);
-            unpacked.map(|checkout| Checkout { committed_at: *committed_at, url, ..checkout })
+            let known = |checkout| Checkout { committed_at: *committed_at, url, ..checkout };
+            unpacked.map(|checkout| Obtained { checkout: known(checkout), refused: Vec::new() })
         }
         Source::Folder(path) => from_folder(config, path, &folder, log).await,
     };
-    let checked = fetched.and_then(|checkout| layout::check(&checkout.folder).map(|()| checkout));
-    match checked {
-        Ok(checkout) => {
-            log.line(&format!("Source at {}", checkout.commit));
-            let described = described(&checkout.folder).unwrap_or_else(|sentence| {
-                log.line(&sentence);
-                Described::default()
-            });
-            Ok(Checkout { described, ..checkout })
-        }
-        Err(failure) => {
-            // The failure is what matters; leftovers are swept later.
-            let _ = background(move || tree::remove(&own)).await;
-            Err(failure)
-        }
+    if obtained.is_err() {
+        // The failure is what matters; leftovers are swept later.
+        let _ = background(move || tree::remove(&own)).await;
     }
+    obtained
+}
+
+async fn from_own(
+    config: &PublishConfig,
+    model: ModelId,
+    commit: &str,
+    folder: &Path,
+    log: &Log<'_>,
+) -> Result<Obtained, Failure> {
+    let repository = config.repositories().join(format!("{model}.git"));
+    let url = RepositoryUrl::parse(&repository.display().to_string(), true)?;
+    let config = PublishConfig { allow_local_repositories: true, ..config.clone() };
+    let Obtained { checkout, refused } = from_repository(&config, &url, commit, folder, log).await?;
+    Ok(Obtained { checkout: Checkout { url: None, ..checkout }, refused })
 }
 
 /// Removes the folder of a checkout, if it is one.
@@ -79,6 +104,11 @@ fn room(config: &PublishConfig) -> tree::Room {
     tree::Room { bytes: config.source_bytes, entries: config.source_entries }
 }
 
+/// Source that has too much is no fault of this machine's files.
+fn too_much(error: io::Error, source: &str, doing: &str, config: &PublishConfig) -> Failure {
+    if error.kind() == io::ErrorKind::FileTooLarge { too_large(source, config) } else { Failure::io(doing)(error) }
+}
+
 fn tell_refused(names: &[String], log: &Log<'_>) {
     for name in names {
         log.line(&format!("Left out `{name}`: a link that leads nowhere or out of the repository, or no file"));
@@ -91,7 +121,7 @@ async fn from_git(
     reference: &str,
     folder: &Path,
     log: &Log<'_>,
-) -> Result<Checkout, Failure> {
+) -> Result<Obtained, Failure> {
     let url = RepositoryUrl::parse(url, config.allow_local_repositories)?;
     from_repository(config, &url, reference, folder, log).await
 }
@@ -102,7 +132,7 @@ async fn from_repository(
     reference: &str,
     folder: &Path,
     log: &Log<'_>,
-) -> Result<Checkout, Failure> {
+) -> Result<Obtained, Failure> {
     let commit = Git::new(config, log).fetch(url, reference, folder).await?;
     let (place, mut room) = (folder.to_path_buf(), room(config));
     let refused = background(move || {
@@ -111,15 +141,16 @@ async fn from_repository(
         Ok(refused)
     })
     .await
-    .map_err(Failure::io("Checking the files of the repository"))?;
+    .map_err(|error| too_much(error, &url.url, "Checking the files of the repository", config))?;
     tell_refused(&refused, log);
-    Ok(Checkout {
+    let checkout = Checkout {
         folder: folder.to_path_buf(),
         commit: commit.id,
         committed_at: commit.time,
         url: Some(mask(&url.url)),
         described: Described::default(),
-    })
+    };
+    Ok(Obtained { checkout, refused })
 }
 
 async fn from_archive(
@@ -156,7 +187,7 @@ async fn digest(folder: &Path) -> Result<String, Failure> {
     background(move || tree::digest(&folder)).await.map_err(Failure::io("Reading the files of the model"))
 }
 
-async fn from_folder(config: &PublishConfig, path: &Path, folder: &Path, log: &Log<'_>) -> Result<Checkout, Failure> {
+async fn from_folder(config: &PublishConfig, path: &Path, folder: &Path, log: &Log<'_>) -> Result<Obtained, Failure> {
     let path = path.canonicalize().map_err(|error| {
         Failure::Unusable(format!(
             "The folder `{}` cannot be read: {error}. Give the root of a model's repository",
@@ -177,7 +208,7 @@ async fn from_folder(config: &PublishConfig, path: &Path, folder: &Path, log: &L
     let (from, to, room) = (path.clone(), folder.to_path_buf(), room(config));
     let refused = background(move || tree::copy(&from, &to, only.as_deref(), room))
         .await
-        .map_err(Failure::at("Copying the folder", &path))?;
+        .map_err(|error| too_much(error, &path.display().to_string(), "Copying the folder", config))?;
     tell_refused(&refused, log);
     let clean =
         in_git && git.answer(&path, &["status", "--porcelain", "--", "."]).await.is_some_and(|text| text.is_empty());
@@ -196,7 +227,8 @@ async fn from_folder(config: &PublishConfig, path: &Path, folder: &Path, log: &L
     };
     let url = git.answer_line(&path, &["config", "--get", "remote.origin.url"]).await.map(|url| mask(&url));
     let (folder, url) = (folder.to_path_buf(), url.filter(|_| in_git));
-    Ok(Checkout { folder, commit, committed_at, url, described: Described::default() })
+    let checkout = Checkout { folder, commit, committed_at, url, described: Described::default() };
+    Ok(Obtained { checkout, refused })
 }
 
 /// The listed files without what no copy takes.

@@ -1,6 +1,6 @@
 //! A git repository on another machine: one commit of it, without its history.
 
-use std::{collections::BTreeMap, fs, path::Path, process::Command};
+use std::{collections::BTreeMap, fs, path::Path, process::Command, time::Duration};
 
 use jiff::Timestamp;
 
@@ -9,8 +9,9 @@ use crate::{
     failure::Failure,
     mask::{Log, mask},
     near::near,
-    process::{Ended, Output, run},
+    process::{Ended, Output, run, run_unless},
     repository::{RepositoryUrl, check_reference},
+    tree,
 };
 
 /// The commit that was fetched.
@@ -64,6 +65,36 @@ impl<'a> Git<'a> {
         run(&what, self.command(folder, args), self.config.fetch_seconds, output, self.log).await
     }
 
+    /// Brings objects into a folder, as long as they are no more than a model may have.
+    async fn bring(&self, url: &RepositoryUrl, folder: &Path, args: &[&str]) -> Result<Ended, Failure> {
+        let command = self.command(Some(folder), args);
+        let large = self.grown(url, folder);
+        let what = format!("git {}", args.first().unwrap_or(&""));
+        let ended = run_unless(&what, command, self.config.fetch_seconds, Output::Logged, self.log, large).await;
+        match ended {
+            Err(Failure::TimedOut { seconds, .. }) => Err(Failure::Unusable(format!(
+                "The repository {} was not fetched within {seconds} seconds. Try again; where it is large, publish a branch \
+                 without data, or upload the files with `csw models publish --repo FOLDER`",
+                mask(&url.url)
+            ))),
+            ended => ended,
+        }
+    }
+
+    /// Waits until the folder has more bytes than a model's source may have.
+    async fn grown(&self, url: &RepositoryUrl, folder: &Path) -> Failure {
+        loop {
+            tokio::time::sleep(LOOK_AT_SIZE).await;
+            let place = folder.to_path_buf();
+            // What is being written comes and goes; a look that fails is one that sees too little.
+            let bytes = crate::background(move || tree::size(&place)).await.unwrap_or(0);
+            // Objects and files lie side by side for a while.
+            if bytes > self.config.source_bytes.saturating_mul(2) {
+                return too_large(&url.url, self.config);
+            }
+        }
+    }
+
     /// What a command in a folder prints; nothing where it fails.
     pub(crate) async fn answer(&self, folder: &Path, args: &[&str]) -> Option<Vec<u8>> {
         let ended = self.ask(Some(folder), args, Output::Quiet).await.ok()?;
@@ -92,7 +123,8 @@ impl<'a> Git<'a> {
             None => self.fetch_commit(url, reference, folder, &names).await?,
         };
         let checkout = ["checkout", "--quiet", "--detach", &found];
-        self.ask(Some(folder), &checkout, Output::Logged).await?.success("git checkout")?;
+        // A small pack may hold files without end.
+        self.bring(url, folder, &checkout).await?.success("git checkout")?;
         let show = ["show", "--no-patch", "--format=%H %cI", "HEAD"];
         let line = self.answer_line(folder, &show).await.unwrap_or_default();
         let (id, time) = line.split_once(' ').unwrap_or((&line, ""));
@@ -106,7 +138,7 @@ impl<'a> Git<'a> {
 
     async fn fetch_one(&self, url: &RepositoryUrl, name: &str, folder: &Path) -> Result<String, Failure> {
         let args = ["fetch", "--depth=1", "--no-tags", "--no-recurse-submodules", "--", &url.url, name];
-        let ended = self.ask(Some(folder), &args, Output::Logged).await?;
+        let ended = self.bring(url, folder, &args).await?;
         if !ended.status.success() {
             return Err(unreachable(url, &ended));
         }
@@ -121,8 +153,13 @@ impl<'a> Git<'a> {
         folder: &Path,
         names: &Names,
     ) -> Result<String, Failure> {
-        if commit.len() >= 40 && self.fetch_one(url, commit, folder).await.is_ok() {
-            return Ok("FETCH_HEAD^{commit}".to_owned());
+        if commit.len() >= 40 {
+            match self.fetch_one(url, commit, folder).await {
+                Ok(found) => return Ok(found),
+                // Not every host gives a commit away by its name.
+                Err(Failure::Unusable(_)) => {}
+                Err(other) => return Err(other),
+            }
         }
         self.log.line("Fetching all branches and tags to find the commit");
         let args = [
@@ -133,7 +170,7 @@ impl<'a> Git<'a> {
             "+refs/heads/*:refs/csw/heads/*",
             "+refs/tags/*:refs/tags/*",
         ];
-        let ended = self.ask(Some(folder), &args, Output::Logged).await?;
+        let ended = self.bring(url, folder, &args).await?;
         if !ended.status.success() {
             return Err(unreachable(url, &ended));
         }
@@ -149,6 +186,20 @@ impl<'a> Git<'a> {
         }
         Ok(Names::parse(&String::from_utf8_lossy(&ended.output)))
     }
+}
+
+/// How often the size of what is fetched is looked at.
+const LOOK_AT_SIZE: Duration = Duration::from_millis(500);
+
+/// What is said of source that is more than a model may have.
+pub(crate) fn too_large(what: &str, config: &PublishConfig) -> Failure {
+    Failure::Unusable(format!(
+        "{} has more than {} MB or {} files, which is the most that a model's source may have. Publish a branch without \
+         data, and let `install.sh` or the model fetch what is large",
+        mask(what),
+        config.source_bytes / 1_000_000,
+        config.source_entries
+    ))
 }
 
 fn is_commit(reference: &str) -> bool {
@@ -208,6 +259,8 @@ impl Names {
 fn unreachable(url: &RepositoryUrl, ended: &Ended) -> Failure {
     let said = ended.tail.join("\n");
     let has = |words: &[&str]| words.iter().any(|word| said.contains(word));
+    // Git was given an empty login where there was none, and says that it was refused.
+    let anonymous = url.url.starts_with("http") && !url.url.split('/').nth(2).is_some_and(|host| host.contains('@'));
     let url = mask(&url.url);
     let sentence = if has(&["Could not resolve host", "Temporary failure in name resolution", "unable to look up"]) {
         format!("The host of {url} was not found: check its spelling")
@@ -217,9 +270,10 @@ fn unreachable(url: &RepositoryUrl, ended: &Ended) -> Failure {
         "could not read Username",
         "does not appear to be a git repository",
         "not accessible",
-    ]) {
+    ]) || anonymous && has(&["Authentication failed", "Invalid username", "403"])
+    {
         format!(
-            "The repository {url} was not found. Check the address; a private repository needs a token in it (https://TOKEN@HOST/OWNER/REPOSITORY)"
+            "The repository {url} was not found, or is not open to everybody. Check the address; a private repository needs a token in it (https://TOKEN@HOST/OWNER/REPOSITORY)"
         )
     } else if has(&["Authentication failed", "Permission denied", "Invalid username", "403"]) {
         format!("The repository {url} refused the login that was given. Check that the token is valid and may read it")

@@ -6,6 +6,7 @@ use std::{
     path::{Path, PathBuf},
     process,
     sync::atomic::{AtomicU32, Ordering},
+    time::{Duration, Instant},
 };
 
 use csw_sandbox::{
@@ -18,7 +19,7 @@ use crate::{
     config::PublishConfig,
     failure::Failure,
     mask::Log,
-    process::{Ended, Output, run},
+    process::{Ended, Output, run_unless},
     tree,
 };
 
@@ -44,6 +45,9 @@ const INDEX_VARIABLES: &[&str] = &[
     "no_proxy",
     "all_proxy",
 ];
+
+/// How often the disk is looked at.
+const LOOK_AT_DISK: Duration = Duration::from_secs(1);
 
 /// Processes and threads of a build.
 const PROCESSES: u64 = 1024;
@@ -121,6 +125,23 @@ impl<'a> Jail<'a> {
         background(move || tree::give(&room, user)).await.map_err(Failure::io("Giving the build its folder"))
     }
 
+    /// Waits until the build has more on disk than it may. Looking takes a twentieth of the time at most.
+    async fn overgrown(&self, what: &str) -> Failure {
+        let mut pause = LOOK_AT_DISK;
+        loop {
+            tokio::time::sleep(pause).await;
+            let (room, begun) = (self.room.clone(), Instant::now());
+            // What comes and goes meanwhile makes a look fail; the next one sees it.
+            let bytes = background(move || tree::size(&room)).await.unwrap_or(0);
+            if bytes > self.config.room_bytes {
+                #[allow(clippy::cast_precision_loss, reason = "bytes of a disk")]
+                let gigabytes = self.config.room_bytes as f64 / 1e9;
+                return Failure::TooMuchOnDisk { what: what.to_owned(), gigabytes };
+            }
+            pause = LOOK_AT_DISK.max(begun.elapsed() * 20);
+        }
+    }
+
     /// Runs a step to its end, whatever its status.
     pub(crate) async fn run(&self, step: Step<'_>) -> Result<Ended, Failure> {
         let mut env: BTreeMap<String, String> = [
@@ -166,7 +187,8 @@ impl<'a> Jail<'a> {
         };
         let command = csw_sandbox::command(&self.config.helper, &confinement, step.program, &step.args, vec![])
             .map_err(|error| Failure::sandbox(step.what, &error))?;
-        let ended = run(step.what, command, step.seconds, step.output, self.log).await?;
+        let overgrown = self.overgrown(step.what);
+        let ended = run_unless(step.what, command, step.seconds, step.output, self.log, overgrown).await?;
         if ended.status.code() == Some(i32::from(csw_sandbox::SETUP_FAILED))
             && ended.last_line().starts_with("sandbox:")
         {

@@ -57,6 +57,7 @@ pub mod image;
 mod interpreter;
 mod jail;
 mod layout;
+mod look;
 mod mask;
 mod near;
 mod process;

@@ -68,10 +68,22 @@ pub(crate) enum Output {
 /// Runs a command to its end. Its process group is killed when the time is over.
 pub(crate) async fn run(
     what: &str,
+    command: Command,
+    seconds: u64,
+    output: Output,
+    log: &Log<'_>,
+) -> Result<Ended, Failure> {
+    run_unless(what, command, seconds, output, log, std::future::pending()).await
+}
+
+/// The same; its process group is also killed when `spoiled` says why.
+pub(crate) async fn run_unless(
+    what: &str,
     mut command: Command,
     seconds: u64,
     output: Output,
     log: &Log<'_>,
+    spoiled: impl Future<Output = Failure>,
 ) -> Result<Ended, Failure> {
     use std::os::unix::process::CommandExt;
     let tool = command.get_program().to_string_lossy().into_owned();
@@ -99,11 +111,18 @@ pub(crate) async fn run(
         tokio::join!(out, lines.pump(errors));
         child.wait().await
     };
-    let ended = tokio::time::timeout(Duration::from_secs(seconds), all).await;
-    if let Ok(status) = ended {
-        let status = status.map_err(Failure::io(format!("Waiting for {what}")))?;
-        return Ok(Ended { status, tail: lines.into_tail(), output: captured });
-    }
+    let ended = tokio::select! {
+        status = all => Ok(status),
+        () = tokio::time::sleep(Duration::from_secs(seconds)) => Err(None),
+        why = spoiled => Err(Some(why)),
+    };
+    let why = match ended {
+        Ok(status) => {
+            let status = status.map_err(Failure::io(format!("Waiting for {what}")))?;
+            return Ok(Ended { status, tail: lines.into_tail(), output: captured });
+        }
+        Err(why) => why,
+    };
     if let Some(group) = group {
         // It may just have ended by itself.
         let _ = killpg(group, Signal::SIGKILL);
@@ -111,7 +130,7 @@ pub(crate) async fn run(
     // Reaped before anybody removes the folders that it works in.
     let _ = child.wait().await;
     let last = lines.into_tail().pop().unwrap_or_default();
-    Err(Failure::TimedOut { what: what.to_owned(), seconds, last })
+    Err(why.unwrap_or_else(|| Failure::TimedOut { what: what.to_owned(), seconds, last }))
 }
 
 fn pipe() -> io::Result<(Receiver, io::PipeWriter)> {
@@ -217,5 +236,14 @@ mod tests {
         let script = "echo started; sleep 600 & sleep 600";
         let error = run("the step", shell(script), 1, Output::Logged, &Log::new(&kept)).await.unwrap_err();
         assert_eq!(error.to_string(), "the step was stopped after 1 seconds; the last line was: started");
+    }
+
+    #[tokio::test]
+    async fn a_step_is_stopped_for_other_reasons_too() {
+        let kept = Kept::default();
+        let why = std::future::ready(Failure::Unusable("It is too large".to_owned()));
+        let (log, step) = (Log::new(&kept), shell("sleep 600 & sleep 600"));
+        let ended = run_unless("the step", step, 20, Output::Logged, &log, why).await;
+        assert_eq!(ended.unwrap_err().to_string(), "It is too large");
     }
 }

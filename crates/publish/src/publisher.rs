@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use csw_core::{
     build::{Source, Stage},
+    look::Found,
     model::Artifact,
     names::ModelName,
     ports::{BuildError, BuildLog, BuildOptions, Built, Checkout, Publisher, TestReport},
@@ -29,6 +30,7 @@ use crate::{
     fetch,
     interpreter::{self, Interpreter},
     jail::Jail,
+    look,
     mask::{Log, mask},
     suite, system, tree,
     uv::{Lock, Uv, Wanted},
@@ -71,6 +73,11 @@ impl Publisher for UvPublisher {
         self.sweep().await;
         let fetched = fetch::fetch(&self.config, source, &Log::new(log)).await;
         fetched.map_err(|failure| failure.during(Stage::Fetch))
+    }
+
+    async fn look(&self, source: &Source, log: &dyn BuildLog) -> Result<Found, BuildError> {
+        let found = look::look(&self.config, source, &Log::new(log)).await;
+        found.map_err(|failure| failure.during(Stage::Fetch))
     }
 
     async fn build(

@@ -1,9 +1,12 @@
-//! Repositories of the site's own forge: bare ones below the data folder, handed out by git's own HTTP back end.
+//! Repositories of the site's own forge: bare ones below the data folder, handed out by git's own HTTP back end. `work`
+//! looks into them and joins their branches.
+
+mod hooks;
+mod work;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs, io,
-    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::Stdio,
     time::Duration,
@@ -12,10 +15,13 @@ use std::{
 use async_trait::async_trait;
 use bytes::{Buf, Bytes, BytesMut};
 use csw_core::{
-    ids::ModelId,
-    ports::{GitAnswer, GitRequest, GitService, RefChange, Repositories, RepositoryError},
+    ports::{
+        Comparison, GitAnswer, GitRequest, GitService, MergeResult, MergeWish, RefChange, Repositories, RepositoryError,
+    },
+    repository::RepositoryId,
 };
 use futures::{StreamExt, stream};
+use jiff::Timestamp;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     process::{Child, ChildStdout, Command},
@@ -31,17 +37,6 @@ const HEADERS: usize = 16 << 10;
 
 /// Bytes of the answer to a push: a line for each branch and tag.
 const REPORT: usize = 8 << 20;
-
-/// What git does after a push: it tells what becomes of it, and notes what was said with it.
-const HOOK: &str = r#"#!/bin/sh
-cat >/dev/null
-printf '%s\n' "$CSW_NOTE"
-at=0
-while [ "$at" -lt "${GIT_PUSH_OPTION_COUNT:-0}" ]; do
-    eval "printf '%s\n' \"\$GIT_PUSH_OPTION_$at\"" >>"$CSW_OPTIONS"
-    at=$((at + 1))
-done
-"#;
 
 /// Bytes of what is said with a push.
 const OPTIONS: u64 = 64 << 10;
@@ -60,17 +55,16 @@ impl FolderRepositories {
         Self { folder: config.repositories(), git: config.git.clone(), largest_push: config.source_bytes }
     }
 
-    fn place(&self, model: ModelId) -> PathBuf {
-        self.folder.join(format!("{model}.git"))
+    fn place(&self, at: RepositoryId) -> PathBuf {
+        self.folder.join(format!("{at}.git"))
     }
 
     /// Git with a configuration that no repository can change.
     fn git(&self) -> Command {
         let mut command = Command::new(&self.git);
-        let hooks = self.folder.join("hooks");
         command
             .arg("-c")
-            .arg(format!("core.hooksPath={}", hooks.display()))
+            .arg(format!("core.hooksPath={}", hooks::folder(&self.folder).display()))
             .args(["-c", "core.fsmonitor=false", "-c", "safe.directory=*", "-c", "gc.auto=0"])
             .args(["-c", "http.receivepack=true", "-c", "transfer.fsckObjects=true"])
             .args(["-c", "uploadpack.allowAnySHA1InWant=true", "-c", "receive.denyDeleteCurrent=ignore"])
@@ -90,9 +84,9 @@ impl FolderRepositories {
     }
 
     /// Makes the repository where it is missing.
-    async fn ensure(&self, model: ModelId) -> Result<PathBuf, RepositoryError> {
-        let place = self.place(model);
-        self.ensure_hook()?;
+    async fn ensure(&self, at: RepositoryId) -> Result<PathBuf, RepositoryError> {
+        let place = self.place(at);
+        hooks::ensure(&self.folder)?;
         if place.join("HEAD").exists() {
             return Ok(place);
         }
@@ -112,21 +106,6 @@ impl FolderRepositories {
             }
         }
         Ok(place)
-    }
-
-    /// Writes the hook, unless it is there as this program has it. Another process may run it meanwhile.
-    fn ensure_hook(&self) -> Result<(), RepositoryError> {
-        let hooks = self.folder.join("hooks");
-        let hook = hooks.join("post-receive");
-        if fs::read(&hook).is_ok_and(|text| text == HOOK.as_bytes()) {
-            return Ok(());
-        }
-        let new = hooks.join(format!(".new-{}", uuid::Uuid::now_v7()));
-        let written = fs::create_dir_all(&hooks)
-            .and_then(|()| fs::write(&new, HOOK))
-            .and_then(|()| fs::set_permissions(&new, fs::Permissions::from_mode(0o755)))
-            .and_then(|()| fs::rename(&new, &hook));
-        written.map_err(|error| file(&hook, &error))
     }
 
     fn missing(&self, error: &io::Error) -> RepositoryError {
@@ -164,7 +143,7 @@ impl FolderRepositories {
         Ok(())
     }
 
-    fn back_end(&self, model: ModelId, request: &GitRequest, options: &Path) -> Command {
+    fn back_end(&self, at: RepositoryId, request: &GitRequest, options: &Path) -> Command {
         let mut command = self.git();
         let service = request.service.as_str();
         let (method, path, query) = if request.advertise {
@@ -178,9 +157,11 @@ impl FolderRepositories {
             .env("GIT_HTTP_EXPORT_ALL", "1")
             .env("REMOTE_USER", "client")
             .env("REQUEST_METHOD", method)
-            .env("PATH_INFO", format!("/{model}.git/{path}"))
+            .env("PATH_INFO", format!("/{at}.git/{path}"))
             .env("QUERY_STRING", query)
             .env("CSW_NOTE", &request.note)
+            .env("CSW_ONLY", request.only.join("\n"))
+            .env("CSW_REFUSAL", &request.refusal)
             .env("CSW_OPTIONS", options)
             .stdin(Stdio::piped());
         for (name, value) in [
@@ -195,12 +176,12 @@ impl FolderRepositories {
         command
     }
 
-    async fn answer(&self, model: ModelId, request: GitRequest) -> Result<GitAnswer, RepositoryError> {
-        let place = self.ensure(model).await?;
+    async fn answer(&self, at: RepositoryId, request: GitRequest) -> Result<GitAnswer, RepositoryError> {
+        let place = self.ensure(at).await?;
         let is_push = request.service == GitService::ReceivePack && !request.advertise;
         let before = if is_push { self.refs_of(&place).await? } else { BTreeMap::new() };
         let options = self.folder.join(format!(".said-{}", uuid::Uuid::now_v7()));
-        let mut command = self.back_end(model, &request, &options);
+        let mut command = self.back_end(at, &request, &options);
         let mut child = command.spawn().map_err(|error| self.missing(&error))?;
         let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
         let (Some(mut stdin), Some(mut stdout)) = (stdin, stdout) else {
@@ -242,18 +223,62 @@ impl FolderRepositories {
 
 #[async_trait]
 impl Repositories for FolderRepositories {
-    async fn serve(&self, model: ModelId, request: GitRequest) -> Result<GitAnswer, RepositoryError> {
+    async fn serve(&self, at: RepositoryId, request: GitRequest) -> Result<GitAnswer, RepositoryError> {
         let limit = Duration::from_secs(SECONDS);
-        let answered = tokio::time::timeout(limit, self.answer(model, request)).await;
+        let answered = tokio::time::timeout(limit, self.answer(at, request)).await;
         answered.unwrap_or(Err(RepositoryError::TimedOut { seconds: SECONDS }))
     }
 
-    async fn refs(&self, model: ModelId) -> Result<Vec<(String, String)>, RepositoryError> {
-        let place = self.place(model);
+    async fn refs(&self, at: RepositoryId) -> Result<Vec<(String, String)>, RepositoryError> {
+        let place = self.place(at);
         if !place.join("HEAD").exists() {
             return Ok(Vec::new());
         }
         Ok(self.refs_of(&place).await?.into_iter().collect())
+    }
+
+    async fn begin(&self, at: RepositoryId, files: &[(&str, &str)], now: Timestamp) -> Result<(), RepositoryError> {
+        let place = self.ensure(at).await?;
+        if !self.refs_of(&place).await?.is_empty() {
+            return Ok(());
+        }
+        let written = self.write_first_commit(&place, files, now).await;
+        // Somebody else who came at the same time has done it as well.
+        if self.refs_of(&place).await?.is_empty() { written } else { Ok(()) }
+    }
+
+    async fn compare(&self, at: RepositoryId, into: &str, head: &str) -> Result<Comparison, RepositoryError> {
+        self.difference(&self.place(at), into, head).await
+    }
+
+    async fn files(&self, at: RepositoryId, commit: &str, folder: &str) -> Result<Vec<String>, RepositoryError> {
+        self.list(&self.place(at), commit, folder).await
+    }
+
+    async fn text(&self, at: RepositoryId, commit: &str, path: &str) -> Result<Option<String>, RepositoryError> {
+        self.read(&self.place(at), commit, path).await
+    }
+
+    async fn tree(&self, at: RepositoryId, commit: &str) -> Result<String, RepositoryError> {
+        self.line(&self.place(at), &["rev-parse", "--verify", "--end-of-options", &format!("{commit}^{{tree}}")]).await
+    }
+
+    async fn contains(&self, at: RepositoryId, commit: &str, behind: &str) -> Result<bool, RepositoryError> {
+        self.is_behind(&self.place(at), commit, behind).await
+    }
+
+    async fn merge(&self, at: RepositoryId, wish: &MergeWish) -> Result<MergeResult, RepositoryError> {
+        self.join(&self.place(at), wish).await
+    }
+
+    async fn move_branch(
+        &self,
+        at: RepositoryId,
+        branch: &str,
+        from: &str,
+        to: Option<&str>,
+    ) -> Result<bool, RepositoryError> {
+        self.move_ref(&self.place(at), &format!("refs/heads/{branch}"), from, to).await
     }
 }
 

@@ -1,152 +1,19 @@
 //! The stages for real: git, uv, the sandbox and the package index.
-//!
-//! Needs git, a system Python and uv (`CSW_UV`, `PATH`, or `.tools/bin/uv` of the repository).
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
-use std::{
-    env, fs,
-    os::unix::fs::PermissionsExt,
-    path::{Path, PathBuf},
-    process::Command,
-    sync::Mutex,
-    time::Instant,
-};
+mod support;
+
+use std::{fs, os::unix::fs::PermissionsExt, process::Command, time::Instant};
 
 use csw_core::{
     build::{Source, Stage},
-    model::Artifact,
-    names::ModelName,
-    ports::{BuildError, BuildLog, BuildOptions, Built, Checkout, Publisher},
+    ports::{BuildOptions, Publisher},
     secret::Secrets,
 };
-use csw_publish::{PATH_FILE, PublishConfig, UNRESOLVABLE, UvPublisher};
+use csw_publish::UNRESOLVABLE;
 
-#[derive(Default)]
-struct Kept(Mutex<String>);
-
-impl BuildLog for Kept {
-    fn write(&self, text: &str) {
-        self.0.lock().unwrap().push_str(text);
-    }
-}
-
-struct Bench {
-    place: tempfile::TempDir,
-    publisher: UvPublisher,
-    log: Kept,
-}
-
-fn repository_root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap().to_path_buf()
-}
-
-fn uv() -> PathBuf {
-    let tools = repository_root().join(".tools/bin/uv");
-    let given = env::var_os("CSW_UV").map(PathBuf::from);
-    given.or_else(|| tools.exists().then_some(tools)).unwrap_or_else(|| "uv".into())
-}
-
-/// A cache that lives as long as the build folder: the tests are about us, not about the index.
-fn cache() -> PathBuf {
-    let target = env::current_exe().unwrap();
-    target.ancestors().nth(2).unwrap().join("publish-test-cache")
-}
-
-impl Bench {
-    fn new() -> Self {
-        let place = tempfile::Builder::new().prefix("publish-").tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-        let helper = env::current_exe().unwrap().ancestors().nth(2).unwrap().join("examples/exec_sandbox");
-        assert!(helper.exists(), "`cargo test` builds {}", helper.display());
-        let mut config = PublishConfig::new(place.path().canonicalize().unwrap().join("data"), helper);
-        config.uv = uv();
-        config.cache = cache();
-        config.allow_local_repositories = true;
-        let publisher = UvPublisher::new(config);
-        Self { place, publisher, log: Kept::default() }
-    }
-
-    fn data(&self) -> PathBuf {
-        self.place.path().canonicalize().unwrap().join("data")
-    }
-
-    fn said(&self) -> String {
-        self.log.0.lock().unwrap().clone()
-    }
-
-    /// Writes a small model; each file can be replaced or added.
-    fn model(&self, files: &[(&str, &str)]) -> PathBuf {
-        let root = self.place.path().join(format!("model-{}", fs::read_dir(self.place.path()).unwrap().count()));
-        let functions = "def get_version():\n    return '1'\n";
-        let setup = "from setuptools import setup\nsetup(name='cs-config', version='1', packages=['cs_config'])\n";
-        let base = [
-            ("cs-config/cs_config/functions.py", functions),
-            ("cs-config/cs_config/__init__.py", ""),
-            ("cs-config/setup.py", setup),
-            ("cs-config/install.sh", "true\n"),
-        ];
-        for (name, text) in base.iter().chain(files) {
-            let path = root.join(name);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, text).unwrap();
-        }
-        root
-    }
-
-    async fn fetch(&self, source: Source) -> Result<Checkout, BuildError> {
-        self.publisher.fetch(&source, &self.log).await
-    }
-
-    async fn build(&self, checkout: &Checkout) -> Result<Built, BuildError> {
-        self.publisher.build(&name(), checkout, &BuildOptions::default(), &self.log).await
-    }
-
-    async fn publish(&self, folder: &Path) -> Built {
-        let checkout = self.fetch(Source::Folder(folder.to_path_buf())).await.unwrap();
-        let built = self.build(&checkout).await;
-        built.unwrap_or_else(|error| panic!("{error}\n{}", self.said()))
-    }
-
-    async fn build_error(&self, folder: &Path) -> BuildError {
-        let checkout = self.fetch(Source::Folder(folder.to_path_buf())).await.unwrap();
-        self.build(&checkout).await.map(|built| built.facts).unwrap_err()
-    }
-
-    fn folders(&self, built: &Built) -> (PathBuf, PathBuf) {
-        let Artifact::Environment { environment, code } = &built.artifact else { panic!("no folders") };
-        (self.data().join("envs").join(environment), self.data().join("code").join(code))
-    }
-
-    /// Runs Python of the version, as a run does.
-    fn python(&self, built: &Built, script: &str) -> String {
-        let (environment, code) = self.folders(built);
-        let lines = fs::read_to_string(code.join(PATH_FILE)).unwrap();
-        let path: Vec<String> = lines.lines().map(|line| code.join(line).display().to_string()).collect();
-        let ended = Command::new(environment.join("bin/python"))
-            .args(["-c", script])
-            .env("PYTHONPATH", path.join(":"))
-            .current_dir("/")
-            .output()
-            .unwrap();
-        assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
-        String::from_utf8(ended.stdout).unwrap().trim().to_owned()
-    }
-}
-
-fn name() -> ModelName {
-    "tests/Model".parse().unwrap()
-}
-
-fn git(folder: &Path, args: &[&str]) -> String {
-    let ended = Command::new("git")
-        .args(["-c", "user.name=t", "-c", "user.email=t@t", "-c", "init.defaultBranch=master"])
-        .args(args)
-        .current_dir(folder)
-        .output()
-        .unwrap();
-    assert!(ended.status.success(), "{args:?}: {}", String::from_utf8_lossy(&ended.stderr));
-    String::from_utf8(ended.stdout).unwrap().trim().to_owned()
-}
+use support::{Bench, git, name, repository_root};
 
 #[tokio::test]
 async fn a_model_of_the_standard_library_is_built_and_tested() {

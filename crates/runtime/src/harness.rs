@@ -29,6 +29,12 @@ sys.argv[:] = ['']
 harness.main(mode)
 ";
 
+/// Moves the socket from standard input to where the harness looks for it.
+const MOVE: &str = "import os
+os.dup2(0, 3, inheritable=False)
+os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+";
+
 /// Writes byte code of a folder, which is never compared with its source again.
 const COMPILE: &str = "import compileall, py_compile, sys
 mode = py_compile.PycInvalidationMode.UNCHECKED_HASH
@@ -48,6 +54,8 @@ pub(crate) struct Harness {
 pub(crate) enum Mode {
     Fresh,
     Zygote,
+    /// One run without a helper around it: the socket comes as standard input.
+    Direct,
 }
 
 impl Harness {
@@ -88,12 +96,13 @@ impl Harness {
 
     /// The interpreter's arguments.
     pub(crate) fn arguments(&self, mode: Mode) -> Vec<OsString> {
-        let mode = match mode {
-            Mode::Fresh => "fresh",
-            Mode::Zygote => "zygote",
+        let (mode, boot) = match mode {
+            Mode::Fresh => ("fresh", BOOT.to_owned()),
+            Mode::Zygote => ("zygote", BOOT.to_owned()),
+            Mode::Direct => ("fresh", format!("{MOVE}{BOOT}")),
         };
         // -s: no packages of a user; -B: byte code was compiled with the environment and is never written.
-        ["-s", "-B", "-c", BOOT]
+        ["-s", "-B", "-c", &boot]
             .map(OsString::from)
             .into_iter()
             .chain([self.folder.clone().into(), mode.into()])

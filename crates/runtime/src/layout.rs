@@ -54,6 +54,13 @@ impl Layout {
     }
 }
 
+impl Layout {
+    /// The places of a version in an image: the container shows them.
+    pub(crate) fn of_image(python: PathBuf, code: &Path) -> Self {
+        Self { python, read_only: vec![], paths: import_paths(code) }
+    }
+}
+
 /// What an environment borrows from the Python it was made of, where that is no part of the system.
 fn base_of(environment: &Path, python: &Path) -> Vec<PathBuf> {
     let configured = fs::read_to_string(environment.join("pyvenv.cfg")).ok().and_then(|text| {

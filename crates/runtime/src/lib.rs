@@ -7,9 +7,10 @@
 //!
 //! Start reading at [`local`] (a run from its order to its acknowledged end), then `supervise` (what is done while a
 //! process lives), `pool` and `zygote` (where forked processes come from), `fresh` (where the others do), and
-//! `python/harness.py` (the other side of the socket).
+//! `python/harness.py` (the other side of the socket). [`direct`] is a run whose sandbox is its container.
 
 mod config;
+pub mod direct;
 mod fork;
 mod frame;
 mod fresh;

@@ -246,7 +246,7 @@ impl Job {
             }
         };
         let start = begun.elapsed().saturating_sub(import);
-        let arguments = match frame::encode(frame::ARGUMENTS, &self.words()) {
+        let arguments = match frame::encode(frame::ARGUMENTS, &words(&self.order, &self.layout)) {
             Ok(arguments) => arguments,
             Err(error) => return Some(self.end(verdict::lost(&error.to_string()), Phases::default())),
         };
@@ -333,23 +333,22 @@ impl Job {
     fn end(&self, outcome: Outcome, phases: Phases) -> RunEnd {
         RunEnd { outcome, model_version: None, phases, usage: Usage::default() }
     }
-
-    /// What the run's process is told.
-    fn words(&self) -> serde_json::Value {
-        let mut environment = Site::names(&self.order);
-        let secrets = &self.order.secrets;
-        environment.extend(secrets.iter().map(|(name, value)| (name.clone(), value.expose().to_owned())));
-        json!({
-            "task": self.order.task,
-            "arguments": self.order.arguments,
-            "environment": environment,
-            "threads": Site::threads(&self.order),
-            "paths": self.layout.paths,
-        })
-    }
 }
 
-fn milliseconds(duration: Duration) -> u64 {
+/// What a run's process is told.
+pub(crate) fn words(order: &RunOrder, layout: &Layout) -> serde_json::Value {
+    let mut environment = Site::names(order);
+    environment.extend(order.secrets.iter().map(|(name, value)| (name.clone(), value.expose().to_owned())));
+    json!({
+        "task": order.task,
+        "arguments": order.arguments,
+        "environment": environment,
+        "threads": Site::threads(order),
+        "paths": layout.paths,
+    })
+}
+
+pub(crate) fn milliseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
@@ -435,7 +434,7 @@ impl Site {
 }
 
 /// The environment of an interpreter. Nothing of the server's is in it, and no secret: those enter with the run.
-fn environment(layout: &Layout, order: &RunOrder, home: &Path) -> BTreeMap<String, String> {
+pub(crate) fn environment(layout: &Layout, order: &RunOrder, home: &Path) -> BTreeMap<String, String> {
     let bin = layout.python.parent().unwrap_or(Path::new("/usr/bin"));
     let home_text = home.display().to_string();
     let mut found: BTreeMap<String, String> = [

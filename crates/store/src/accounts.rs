@@ -76,6 +76,7 @@ impl AccountStore for SqlStore {
 
     async fn update_account(&self, id: AccountId, patch: &AccountPatch) -> StoreResult<Account> {
         let mut unit = self.begin().await?;
+        unit.lock_account(id).await?;
         let row = optional(sql!(self, "SELECT * FROM accounts WHERE id = $1", id.to_string()), unit.on()).await?;
         let missing = || StoreError::NotFound { what: format!("the account {id}") };
         let mut account = rows::account(&row.ok_or_else(missing)?)?;
@@ -119,6 +120,7 @@ impl AccountStore for SqlStore {
         }
         let statements = [
             "DELETE FROM tokens WHERE account_id = $1",
+            "DELETE FROM trusts WHERE account_id = $1",
             "DELETE FROM sessions WHERE account_id = $1",
             "DELETE FROM password_resets WHERE account_id = $1",
             "DELETE FROM invites WHERE account_id = $1",

@@ -9,7 +9,9 @@ use csw_core::{
 };
 
 use crate::{
-    SqlStore, rows,
+    SqlStore,
+    peers::in_hand,
+    rows,
     sql::{all, micros, number, optional, optional_micros, run, sql, whole},
 };
 
@@ -19,20 +21,21 @@ impl BuildStore for SqlStore {
         let mut unit = self.begin().await?;
         let statement = sql!(
             self,
-            "UPDATE builds SET state = $1, message = $2, finished_at = $3 WHERE model_id = $4 AND state = 'queued' \
-             RETURNING *",
+            "UPDATE builds SET state = $1, message = $2, finished_at = $3 WHERE model_id = $4 AND line = $5 AND \
+             state = 'queued' RETURNING *",
             BuildState::Cancelled.as_str(),
             superseded.to_owned(),
             micros(build.created_at),
-            build.model.to_string()
+            build.model.to_string(),
+            build.order.line()
         );
         let others: Vec<Build> =
             all(statement, unit.on()).await?.iter().map(rows::build).collect::<StoreResult<_>>()?;
         let statement = sql!(
             self,
             "INSERT INTO builds (id, model_id, requested_by, source, stage, state, message, version_id, created_at, \
-             finished_at, reason, ordered, commit_id, stages, attempt) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
+             finished_at, reason, ordered, commit_id, stages, attempt, line, server) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)",
             build.id.to_string(),
             build.model.to_string(),
             build.requested_by.to_string(),
@@ -47,9 +50,14 @@ impl BuildStore for SqlStore {
             rows::json_text(&build.order)?,
             build.commit.clone(),
             rows::json_text(&build.stages)?,
-            i64::from(build.attempt)
+            i64::from(build.attempt),
+            build.order.line(),
+            build.order.source.is_here().then(|| self.server())
         );
         run(statement, unit.on()).await?;
+        if let Some(check) = build.check() {
+            self.add_check(&check, unit.on()).await?;
+        }
         for changed in others.iter().chain([build]) {
             unit.tell(Change::Build(changed.id));
         }
@@ -101,6 +109,37 @@ impl BuildStore for SqlStore {
         );
         let items = all(statement, &mut reader).await?.iter().map(rows::build).collect::<StoreResult<_>>()?;
         Ok(Page { total: total.unsigned_abs(), items })
+    }
+
+    async fn begin_build(&self, build: &Build) -> StoreResult<bool> {
+        let mut unit = self.begin().await?;
+        // Others of its model are held off meanwhile.
+        unit.lock_model(build.model).await?;
+        let statement = sql!(
+            self,
+            "UPDATE builds SET state = 'running', attempt = $1, server = $2 WHERE id = $3 AND state = 'queued' AND \
+             NOT EXISTS (SELECT 1 FROM builds o WHERE o.model_id = $4 AND o.state = 'running')",
+            i64::from(build.attempt),
+            self.server(),
+            build.id.to_string(),
+            build.model.to_string()
+        );
+        let begun = run(statement, unit.on()).await? > 0;
+        if begun {
+            unit.tell(Change::Build(build.id));
+        }
+        unit.commit().await?;
+        Ok(begun)
+    }
+
+    async fn builds_in_hand(&self) -> StoreResult<Vec<Build>> {
+        if !self.is_postgres() {
+            return self.unfinished_builds().await;
+        }
+        let mut reader = self.reader().await?;
+        let text =
+            concat!(in_hand!("SELECT * FROM builds WHERE state IN ('queued', 'running')"), " ORDER BY created_at, id");
+        all(sql!(self, text, self.server()), &mut reader).await?.iter().map(rows::build).collect()
     }
 
     async fn unfinished_builds(&self) -> StoreResult<Vec<Build>> {

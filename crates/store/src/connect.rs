@@ -3,7 +3,7 @@
 use std::{
     path::Path,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -11,7 +11,7 @@ use std::{
 
 use async_trait::async_trait;
 use csw_core::{
-    ids::{BuildId, RunId, SimulationId},
+    ids::{AccountId, BuildId, ModelId, RunId, SimulationId, VersionId},
     ports::{Change, Store, StoreError, StoreResult},
     run::LogOf,
 };
@@ -22,10 +22,11 @@ use sqlx::{
     pool::PoolConnection,
     postgres::PgListener,
 };
-use tokio::sync::broadcast;
+use tokio::{sync::broadcast, task::AbortHandle};
 
 use crate::{
     migrate,
+    peers::Peer,
     sql::{Columns, failed, sql},
 };
 
@@ -46,6 +47,8 @@ pub(crate) struct Inner {
     changes: broadcast::Sender<Change>,
     pub(crate) statements: AtomicU64,
     pub(crate) claiming: tokio::sync::Mutex<()>,
+    pub(crate) peer: Arc<Peer>,
+    listening: OnceLock<AbortHandle>,
 }
 
 /// A database. Cheap to clone.
@@ -85,6 +88,24 @@ impl Unit {
     pub(crate) async fn lock_simulation(&mut self, id: SimulationId) -> StoreResult<()> {
         if self.store.is_postgres() {
             let statement = sql!(self.store, "SELECT id FROM simulations WHERE id = $1 FOR UPDATE", id.to_string());
+            statement.execute(&mut *self.tx).await.map_err(failed)?;
+        }
+        Ok(())
+    }
+
+    /// Holds others off a model until the end.
+    pub(crate) async fn lock_model(&mut self, id: ModelId) -> StoreResult<()> {
+        if self.store.is_postgres() {
+            let statement = sql!(self.store, "SELECT id FROM models WHERE id = $1 FOR UPDATE", id.to_string());
+            statement.execute(&mut *self.tx).await.map_err(failed)?;
+        }
+        Ok(())
+    }
+
+    /// Holds others off an account until the end.
+    pub(crate) async fn lock_account(&mut self, id: AccountId) -> StoreResult<()> {
+        if self.store.is_postgres() {
+            let statement = sql!(self.store, "SELECT id FROM accounts WHERE id = $1 FOR UPDATE", id.to_string());
             statement.execute(&mut *self.tx).await.map_err(failed)?;
         }
         Ok(())
@@ -175,6 +196,8 @@ impl SqlStore {
                 changes,
                 statements: AtomicU64::new(0),
                 claiming: tokio::sync::Mutex::default(),
+                peer: Arc::new(Peer::new()),
+                listening: OnceLock::new(),
             }),
         }
     }
@@ -182,19 +205,23 @@ impl SqlStore {
     /// Hears what this and other processes tell through PostgreSQL.
     async fn listen(&self, url: &str) -> StoreResult<()> {
         let (url, changes) = (url.to_owned(), self.inner.changes.clone());
-        let mut listener = listener(&url).await.map_err(failed)?;
-        tokio::spawn(async move {
+        let mut listener = listener(&url, &self.inner.peer).await.map_err(failed)?;
+        self.other_servers().await?;
+        let peer = Arc::clone(&self.inner.peer);
+        let listening = tokio::spawn(async move {
             loop {
                 // An answer that is no note means that the connection was lost.
                 while let Ok(Some(note)) = listener.try_recv().await {
-                    if let Some(change) = decode(note.payload()) {
+                    if !peer.hears(note.payload())
+                        && let Some(change) = decode(note.payload())
+                    {
                         // Nobody may be listening.
                         let _ = changes.send(change);
                     }
                 }
                 tracing::warn!("notifications of the database are interrupted");
                 listener = loop {
-                    match self::listener(&url).await {
+                    match self::listener(&url, &peer).await {
                         Ok(listener) => break listener,
                         Err(error) => tracing::warn!(%error, "notifications of the database are still interrupted"),
                     }
@@ -203,6 +230,8 @@ impl SqlStore {
                 let _ = changes.send(Change::Missed);
             }
         });
+        // There is one.
+        let _ = self.inner.listening.set(listening.abort_handle());
         Ok(())
     }
 
@@ -277,16 +306,20 @@ impl SqlStore {
             .collect()
     }
 
-    /// Closes all connections.
+    /// Closes all connections: what this server has is others' from now on.
     pub async fn close(&self) {
+        if let Some(listening) = self.inner.listening.get() {
+            listening.abort();
+        }
         self.inner.write.close().await;
         self.inner.read.close().await;
     }
 }
 
-async fn listener(url: &str) -> sqlx::Result<PgListener> {
+async fn listener(url: &str, peer: &Peer) -> sqlx::Result<PgListener> {
     let mut listener = PgListener::connect(url).await?;
     listener.listen(CHANNEL).await?;
+    peer.announce(CHANNEL, &mut listener).await?;
     Ok(listener)
 }
 
@@ -323,6 +356,7 @@ fn encode(change: Change) -> String {
         Change::Log(LogOf::Run(id)) => format!("run-log {id}"),
         Change::Log(LogOf::Build(id)) => format!("build-log {id}"),
         Change::Build(id) => format!("build {id}"),
+        Change::Comparison(id) => format!("comparison {id}"),
         Change::Cancel(id) => format!("cancel {id}"),
         Change::Missed => "missed".to_owned(),
     }
@@ -336,6 +370,7 @@ fn decode(text: &str) -> Option<Change> {
         "run-log" => Change::Log(LogOf::Run(id.parse::<RunId>().ok()?)),
         "build-log" => Change::Log(LogOf::Build(id.parse::<BuildId>().ok()?)),
         "build" => Change::Build(id.parse::<BuildId>().ok()?),
+        "comparison" => Change::Comparison(id.parse::<VersionId>().ok()?),
         "cancel" => Change::Cancel(id.parse::<RunId>().ok()?),
         "missed" => Change::Missed,
         _ => return None,
@@ -354,6 +389,14 @@ impl Store for SqlStore {
         let mut reader = self.reader().await?;
         sql!(self, "SELECT 1").execute(&mut *reader).await.map_err(failed)?;
         Ok(())
+    }
+
+    fn has_peers(&self) -> bool {
+        self.knows_others()
+    }
+
+    async fn look_for_peers(&self) -> StoreResult<u64> {
+        self.other_servers().await
     }
 
     fn statements(&self) -> u64 {

@@ -1,10 +1,12 @@
 //! How runs end: each end is one transaction that counts once. A stale lease changes nothing.
 
 use csw_core::{
+    cost::Charge,
     ids::{Lease, RunId, SimulationId},
+    memo::MemoKey,
     output::Output,
     ports::{Cancelled, Change, ParseApplied, ParseEnd, SimEnd, StoreError, StoreResult},
-    run::{NewRun, Phases, Reason, Run},
+    run::{NOBODY, NewRun, Phases, Reason, Run},
     simulation::{InputsStatus, Simulation, SimulationStatus},
 };
 use jiff::Timestamp;
@@ -12,6 +14,7 @@ use sqlx::{AnyConnection, AssertSqlSafe};
 
 use crate::{
     SqlStore,
+    comparisons::LAST,
     connect::Unit,
     rows::{self, SIMULATIONS, phases_text},
     sql::{Columns, Statement, all, micros, optional, optional_micros, run, sql, text_of, whole},
@@ -115,13 +118,8 @@ impl SqlStore {
                 let source = self.answer_by(id, &answer, end.now, unit.on()).await?;
                 return Ok(ParseApplied::Answered(id, source));
             }
-            let statement = sql!(
-                self,
-                "SELECT id FROM runs WHERE memo_key = $1 AND task = 'sim' AND state <> 'finished' AND \
-                 cancel_requested = 0 ORDER BY enqueued_at LIMIT 1",
-                key.as_str().to_owned()
-            );
-            if let Some(shared) = self.still_open(unit, statement).await? {
+            if let Some(shared) = self.under_way(unit, key).await? {
+                self.take_over(unit, id, shared).await?;
                 self.make_pending(unit, id, shared, end).await?;
                 return Ok(ParseApplied::Joined(id, shared));
             }
@@ -129,6 +127,30 @@ impl SqlStore {
         self.enqueue(unit, sim, id, end.now).await?;
         self.make_pending(unit, id, sim.id, end).await?;
         Ok(ParseApplied::Enqueued(id))
+    }
+
+    /// The run with this key that is in the queue or executes, held.
+    pub(crate) async fn under_way(&self, unit: &mut Unit, key: &MemoKey) -> StoreResult<Option<RunId>> {
+        let statement = sql!(
+            self,
+            "SELECT id FROM runs WHERE memo_key = $1 AND task = 'sim' AND state <> 'finished' AND \
+             cancel_requested = 0 ORDER BY enqueued_at LIMIT 1",
+            key.as_str().to_owned()
+        );
+        self.still_open(unit, statement).await
+    }
+
+    /// A run of nobody that somebody waits for now takes their turn.
+    async fn take_over(&self, unit: &mut Unit, id: SimulationId, shared: RunId) -> StoreResult<()> {
+        let statement = sql!(
+            self,
+            "UPDATE runs SET task_rank = 1, owner_id = (SELECT owner_id FROM simulations WHERE id = $1) \
+             WHERE id = $2 AND state = 'queued' AND task_rank = $3",
+            id.to_string(),
+            shared.to_string(),
+            LAST
+        );
+        run(statement, unit.on()).await.map(|_| ())
     }
 
     /// The run that `statement` finds, held, unless it ended or was stopped before it could be held.
@@ -171,9 +193,17 @@ impl SqlStore {
         if self.close_run(end.run, end.lease, ending, unit.on()).await?.is_none() {
             return Ok(Vec::new());
         }
+        let paid =
+            Charge { run: end.run, at: end.now, milliseconds: end.phases.import + end.phases.run, cost: end.cost };
+        self.charge(&paid, unit.on()).await?;
         let id = end.run.to_string();
         for output in &end.outputs {
             self.insert_output(&id, output, unit.on()).await?;
+        }
+        if end.reason == Reason::Fail {
+            // A comparison has no other place for it.
+            let text = "UPDATE runs SET message = $1 WHERE id = $2 AND id IN (SELECT run_id FROM compared)";
+            run(sql!(self, text, end.traceback.clone(), id.clone()), unit.on()).await?;
         }
         let statement = sql!(
             self,
@@ -192,7 +222,7 @@ impl SqlStore {
         );
         let mut finished = Vec::new();
         if run(statement, unit.on()).await? == 0 {
-            // All who wanted it were removed with their owners.
+            // All who wanted it were removed with their owners, or it is kept for a comparison.
             self.forget_run(end.run, unit.on()).await?;
         } else {
             let text = format!("{SIMULATIONS} WHERE s.run_id = $1 ORDER BY s.created_at, s.id");
@@ -203,6 +233,7 @@ impl SqlStore {
                 finished.push(simulation);
             }
         }
+        self.tell_comparisons(&mut unit, end.run).await?;
         unit.tell(Change::Queue);
         unit.commit().await?;
         Ok(finished)
@@ -287,16 +318,19 @@ impl SqlStore {
             shared.to_string(),
             id.to_string()
         );
-        let Some(heir) = optional(statement, unit.on()).await? else { return Ok(false) };
-        let statement = sql!(
-            self,
-            "UPDATE runs SET simulation_id = $1, owner_id = $2 WHERE id = $3 AND simulation_id = $4",
-            heir.text("id")?,
-            heir.text("owner_id")?,
-            shared.to_string(),
-            id.to_string()
-        );
-        run(statement, unit.on()).await?;
+        if let Some(heir) = optional(statement, unit.on()).await? {
+            let statement = sql!(
+                self,
+                "UPDATE runs SET simulation_id = $1, owner_id = $2 WHERE id = $3 AND simulation_id = $4",
+                heir.text("id")?,
+                heir.text("owner_id")?,
+                shared.to_string(),
+                id.to_string()
+            );
+            run(statement, unit.on()).await?;
+        } else if !self.leave_to_comparison(unit, shared).await? {
+            return Ok(false);
+        }
         let statement = sql!(
             self,
             "UPDATE simulations SET status = 'WORKER_FAILURE', reason = 'CANCELLED', traceback = $1, finished_at = $2, \
@@ -308,6 +342,19 @@ impl SqlStore {
         run(statement, unit.on()).await?;
         unit.tell(Change::Simulation(id));
         Ok(true)
+    }
+
+    /// Leaves a run to the comparison that waits for it, if one does: it is nobody's from now on.
+    async fn leave_to_comparison(&self, unit: &mut Unit, shared: RunId) -> StoreResult<bool> {
+        let statement = sql!(
+            self,
+            "UPDATE runs SET owner_id = $1, task_rank = $2 WHERE id = $3 AND EXISTS (SELECT 1 FROM compared \
+             WHERE run_id = $3 AND verdict IS NULL)",
+            NOBODY.to_string(),
+            LAST,
+            shared.to_string()
+        );
+        Ok(run(statement, unit.on()).await? > 0)
     }
 
     /// Ends a run that nobody has claimed, and what waits for it; false if somebody has.
@@ -333,6 +380,7 @@ impl SqlStore {
                 unit.tell(Change::Simulation(row.id("id")?));
             }
         }
+        self.tell_comparisons(unit, id).await?;
         // What waits behind it moves up.
         unit.tell(Change::Queue);
         Ok(true)

@@ -1,5 +1,5 @@
 //! The database and object storage of Compute Studio: the [`csw_core::ports::Store`] on SQLite and PostgreSQL, and
-//! [`csw_core::ports::ObjectStorage`] on a folder. Of secrets it has sealed rows ([`csw_core::ports::SecretRows`]) and the
+//! [`csw_core::ports::ObjectStorage`] in a folder or in a bucket. Of secrets it has sealed rows ([`csw_core::ports::SecretRows`]) and the
 //! trail of who did what with them.
 //!
 //! One text of SQL serves both databases, for both know `$1`, `RETURNING` and `ON CONFLICT`; columns are texts, integers
@@ -10,19 +10,26 @@
 
 mod accounts;
 mod builds;
+mod charges;
+mod comparisons;
 mod connect;
 mod finishing;
+mod forges;
 mod listing;
 mod memo;
 mod migrate;
 mod models;
 mod objects;
+mod peers;
+mod pulls;
 mod queue;
 mod rows;
 mod secrets;
 mod sharing;
 mod simulations;
 mod sql;
+mod transfer;
 
 pub use connect::SqlStore;
-pub use objects::FolderObjects;
+pub use objects::{BucketConfig, BucketCredentials, BucketObjects, FolderObjects, Provider};
+pub use transfer::{TableCopy, transfer};

@@ -25,11 +25,15 @@ macro_rules! migration {
     };
 }
 
-const MIGRATIONS: [Migration; 4] = [
+const MIGRATIONS: [Migration; 8] = [
     migration!(1, "0001_initial"),
     migration!(2, "0002_counts"),
     migration!(3, "0003_secrets"),
     migration!(4, "0004_builds"),
+    migration!(5, "0005_pulls"),
+    migration!(6, "0006_forges"),
+    migration!(7, "0007_comparisons"),
+    migration!(8, "0008_servers_and_costs"),
 ];
 
 /// Any number, the same for every process that migrates.

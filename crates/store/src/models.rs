@@ -141,8 +141,10 @@ impl ModelStore for SqlStore {
         all(statement, &mut reader).await?.iter().map(rows::model).collect()
     }
 
-    async fn update_model(&self, id: ModelId, settings: &ModelSettings) -> StoreResult<Model> {
+    async fn update_model(&self, id: ModelId, before: &ModelSettings, wanted: &ModelSettings) -> StoreResult<Model> {
         let mut unit = self.begin().await?;
+        unit.lock_model(id).await?;
+        let settings = &self.model_in(id, unit.on()).await?.settings.merged(before, wanted);
         let statement = sql!(
             self,
             "UPDATE models SET oneliner = $1, oneliner_key = $15, description = $2, repo_url = $3, repo_tag = $4, cpus = $5, \
@@ -185,6 +187,7 @@ impl ModelStore for SqlStore {
         staging: Option<Option<&str>>,
     ) -> StoreResult<Model> {
         let mut unit = self.begin().await?;
+        unit.lock_model(id).await?;
         let before = self.model_in(id, unit.on()).await?;
         let latest = latest.map_or(before.latest_tag, |tag| tag.map(str::to_owned));
         let staging = staging.map_or(before.staging_tag, |tag| tag.map(str::to_owned));

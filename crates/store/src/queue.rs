@@ -13,7 +13,9 @@ use jiff::Timestamp;
 use sqlx::AnyConnection;
 
 use crate::{
-    SqlStore, rows,
+    SqlStore,
+    peers::in_hand,
+    rows,
     sql::{Columns, all, micros, number, optional, run, sql, whole},
 };
 
@@ -38,7 +40,7 @@ macro_rules! fitting {
     };
 }
 
-/// Owners with a run that fits, by turn. They are found by jumping from owner to owner through the index, so that a long
+/// Owners with a run that fits, by turn; what is nobody's comes last. They are found by jumping from owner to owner through the index, so that a long
 /// queue of one costs the others nothing.
 const TURNS: &str = concat!(
     "WITH RECURSIVE o (owner_id) AS (SELECT MIN(owner_id) FROM runs WHERE state = 'queued' UNION ALL \
@@ -49,13 +51,13 @@ const TURNS: &str = concat!(
     "), (SELECT COUNT(*) FROM runs b WHERE b.state = 'running' AND b.owner_id = o.owner_id) \
      FROM o WHERE o.owner_id IS NOT NULL) \
      SELECT heads.owner_id FROM heads JOIN runs h ON h.id = heads.run_id \
-     ORDER BY heads.busy, h.task_rank, h.enqueued_at, h.id LIMIT $5"
+     ORDER BY CASE WHEN h.task_rank > 1 THEN 1 ELSE 0 END, heads.busy, h.task_rank, h.enqueued_at, h.id LIMIT $5"
 );
 
 macro_rules! take {
     ($lock:literal) => {
         concat!(
-            "UPDATE runs SET state = 'running', lease = $6, started_at = $7, attempt = attempt + 1 WHERE id = (",
+            "UPDATE runs SET state = 'running', lease = $6, started_at = $7, server = $8, attempt = attempt + 1 WHERE id = (",
             fitting!("$5"),
             $lock,
             ") AND state = 'queued' RETURNING *"
@@ -125,7 +127,8 @@ impl SqlStore {
             whole(room.memory_bytes),
             owner,
             lease.to_string(),
-            micros(now)
+            micros(now),
+            self.server()
         );
         let Some(row) = optional(statement, unit.on()).await? else { return Ok(None) };
         let run = rows::run(&row)?;
@@ -200,7 +203,12 @@ impl RunStore for SqlStore {
 
     async fn running(&self) -> StoreResult<Vec<ClaimedRun>> {
         let mut reader = self.reader().await?;
-        let rows = all(sql!(self, "SELECT * FROM runs WHERE state = 'running'"), &mut reader).await?;
+        let statement = if self.is_postgres() {
+            sql!(self, in_hand!("SELECT * FROM runs WHERE state = 'running'"), self.server())
+        } else {
+            sql!(self, "SELECT * FROM runs WHERE state = 'running'")
+        };
+        let rows = all(statement, &mut reader).await?;
         rows.iter().map(|row| Ok(ClaimedRun { run: rows::run(row)?, lease: row.id("lease")? })).collect()
     }
 
@@ -208,8 +216,9 @@ impl RunStore for SqlStore {
         let mut reader = self.reader().await?;
         let statement = sql!(
             self,
-            "SELECT (SELECT COUNT(*) FROM runs q WHERE q.state = 'queued') AS waiting, \
-             (SELECT COUNT(*) FROM runs q WHERE q.state = 'queued' AND q.enqueued_at < r.enqueued_at) AS ahead \
+            "SELECT (SELECT COUNT(*) FROM runs q WHERE q.state = 'queued' AND q.task_rank < 2) AS waiting, \
+             (SELECT COUNT(*) FROM runs q WHERE q.state = 'queued' AND q.task_rank < 2 AND q.enqueued_at < r.enqueued_at) \
+             AS ahead \
              FROM runs r WHERE r.id = $1 AND r.state = 'queued'",
             id.to_string()
         );

@@ -4,11 +4,13 @@ use csw_core::{
     access::AccountRole,
     account::{Account, Token},
     build::{Build, BuildState, Stage, Trigger},
+    comparison::{Candidate, Compared, Comparison, ComparisonState},
     memo::MemoKey,
     model::{Model, ModelSettings, ModelStatus, Strategy, Version, VersionState},
     names::{AccountName, ModelTitle},
     output::{MediaType, Output, OutputKind},
     ports::StoreResult,
+    pull::{Pull, PullState},
     run::{Limits, Phases, Reason, Run, RunState, Task},
     simulation::{Inputs, InputsStatus, Invite, Simulation, SimulationStatus},
 };
@@ -114,8 +116,33 @@ pub(crate) fn build(row: &AnyRow) -> StoreResult<Build> {
     })
 }
 
+pub(crate) fn pull(row: &AnyRow) -> StoreResult<Pull> {
+    let merge = row.maybe_text("merge")?;
+    Ok(Pull {
+        id: row.id("id")?,
+        repository: row.id("repository")?,
+        number: row.small("number")?,
+        author: row.id("author_id")?,
+        author_name: row.text("author_name")?,
+        title: row.text("title")?,
+        body: row.text("body")?,
+        branch: row.text("branch")?,
+        into: row.text("target")?,
+        head: row.text("head")?,
+        state: row.word("state", PullState::parse)?,
+        checks: from_json(row, "checks")?,
+        skip_tests: row.truth("skip_tests")?,
+        merge: merge.map(|text| serde_json::from_str(&text).map_err(|error| corrupt("merge", error))).transpose()?,
+        outcome: row.maybe_text("outcome")?,
+        revision: row.unsigned("revision")?,
+        created_at: row.time("created_at")?,
+        updated_at: row.time("updated_at")?,
+        closed_at: row.maybe_time("closed_at")?,
+    })
+}
+
 /// A column of JSON as what it stands for.
-fn from_json<T: DeserializeOwned>(row: &AnyRow, column: &'static str) -> StoreResult<T> {
+pub(crate) fn from_json<T: DeserializeOwned>(row: &AnyRow, column: &'static str) -> StoreResult<T> {
     serde_json::from_str(&row.text(column)?).map_err(|error| corrupt(column, error))
 }
 
@@ -166,6 +193,7 @@ pub(crate) fn simulation(row: &AnyRow) -> StoreResult<Simulation> {
         run: row.maybe_id("run_id")?,
         answered_by: row.maybe_id("answered_by")?,
         archived: row.truth("archived")?,
+        views: row.unsigned("views")?,
     })
 }
 
@@ -224,6 +252,38 @@ pub(crate) fn run(row: &AnyRow) -> StoreResult<Run> {
         finished_at: row.maybe_time("finished_at")?,
         phases: phases(row)?,
         cancel_requested: row.truth("cancel_requested")?,
+    })
+}
+
+pub(crate) fn candidate(row: &AnyRow) -> StoreResult<Candidate> {
+    Ok(Candidate { simulation: row.id("id")?, baseline: row.id("baseline")? })
+}
+
+pub(crate) fn comparison(row: &AnyRow) -> StoreResult<Comparison> {
+    Ok(Comparison {
+        version: row.id("version_id")?,
+        model: row.id("model_id")?,
+        baseline: row.id("baseline_id")?,
+        requested_by: row.id("requested_by")?,
+        state: row.word("state", ComparisonState::parse)?,
+        hidden: row.unsigned("hidden")?,
+        created_at: row.time("created_at")?,
+        finished_at: row.maybe_time("finished_at")?,
+    })
+}
+
+pub(crate) fn compared(row: &AnyRow) -> StoreResult<Compared> {
+    let verdict = row.maybe_text("verdict")?;
+    let verdict = verdict.map(|text| serde_json::from_str(&text).map_err(|error| corrupt("verdict", error)));
+    Ok(Compared {
+        simulation: row.id("simulation_id")?,
+        number: row.small("number")?,
+        title: row.text("title")?,
+        is_public: row.truth("is_public")?,
+        views: row.unsigned("views")?,
+        baseline: row.maybe_id("baseline_run_id")?,
+        run: row.maybe_id("run_id")?,
+        verdict: verdict.transpose()?,
     })
 }
 

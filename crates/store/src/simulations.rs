@@ -55,6 +55,19 @@ impl SqlStore {
         simulation: SimulationId,
         now: Timestamp,
     ) -> StoreResult<()> {
+        let rank = i64::from(new.task == Task::Sim);
+        self.enqueue_behind(unit, new, simulation, rank, now).await
+    }
+
+    /// The same, behind all runs of a lower rank.
+    pub(crate) async fn enqueue_behind(
+        &self,
+        unit: &mut Unit,
+        new: &NewRun,
+        simulation: SimulationId,
+        rank: i64,
+        now: Timestamp,
+    ) -> StoreResult<()> {
         let statement = sql!(
             self,
             "INSERT INTO runs (id, task, model_id, version_id, simulation_id, owner_id, arguments, memo_key, cpus, \
@@ -71,7 +84,7 @@ impl SqlStore {
             new.limits.cpus,
             whole(new.limits.memory_bytes),
             i64::from(new.limits.deadline_seconds),
-            i64::from(new.task == Task::Sim),
+            rank,
             micros(now),
             NO_PHASES,
         );
@@ -406,7 +419,8 @@ impl SqlStore {
             self,
             "SELECT (SELECT COUNT(*) FROM simulations WHERE run_id = $1) + (SELECT COUNT(*) FROM simulations \
              WHERE answered_by = $1) + (SELECT COUNT(*) FROM simulations WHERE inputs_run_id = $1) + \
-             (SELECT COUNT(*) FROM runs WHERE id = $1 AND state <> 'finished')",
+             (SELECT COUNT(*) FROM compared WHERE run_id = $1) + (SELECT COUNT(*) FROM compared WHERE \
+             baseline_run_id = $1) + (SELECT COUNT(*) FROM runs WHERE id = $1 AND state <> 'finished')",
             id.clone()
         );
         if number(statement, on).await? > 0 {

@@ -7,8 +7,8 @@ use std::time::Duration;
 use csw_core::{
     access::AccountRole,
     account::Account,
-    ids::{AccountId, RunId},
-    ports::{AccountStore, Change, RunStore, Store, StoreError},
+    ids::{AccountId, Lease, RunId},
+    ports::{AccountStore, Change, Room, RunStore, Store, StoreError},
     run::LogOf,
 };
 use csw_store::SqlStore;
@@ -110,6 +110,81 @@ async fn other_processes_hear_of_changes() {
     }
     here.append_log(log, 4, "more".into(), Timestamp::UNIX_EPOCH).await.unwrap();
     assert_eq!(tokio::time::timeout(patience, other.next()).await.unwrap(), Some(Change::Log(log)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_server_has_is_others_only_once_it_is_gone() {
+    let url = support::Postgres::shared().fresh_url("servers");
+    let here = SqlStore::open_postgres(&url, 2).await.unwrap();
+    assert!(!here.has_peers() && here.other_servers().await.unwrap() == 0);
+    let there = SqlStore::open_postgres(&url, 2).await.unwrap();
+    assert!(there.has_peers() && there.other_servers().await.unwrap() == 1);
+    let mut waited = 0;
+    while !here.has_peers() {
+        waited += 1;
+        assert!(waited < 1_000, "the first never hears of the second");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    queued_run(&url).await;
+    let (room, now) = (Room { cpus: 8.0, memory_bytes: 1 << 40 }, Timestamp::UNIX_EPOCH);
+    let lease = Lease::from_uuid(uuid::Uuid::now_v7());
+    let claimed = here.claim(lease, room, room, now).await.unwrap().unwrap();
+    assert_eq!(here.running().await.unwrap(), std::slice::from_ref(&claimed));
+    assert!(there.running().await.unwrap().is_empty(), "its server is alive");
+    assert_eq!(there.queue_lengths().await.unwrap(), (0, 1));
+    here.close().await;
+    let mut waited = 0;
+    while there.running().await.unwrap().is_empty() {
+        waited += 1;
+        assert!(waited < 1_000, "its server is gone");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert!(there.requeue(claimed.run.id, lease, "its server is gone", true).await.unwrap());
+    assert_eq!(there.look_for_peers().await.unwrap(), 0);
+    assert!(!there.has_peers());
+}
+
+/// A row that is all a claim looks at.
+async fn queued_run(url: &str) {
+    sqlx::any::install_default_drivers();
+    let pool = sqlx::AnyPool::connect(url).await.unwrap();
+    let id = || uuid::Uuid::now_v7().to_string();
+    sqlx::query(
+        "INSERT INTO runs (id, task, model_id, version_id, simulation_id, owner_id, arguments, cpus, memory_bytes, \
+         deadline_seconds, state, attempt, task_rank, enqueued_at, phases, cancel_requested) VALUES ($1, 'sim', $2, $3, $4, \
+         $5, '{}', 1.0, 1000, 60, 'queued', 0, 1, 0, '{\"queue\":0,\"start\":0,\"import\":0,\"run\":0,\"store\":0}', 0)",
+    )
+    .bind(id())
+    .bind(id())
+    .bind(id())
+    .bind(id())
+    .bind(id())
+    .execute(&pool)
+    .await
+    .unwrap();
+    pool.close().await;
+}
+
+#[tokio::test]
+async fn rows_move_whole_or_not_at_all() {
+    let folder = tempfile::tempdir().unwrap();
+    let from = SqlStore::open_sqlite(&folder.path().join("from.sqlite")).await.unwrap();
+    for at in 0..2_000 {
+        from.insert_account(&account(&format!("somebody-{at}"))).await.unwrap();
+    }
+    let log = LogOf::Run(RunId::from_uuid(uuid::Uuid::now_v7()));
+    from.append_log(log, 0, vec![0, 159, 146, 150, 10].into(), Timestamp::UNIX_EPOCH).await.unwrap();
+    let url = support::Postgres::shared().fresh_url("transfer");
+    let to = SqlStore::open_postgres(&url, 2).await.unwrap();
+    let copies = csw_store::transfer(&from, &to).await.unwrap();
+    let rows = |name: &str| copies.iter().find(|copy| copy.table == name).unwrap().rows;
+    assert_eq!((rows("accounts"), rows("logs"), rows("models")), (2_000, 1, 0));
+    assert!(to.account_by_name("SOMEBODY-1999").await.unwrap().is_some());
+    assert_eq!(to.read_log(log, 0, 10).await.unwrap().as_ref(), [0, 159, 146, 150, 10]);
+    let again = csw_store::transfer(&from, &to).await.unwrap_err().to_string();
+    assert!(again.contains("not empty") && again.contains("accounts"), "{again}");
+    let back = SqlStore::open_sqlite(&folder.path().join("back.sqlite")).await.unwrap();
+    assert_eq!(csw_store::transfer(&to, &back).await.unwrap(), copies, "the same tables, rows and checksums");
 }
 
 #[tokio::test]

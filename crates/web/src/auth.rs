@@ -1,4 +1,4 @@
-//! Who asks, and from where: session cookie, HTTP Basic, or an API token.
+//! Who asks, and from where: session cookie, HTTP Basic, an API token, or the token of a workflow that an account trusts.
 //!
 //! An `Authorization` header counts before a cookie, so that a request which names its credential never borrows the
 //! browser's. Requests that change something on the strength of a cookie must come from our own pages: see
@@ -62,6 +62,10 @@ impl FromRequestParts<WebState> for Identity {
             let (scheme, credential) = text.split_once(' ').unwrap_or((text, ""));
             let credential = credential.trim();
             let account = match scheme.to_ascii_lowercase().as_str() {
+                "token" | "bearer" if is_signed_token(credential) => {
+                    let caller = state.app.caller_of_workflow(credential).await?;
+                    return Ok(Self { caller, ..Self::anonymous(parts, state) });
+                }
                 "token" | "bearer" => by_token(state, credential).await?,
                 "basic" => by_password(state, credential, address(parts, state)).await?,
                 _ => return Err(bad("Use Authorization: Token, Bearer or Basic.")),
@@ -76,6 +80,11 @@ impl FromRequestParts<WebState> for Identity {
             None => Ok(Self::anonymous(parts, state)),
         }
     }
+}
+
+/// Whether it is a JSON Web Token, such as workflows have, and none of ours.
+fn is_signed_token(credential: &str) -> bool {
+    credential.bytes().filter(|byte| *byte == b'.').count() == 2
 }
 
 fn bad(sentence: &str) -> ApiError {

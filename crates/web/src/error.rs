@@ -91,7 +91,7 @@ impl From<AppError> for ApiError {
             AppError::NotFound { .. } => {
                 Self::new(StatusCode::NOT_FOUND, json!({ "detail": "Not found.", "message": sentence }))
             }
-            AppError::LoginRequired => Self::not_authenticated(&sentence),
+            AppError::LoginRequired | AppError::Credential { .. } => Self::not_authenticated(&sentence),
             AppError::Forbidden { sentence } => Self::detail(StatusCode::FORBIDDEN, sentence),
             AppError::Invalid { errors } | AppError::MetaParameters { errors } => {
                 Self::new(StatusCode::BAD_REQUEST, errors)

@@ -1,5 +1,5 @@
-//! Git over HTTP: `git push https://<site>/git/<owner>/<title>.git` publishes a model. Git's own smart protocol, with the
-//! accounts and tokens of the site.
+//! Git over HTTP: `git push https://<site>/git/<owner>/<title>.git` publishes a model, and `https://<site>/git/publish.git` is
+//! the repository whose pull requests do. Git's own smart protocol, with the accounts and tokens of the site.
 
 use axum::{
     Router,
@@ -11,6 +11,7 @@ use axum::{
 };
 use csw_core::ports::{GitRequest, GitService};
 use futures::{StreamExt, TryStreamExt};
+use serde::Deserialize;
 
 use crate::{
     auth::Identity,
@@ -20,17 +21,25 @@ use crate::{
 
 /// The routes of repositories.
 pub(crate) fn router() -> Router<WebState> {
-    Router::new()
-        .route("/git/{owner}/{repository}/info/refs", get(advertise))
-        .route("/git/{owner}/{repository}/git-upload-pack", post(upload_pack))
-        .route("/git/{owner}/{repository}/git-receive-pack", post(receive_pack))
+    let places = ["/git/{owner}/{repository}", "/git/publish.git", "/git/publish"];
+    places.into_iter().fold(Router::new(), |router, place| {
+        router
+            .route(&format!("{place}/info/refs"), get(advertise))
+            .route(&format!("{place}/git-upload-pack"), post(upload_pack))
+            .route(&format!("{place}/git-receive-pack"), post(receive_pack))
+    })
 }
 
-type Named = Path<(String, String)>;
+/// What the path names: a model, or nothing where it is the publish repository.
+#[derive(Deserialize)]
+struct Named {
+    owner: Option<String>,
+    repository: Option<String>,
+}
 
 async fn advertise(
     State(state): State<WebState>,
-    named: Named,
+    Path(named): Path<Named>,
     RawQuery(query): RawQuery,
     request: Request,
 ) -> Response {
@@ -42,23 +51,16 @@ async fn advertise(
     answer(state, named, service, true, request).await
 }
 
-async fn upload_pack(State(state): State<WebState>, named: Named, request: Request) -> Response {
+async fn upload_pack(State(state): State<WebState>, Path(named): Path<Named>, request: Request) -> Response {
     answer(state, named, GitService::UploadPack, false, request).await
 }
 
-async fn receive_pack(State(state): State<WebState>, named: Named, request: Request) -> Response {
+async fn receive_pack(State(state): State<WebState>, Path(named): Path<Named>, request: Request) -> Response {
     answer(state, named, GitService::ReceivePack, false, request).await
 }
 
-async fn answer(
-    state: WebState,
-    Path((owner, repository)): Named,
-    service: GitService,
-    advertise: bool,
-    request: Request,
-) -> Response {
-    let title = repository.strip_suffix(".git").unwrap_or(&repository).to_owned();
-    match serve(&state, &owner, &title, service, advertise, request).await {
+async fn answer(state: WebState, named: Named, service: GitService, advertise: bool, request: Request) -> Response {
+    match serve(&state, &named, service, advertise, request).await {
         Ok(response) => response,
         Err(error) => told(&error),
     }
@@ -66,8 +68,7 @@ async fn answer(
 
 async fn serve(
     state: &WebState,
-    owner: &str,
-    title: &str,
+    named: &Named,
     service: GitService,
     advertise: bool,
     request: Request,
@@ -77,7 +78,13 @@ async fn serve(
     // A browser's cookie is no credential here: its owner did not ask git for anything.
     parts.headers.remove(header::COOKIE);
     let who = Identity::from_request_parts(&mut parts, state).await?;
-    let view = state.app.model_of_repository(&who.caller, owner, title, service).await?;
+    let repository = match (&named.owner, &named.repository) {
+        (Some(owner), Some(name)) => {
+            let title = name.strip_suffix(".git").unwrap_or(name);
+            state.app.model_of_repository(&who.caller, owner, title, service).await?
+        }
+        _ => state.app.publish_repository(&who.caller).await?,
+    };
     let text = |name: HeaderName| parts.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
     let asked = GitRequest {
         service,
@@ -87,8 +94,10 @@ async fn serve(
         protocol: text(HeaderName::from_static("git-protocol")),
         body: body.into_data_stream().map_err(std::io::Error::other).boxed(),
         note: String::new(),
+        only: Vec::new(),
+        refusal: String::new(),
     };
-    let found = state.app.git(&who.caller, &view, asked).await?;
+    let found = state.app.git(&who.caller, &repository, asked).await?;
     let mut headers = HeaderMap::new();
     for (name, value) in found.headers {
         if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {

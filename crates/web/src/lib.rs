@@ -24,7 +24,7 @@ use axum::{
 use serde_json::json;
 use tower::ServiceExt;
 
-pub use crate::state::{WebOptions, WebState};
+pub use crate::state::{SignedDownloads, WebOptions, WebState};
 
 /// Everything the server answers over HTTP, with limits, headers and log lines around it. Serve it with connection
 /// information (`into_make_service_with_connect_info::<SocketAddr>`): rate limits are by address.

@@ -1,11 +1,11 @@
 //! What every handler shares.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use axum::extract::FromRef;
 use csw_app::App;
 
-use crate::{api::schema_cache::SchemaCache, auth::BasicCache, hooks::Deliveries};
+use crate::{api::schema_cache::SchemaCache, auth::BasicCache};
 
 /// What an operator decides about the face, apart from the use cases.
 #[derive(Clone)]
@@ -22,6 +22,17 @@ pub struct WebOptions {
     pub upload_limit: usize,
     /// The secret that GitHub signs its webhooks with; without one, none are taken.
     pub webhook_secret: Option<Arc<str>>,
+    /// Which downloads are sent on to the object storage; none, where this is not said.
+    pub signed_downloads: Option<SignedDownloads>,
+}
+
+/// Downloads that the object storage serves itself, under an address that is good for a short time.
+#[derive(Debug, Clone, Copy)]
+pub struct SignedDownloads {
+    /// Smaller ones go through us.
+    pub from_bytes: u64,
+    /// How long an address is good.
+    pub valid: Duration,
 }
 
 impl Default for WebOptions {
@@ -33,6 +44,7 @@ impl Default for WebOptions {
             uploads: std::env::temp_dir().join("csw-uploads"),
             upload_limit: 512 << 20,
             webhook_secret: None,
+            signed_downloads: None,
         }
     }
 }
@@ -46,19 +58,12 @@ pub struct WebState {
     pub options: Arc<WebOptions>,
     pub(crate) schemas: Arc<SchemaCache>,
     pub(crate) basic: Arc<BasicCache>,
-    pub(crate) deliveries: Arc<Deliveries>,
 }
 
 impl WebState {
     /// A state over these use cases.
     pub fn new(app: App, options: WebOptions) -> Self {
-        Self {
-            app,
-            options: Arc::new(options),
-            schemas: Arc::default(),
-            basic: Arc::default(),
-            deliveries: Arc::default(),
-        }
+        Self { app, options: Arc::new(options), schemas: Arc::default(), basic: Arc::default() }
     }
 }
 

@@ -14,6 +14,7 @@ export function looksOfTheHouse(world) {
     const anybody = await world.person(t, undefined, { viewport: WIDE });
     await look(t, person, {
       settings: "/users/settings/",
+      "trusted workflows": "/users/settings/trust/",
       password: "/users/password_change/",
       leaving: "/users/delete/",
       publish: "/publish/",
@@ -46,7 +47,11 @@ export function looksOfModels(world) {
       model: "/ada/My-Null/",
       builds: "/ada/My-Null/builds/",
       "model settings": "/ada/My-Null/settings/",
+      "pull requests": "/ada/My-Null/pulls/",
+      "a new pull request": "/ada/My-Null/pulls/new/",
+      "pull requests of the publish repository": "/publish/pulls/",
       build: world.build,
+      comparison: world.comparison,
       "form of many parts": "/healthlab/Epidemic/new/",
       "refused inputs": `/${EDGES}/${refused}/edit/`,
       "a run under way": `/${EDGES}/${running}/`,

@@ -27,6 +27,9 @@ export function publishing(world) {
     assert.match(await page.getByLabel("Repository").evaluate(described), /valid URL/);
     assert.equal(await page.getByLabel("One line").inputValue(), "Repeats a number");
     await page.getByLabel("Repository").fill(repository);
+    await page.getByRole("button", { name: "Look at it" }).click();
+    await page.getByText("Nothing was found that would stop a build.").waitFor();
+    assert.equal(await page.getByLabel("One line").inputValue(), "Repeats a number");
     await page.getByRole("button", { name: "Publish" }).click();
     await page.waitForURL(/\/ada\/My-Null\/builds\//);
     world.build = person.place();
@@ -65,6 +68,10 @@ export function publishing(world) {
     await page.getByRole("button", { name: "Run", exact: true }).click();
     await person.until("finished");
     await page.locator(".tag", { hasText: "staged version" }).waitFor();
+    await page.goto(staged);
+    await page.getByRole("link", { name: "Beside the live one" }).click();
+    await page.getByText(/1 of 1 equal, compared with version 1\.0\.0/).waitFor();
+    world.comparison = person.place();
     await page.goto(staged);
     await page.getByRole("button", { name: "Make it live" }).click();
     await page.getByRole("row", { name: /2\.0\.0/ }).getByText("live", { exact: true }).waitFor();

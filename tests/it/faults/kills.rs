@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use csw_client::NewSimulation;
+use csw_kubernetes_testing::Verb;
 use csw_tests::{Ground, Postgres, Processes, Result, Server, csw};
 use serde_json::{Value, json};
 
@@ -12,6 +13,7 @@ use super::{
     load::Load,
     wishes::{EDGES, Wish},
 };
+use crate::cluster::Site;
 
 /// Times that the server is killed, so that both tests together take about a minute.
 const KILLS: u64 = 12;
@@ -25,7 +27,7 @@ pub const CROWD: &str = "[machine]\ncpus = 6.0\n[site]\nsubmissions_per_minute =
 #[tokio::test]
 async fn nothing_is_lost_when_the_server_is_killed() -> Result {
     let server = Server::with_models_on(Ground { settings: Some(CROWD), ..Ground::default() })?;
-    let server = kill_and_settle("killed on SQLite", server).await?;
+    let server = kill_and_settle("killed on SQLite", server, KILLS).await?;
     let backup = server.beside("backup");
     csw(&["backup", "--data", &server.place(), "--to", &backup, "--json"], &[])?.json::<Value>()?;
     let words = ["restore", "--from", &backup, "--data", &server.beside("again"), "--json"];
@@ -37,11 +39,22 @@ async fn nothing_is_lost_when_the_server_is_killed() -> Result {
 async fn nothing_is_lost_when_the_server_is_killed_on_postgres() -> Result {
     let postgres = Some(Postgres::shared().fresh_url("kills"));
     let server = Server::with_models_on(Ground { postgres, settings: Some(CROWD) })?;
-    kill_and_settle("killed on PostgreSQL", server).await.map(drop)
+    kill_and_settle("killed on PostgreSQL", server, KILLS).await.map(drop)
 }
 
-async fn kill_and_settle(title: &str, mut server: Server) -> Result<Server> {
-    let kills = knob("CSW_TEST_KILLS", KILLS);
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_lost_when_the_server_of_a_cluster_is_killed() -> Result {
+    let Site { server, cluster } = Site::start().await?;
+    // Its runs go on meanwhile, and each is a process that imports its model anew.
+    let server = kill_and_settle("killed over a cluster", server, KILLS / 3).await?;
+    let writes = cluster.count(Verb::Create, "jobs") + cluster.count(Verb::Delete, "jobs");
+    let runs = server.query("SELECT SUM(attempt) AS attempts FROM runs")?[0]["attempts"].as_u64().unwrap_or_default();
+    assert!(writes <= 3 * runs, "{writes} requests for {runs} attempts");
+    Ok(())
+}
+
+async fn kill_and_settle(title: &str, mut server: Server, kills: u64) -> Result<Server> {
+    let kills = knob("CSW_TEST_KILLS", kills);
     let mut dice = Dice::seeded(title);
     let owner = server.publisher()?;
     let load = Load::new(Wish::any);

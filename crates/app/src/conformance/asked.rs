@@ -89,7 +89,7 @@ pub(crate) async fn ask(executor: &dyn Executor, order: RunOrder) -> Result<Aske
 }
 
 /// Digest of a bokeh document in which its random ids are numbered in order of appearance.
-fn without_ids(bytes: &[u8]) -> Option<String> {
+pub(crate) fn without_ids(bytes: &[u8]) -> Option<String> {
     let mut document: Value = serde_json::from_slice(bytes).ok()?;
     let mut found = Vec::new();
     collect(&document, &mut found);

@@ -20,7 +20,7 @@ use csw_params::{InputSchema, first_pass, meta_json, validate_meta};
 use serde_json::{Map, Value, json};
 
 use asked::Asked;
-pub(crate) use asked::ask;
+pub(crate) use asked::{ask, without_ids};
 use strategy::{Choice, SimRun, Trial};
 
 /// Milliseconds of `import cs_config.functions` and of `get_inputs` above which the author is warned.
@@ -152,12 +152,8 @@ impl Conformance<'_> {
         log.write(&format!("get_version: {version}\n"));
         let Defaults { meta, model, milliseconds, import } = defaults;
         log.write(&format!("get_inputs: {} sections in {milliseconds} ms\n", model.as_object().map_or(0, Map::len)));
-        if milliseconds > SLOW_INPUTS {
-            warnings.push(format!("get_inputs takes {milliseconds} ms; above {SLOW_INPUTS} ms a form feels slow"));
-        }
-        if import > SLOW_IMPORT {
-            warnings.push(format!("importing the model takes {import} ms"));
-        }
+        warnings.extend(slow_inputs(milliseconds));
+        warnings.extend(slow_import(import));
         let arguments = default_arguments(&meta, &model)?;
         let held = Held::default();
         let both = futures::future::try_join(self.default_run(subject, &arguments, &held), tests).await;
@@ -313,6 +309,16 @@ fn default_arguments(meta: &Value, model: &Value) -> Result<Value, BuildError> {
     }))
 }
 
+fn slow_inputs(milliseconds: u64) -> Option<String> {
+    let told = || format!("get_inputs takes {milliseconds} ms; above {SLOW_INPUTS} ms a form feels slow");
+    (milliseconds > SLOW_INPUTS).then(told)
+}
+
+fn slow_import(milliseconds: u64) -> Option<String> {
+    let told = || format!("importing the model takes {milliseconds} ms; above {SLOW_IMPORT} ms a first run feels slow");
+    (milliseconds > SLOW_IMPORT).then(told)
+}
+
 fn failed(sentence: String) -> BuildError {
     BuildError { stage: Stage::Test, sentence }
 }
@@ -369,5 +375,17 @@ pub(crate) fn merge(facts: &mut Value, more: &Value) {
         for (key, value) in more {
             facts.entry(key.clone()).or_insert_with(|| value.clone());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_slow_is_told_from_its_bound_on() {
+        assert_eq!((slow_import(2000), slow_inputs(1000)), (None, None));
+        assert!(slow_import(2001).unwrap().starts_with("importing the model takes 2001 ms"));
+        assert!(slow_inputs(1001).unwrap().starts_with("get_inputs takes 1001 ms"));
     }
 }

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use csw_core::{
     access::Caller,
     build::{Build, BuildOrder, BuildState, Source, Stage, Trigger},
-    ids::{AccountId, BuildId, VersionId},
+    ids::{AccountId, BuildId, PullId, VersionId},
     model::{Model, Version, VersionState},
     page::{Page, PageRequest},
     run::LogOf,
@@ -19,7 +19,7 @@ use csw_core::{
 pub(crate) use self::queue::AtWork;
 use crate::{
     App,
-    access_rules::{active, refused, writer},
+    access_rules::{may_promote, publisher, reviewer},
     error::{AppError, AppResult},
     models::ModelView,
     new_id,
@@ -30,11 +30,12 @@ const LOOK_BACK: u32 = 100;
 
 const SUPERSEDED: &str = "Cancelled: a newer build of this model was asked for.";
 const ON_REQUEST: &str = "Cancelled on request.";
+const STAGED_ONLY: &str = "This workflow is trusted to stage versions, not to make them live.";
 const MAINTAINERS_PROMOTE: &str = "On this site a maintainer promotes versions.";
 
 impl App {
-    /// Puts a build of a model into the queue. The newest wins: one of the same model that waits or is at work is
-    /// cancelled. Where a maintainer has to approve, a member's version stays staged whatever the order says.
+    /// Puts a build of a model into the queue. The newest wins: one of the same model (and pull request) that waits or is
+    /// at work is cancelled. Where a maintainer has to approve, a member's version stays staged whatever the order says.
     pub async fn publish(
         &self,
         caller: &Caller,
@@ -42,10 +43,30 @@ impl App {
         order: BuildOrder,
         trigger: Trigger,
     ) -> AppResult<Build> {
-        let requested_by = writer(caller, view.role)?;
+        let requested_by = publisher(caller, view)?;
         self.inner.submission_limit.check(&requested_by)?;
-        self.admit_build(requested_by, view).await?;
-        let order = BuildOrder { promote: order.promote && self.may_promote(caller), ..order };
+        if self.inner.config.builds_at_once == 0 && order.source.is_here() {
+            return Err(AppError::Conflict {
+                sentence:
+                    "This server builds nothing, and no other one has these files: send them to one that builds, or \
+                           name a repository by its URL."
+                        .to_owned(),
+            });
+        }
+        let order = BuildOrder { promote: order.promote && self.may_promote(caller, view), ..order };
+        self.queue_build(requested_by, view, order, trigger).await
+    }
+
+    /// Puts a build into the queue that somebody has decided on. It supersedes one of the same model that checks the same
+    /// pull request, or none as this one.
+    pub(crate) async fn queue_build(
+        &self,
+        requested_by: AccountId,
+        view: &ModelView,
+        order: BuildOrder,
+        trigger: Trigger,
+    ) -> AppResult<Build> {
+        self.admit_build(requested_by, view, order.pull).await?;
         let build = Build {
             id: new_id!(self, BuildId),
             model: view.model.id,
@@ -66,15 +87,22 @@ impl App {
         for superseded in self.store().insert_build(&build, SUPERSEDED).await? {
             forget_upload(&superseded).await;
         }
-        self.stop_build_of(view.model.id, SUPERSEDED);
+        self.stop_build_like(&build, SUPERSEDED);
         self.inner.builds_wake.notify_one();
         Ok(build)
     }
 
-    pub(crate) async fn admit_build(&self, requested_by: AccountId, view: &ModelView) -> AppResult<()> {
+    /// Refuses where somebody has too many builds already, not counting the one that this one would supersede.
+    pub(crate) async fn admit_build(
+        &self,
+        requested_by: AccountId,
+        view: &ModelView,
+        pull: Option<PullId>,
+    ) -> AppResult<()> {
         let limit = self.inner.config.builds_per_account;
         let unfinished = self.store().unfinished_builds().await?;
-        let others = unfinished.iter().filter(|one| one.requested_by == requested_by && one.model != view.model.id);
+        let superseded = |one: &Build| one.model == view.model.id && one.order.pull == pull;
+        let others = unfinished.iter().filter(|one| one.requested_by == requested_by && !superseded(one));
         if others.count() < limit {
             return Ok(());
         }
@@ -88,16 +116,21 @@ impl App {
 
     /// Stops a build; says whether it was waiting or at work.
     pub async fn cancel_build(&self, caller: &Caller, view: &ModelView, id: BuildId) -> AppResult<bool> {
-        writer(caller, view.role)?;
-        let mut build = self.build(view, id).await?;
+        publisher(caller, view)?;
+        let build = self.build(view, id).await?;
+        self.end_early(build, ON_REQUEST).await
+    }
+
+    /// Stops a build that waits or is at work; says whether it was one.
+    pub(crate) async fn end_early(&self, mut build: Build, why: &'static str) -> AppResult<bool> {
         if build.state == BuildState::Queued {
-            build.end(BuildState::Cancelled, ON_REQUEST.to_owned(), self.now());
+            build.end(BuildState::Cancelled, why.to_owned(), self.now());
             if self.store().update_build(&build).await? {
                 forget_upload(&build).await;
             }
             return Ok(true);
         }
-        self.stop_build(id, ON_REQUEST);
+        self.stop_build(build.id, why);
         Ok(build.state == BuildState::Running)
     }
 
@@ -123,22 +156,36 @@ impl App {
         Ok((self.store().read_log(log, offset, limit).await?, self.store().log_length(log).await?))
     }
 
-    /// Whether the caller may make versions live on models that they may write.
-    pub fn may_promote(&self, caller: &Caller) -> bool {
-        !self.inner.config.approval_required || caller.is_maintainer()
+    /// Whether the caller may make versions of the model live, where they may publish it.
+    pub fn may_promote(&self, caller: &Caller, view: &ModelView) -> bool {
+        may_promote(caller, view, self.inner.config.approval_required)
     }
 
     fn promoter(&self, caller: &Caller, view: &ModelView) -> AppResult<AccountId> {
         let account = reviewer(caller, view)?;
-        if self.may_promote(caller) { Ok(account) } else { Err(AppError::forbidden(MAINTAINERS_PROMOTE)) }
+        if self.may_promote(caller, view) {
+            return Ok(account);
+        }
+        let staged_only = view.grant.as_ref().is_some_and(|grant| !grant.promote);
+        Err(AppError::forbidden(if staged_only { STAGED_ONLY } else { MAINTAINERS_PROMOTE }))
     }
 
-    /// Makes a version live: a pointer moves, nothing is built. Simulations keep their versions.
-    pub async fn promote(&self, caller: &Caller, view: &ModelView, version: VersionId) -> AppResult<Model> {
+    /// Makes a version live: a pointer moves, nothing is built. Simulations keep their versions. A staged version is
+    /// compared with the live one before; while that is at work this is refused, unless `skip_comparison`.
+    pub async fn promote(
+        &self,
+        caller: &Caller,
+        view: &ModelView,
+        version: VersionId,
+        skip_comparison: bool,
+    ) -> AppResult<Model> {
         let by = self.promoter(caller, view)?;
         let found = self.version_by_id(version).await?;
         if found.model != view.model.id {
             return Err(AppError::missing("the version"));
+        }
+        if !skip_comparison {
+            self.await_comparison(by, view, &found).await?;
         }
         Ok(self.store().promote(view.model.id, version, by, self.now()).await?)
     }
@@ -168,15 +215,8 @@ impl App {
 
     /// Whether the caller may publish at all, for faces that take an upload before they ask.
     pub fn may_publish(&self, caller: &Caller, view: &ModelView) -> AppResult<()> {
-        active(caller)?;
-        writer(caller, view.role).map(|_| ())
+        publisher(caller, view).map(|_| ())
     }
-}
-
-/// Refuses unless the caller may look at what is not live.
-fn reviewer(caller: &Caller, view: &ModelView) -> AppResult<AccountId> {
-    let account = active(caller)?;
-    if view.may_review() { Ok(account) } else { Err(refused()) }
 }
 
 /// Removes the files that were uploaded for a build which is over.

@@ -25,11 +25,23 @@ use crate::{
     schemas::{limits_of, sharing_of},
 };
 
+/// The state of secrets that foreign code is not given.
+const WITHHELD: &str = "withheld";
+
 /// What came of the tests of a build.
 enum Tested {
     /// It is a version that passed them before.
     Before(Box<Version>),
+    /// It is of another commit, and has the same files as this version, which passed them.
+    Alike(Box<Version>, String),
     Now(Box<TestedNow>),
+}
+
+/// What a build made, and why it is not live although that was asked for.
+struct Staged {
+    version: Version,
+    takes_defaults: bool,
+    held: Option<String>,
 }
 
 struct TestedNow {
@@ -51,6 +63,10 @@ impl App {
     pub(super) async fn job(&self, build: &Build) -> AppResult<Job> {
         let model = self.model_by_id(build.model).await?;
         let mark = self.mark_of_secrets(&model).await?;
+        if build.order.is_foreign() {
+            let mark = mark.map(|_| WITHHELD.to_owned());
+            return Ok(Job { secrets: Secrets::new(), model, mark });
+        }
         Ok(Job { secrets: self.secrets_of(&model).await?, model, mark })
     }
 
@@ -67,12 +83,24 @@ impl App {
             Err(error) => return (BuildState::Failed, error.to_string()),
         };
         match self.stages(build, &mut job, log).await {
-            Ok((version, takes_defaults)) => {
+            Ok(Staged { version, takes_defaults, held: None }) => {
                 build.version = Some(version.id);
                 if build.order.promote && build.order.example {
                     self.exemplify(build, takes_defaults, log).await;
                 }
                 (BuildState::Succeeded, self.success(build, &job.model, &version))
+            }
+            Ok(Staged { version, held: Some(why), .. }) => {
+                build.version = Some(version.id);
+                let sentence = format!(
+                    "Version {} is staged and not live: {why}. See {}/{}/versions/{}/comparison/, and promote it if that \
+                     is meant.",
+                    version.reported,
+                    self.inner.config.public_url,
+                    job.model.name(),
+                    version.id
+                );
+                (BuildState::Succeeded, sentence)
             }
             Err(error) => {
                 build.stage = error.stage;
@@ -87,6 +115,8 @@ impl App {
         }
         let next = if model.live_version == Some(version.id) {
             return format!("Version {} is the one that is live.", version.reported);
+        } else if build.order.pull.is_some() {
+            "Merging its pull request makes it live."
         } else if self.waits_for_approval(build, model) {
             MAINTAINERS_PROMOTE
         } else {
@@ -95,13 +125,16 @@ impl App {
         format!("Version {} is staged. {next}", version.reported)
     }
 
-    async fn stages(&self, build: &mut Build, job: &mut Job, log: &ChannelLog) -> Result<(Version, bool), BuildError> {
+    async fn stages(&self, build: &mut Build, job: &mut Job, log: &ChannelLog) -> Result<Staged, BuildError> {
         let publisher = &self.inner.ports.publisher;
         let options = BuildOptions { as_of: build.order.as_of, limits: job.model.settings.build };
         self.enter(build, Stage::Fetch, log).await?;
         let checkout = publisher.fetch(&build.order.source, log).await?;
         build.commit = Some(checkout.commit.clone());
         job.model = self.take_description(&job.model, &checkout.described, log).await?;
+        let (proposed, settings) = (build.order.proposed, &mut job.model.settings);
+        settings.cpus = proposed.cpus.unwrap_or(settings.cpus);
+        settings.memory_gigabytes = proposed.memory_gigabytes.unwrap_or(settings.memory_gigabytes);
         let job = &*job;
         let attempt = match self.build_and_test(build, job, &checkout, &options, log).await {
             Err(error) => match second_attempt(&error, &checkout, &options, log) {
@@ -120,17 +153,48 @@ impl App {
                 let takes_defaults = version.facts.get(TAKES_DEFAULTS) != Some(&json!(false));
                 (*version, takes_defaults)
             }
+            Tested::Alike(like, digest) => {
+                let takes_defaults = like.facts.get(TAKES_DEFAULTS) != Some(&json!(false));
+                (self.stage_alike(build, *like, digest, commit, log).await?, takes_defaults)
+            }
             Tested::Now(tested) => {
                 let takes_defaults = tested.report.takes_defaults;
                 (self.push_and_stage(build, job, commit, *tested, log).await?, takes_defaults)
             }
         };
-        if build.order.promote {
-            self.enter(build, Stage::Promote, log).await?;
-            let promoted = self.store().promote(job.model.id, version.id, build.requested_by, self.now()).await;
-            promoted.map_err(|error| stopped(Stage::Promote, &AppError::from(error)))?;
+        let held = self.compare_and_promote(build, job, &version, log).await?;
+        Ok(Staged { version, takes_defaults, held })
+    }
+
+    /// Makes a version live if that is asked for and nothing speaks against it; says what does.
+    async fn compare_and_promote(
+        &self,
+        build: &mut Build,
+        job: &Job,
+        version: &Version,
+        log: &ChannelLog,
+    ) -> Result<Option<String>, BuildError> {
+        // Since the build began another version may have become live.
+        let model = self.model_by_id(job.model.id).await.map_err(|error| stopped(Stage::Stage, &error))?;
+        if !build.order.promote {
+            if !build.order.skip_comparison {
+                self.compare_staged(build, &model, version, log).await;
+            }
+            return Ok(None);
         }
-        Ok((version, takes_defaults))
+        let comparison = self.comparison_of_build(build, &model, version).await;
+        if let Some(comparison) = comparison.map_err(|error| stopped(Stage::Compare, &error))? {
+            self.enter(build, Stage::Compare, log).await?;
+            self.make_room_for_builds(build.id);
+            let held = self.compare_before_promotion(&comparison, log).await;
+            if let Some(why) = held.map_err(|error| stopped(Stage::Compare, &error))? {
+                return Ok(Some(why));
+            }
+        }
+        self.enter(build, Stage::Promote, log).await?;
+        let promoted = self.store().promote(job.model.id, version.id, build.requested_by, self.now()).await;
+        promoted.map_err(|error| stopped(Stage::Promote, &AppError::from(error)))?;
+        Ok(None)
     }
 
     /// A model that nobody has described is what its repository says.
@@ -143,7 +207,7 @@ impl App {
             log.write(&format!("What the repository says of the model is left out: {error}\n"));
             return Ok(model.clone());
         }
-        let changed = self.store().update_model(model.id, &settings).await;
+        let changed = self.store().update_model(model.id, &model.settings, &settings).await;
         changed.map_err(|error| stopped(Stage::Fetch, &AppError::from(error)))
     }
 
@@ -188,7 +252,11 @@ impl App {
                 "version {} of {} passed its tests; nothing is different\n",
                 version.reported, version.created_at
             ));
-            return Ok(Tested::Before(Box::new(version)));
+            return Ok(if version.digest == built.digest {
+                Tested::Before(Box::new(version))
+            } else {
+                Tested::Alike(Box::new(version), built.digest)
+            });
         }
         let version = new_id!(self, VersionId);
         let subject = Subject {
@@ -217,6 +285,36 @@ impl App {
             log.write(&format!("{}\n", tests.summary));
         }
         Ok(Tested::Now(Box::new(TestedNow { version, built, report })))
+    }
+
+    /// Stages a version of a commit with the same files as another one, with what was found out about that.
+    async fn stage_alike(
+        &self,
+        build: &mut Build,
+        like: Version,
+        digest: String,
+        commit: String,
+        log: &ChannelLog,
+    ) -> Result<Version, BuildError> {
+        // Its files are where executors find them already.
+        self.enter(build, Stage::Push, log).await?;
+        self.enter(build, Stage::Stage, log).await?;
+        let stored = async {
+            let wanted = Version {
+                id: new_id!(self, VersionId),
+                digest,
+                commit,
+                state: VersionState::Staged,
+                created_at: self.now(),
+                ..like.clone()
+            };
+            let version = self.store().insert_version(&wanted).await?;
+            if let Some(schema) = self.store().schema(like.id, "{}").await? {
+                self.store().insert_schema("{}", &CachedSchema { version: version.id, ..schema }).await?;
+            }
+            AppResult::Ok(version)
+        };
+        stored.await.map_err(|error| stopped(Stage::Stage, &error))
     }
 
     async fn stage(&self, job: &Job, masks: &Masks, commit: String, tested: TestedNow) -> AppResult<Version> {

@@ -31,8 +31,11 @@ const APPROVERS: PageRequest = PageRequest { number: 1, size: 200 };
 #[derive(Debug, Clone)]
 pub(crate) struct AtWork {
     model: ModelId,
+    line: String,
     stop: CancellationToken,
     why: Arc<OnceLock<&'static str>>,
+    /// It waits for simulations and builds nothing.
+    waits: bool,
 }
 
 impl App {
@@ -48,8 +51,19 @@ impl App {
         }
     }
 
-    pub(super) fn stop_build_of(&self, model: ModelId, why: &'static str) {
-        let found = self.builds_at_work().iter().find(|(_, one)| one.model == model).map(|(id, _)| *id);
+    /// From now on this build only waits: another may begin.
+    pub(super) fn make_room_for_builds(&self, id: BuildId) {
+        if let Some(one) = self.builds_at_work().get_mut(&id) {
+            one.waits = true;
+        }
+        self.inner.builds_wake.notify_one();
+    }
+
+    /// Stops what a newer build of the same model and line replaces.
+    pub(super) fn stop_build_like(&self, newer: &Build, why: &'static str) {
+        let line = newer.order.line();
+        let like = |one: &AtWork| one.model == newer.model && one.line == line;
+        let found = self.builds_at_work().iter().find(|(_, one)| like(one)).map(|(id, _)| *id);
         if let Some(id) = found {
             self.stop_build(id, why);
         }
@@ -84,7 +98,7 @@ impl App {
     }
 
     async fn begin_builds(&self) -> AppResult<()> {
-        for build in self.store().unfinished_builds().await? {
+        for build in self.store().builds_in_hand().await? {
             if build.state != BuildState::Queued || !self.take_turn(&build) {
                 continue;
             }
@@ -95,12 +109,13 @@ impl App {
 
     fn take_turn(&self, build: &Build) -> bool {
         let mut at_work = self.builds_at_work();
-        let full = at_work.len() >= self.inner.config.builds_at_once || self.inner.ending.is_cancelled();
+        let building = at_work.values().filter(|one| !one.waits).count();
+        let full = building >= self.inner.config.builds_at_once || self.inner.ending.is_cancelled();
         if full || at_work.contains_key(&build.id) || at_work.values().any(|one| one.model == build.model) {
             return false;
         }
         let (stop, why) = (self.inner.ending.child_token(), Arc::default());
-        at_work.insert(build.id, AtWork { model: build.model, stop, why });
+        at_work.insert(build.id, AtWork { model: build.model, line: build.order.line(), stop, why, waits: false });
         true
     }
 
@@ -118,9 +133,9 @@ impl App {
         build.attempt += 1;
         let mut patience = Patience::new();
         loop {
-            match self.store().update_build(build).await {
+            match self.store().begin_build(build).await {
                 Ok(true) => break,
-                // Somebody stopped it while it waited.
+                // Somebody stopped it while it waited, or another server is at one of its model.
                 Ok(false) => return,
                 Err(error) => tracing::warn!(build = %build.id, %error, "a build waits to begin"),
             }
@@ -219,7 +234,7 @@ impl App {
 
     /// What a former process was at goes back to the queue, but not for ever: it may have been the reason of its end.
     pub(crate) async fn resume_builds(&self) -> AppResult<()> {
-        for mut build in self.store().unfinished_builds().await? {
+        for mut build in self.store().builds_in_hand().await? {
             if build.state != BuildState::Running || self.builds_at_work().contains_key(&build.id) {
                 continue;
             }

@@ -59,6 +59,15 @@ pub trait RunEvents: Send + Sync {
     async fn output(&self, order: &RunOrder, output: OutputDraft) -> Result<(), ReportError>;
     /// The end. The executor keeps `end` and retries [`ReportError::Unavailable`] until it is acknowledged.
     async fn ended(&self, order: &RunOrder, end: RunEnd) -> Result<(), ReportError>;
+    /// A process takes the run up, maybe in the place of one that is lost: outputs that were told before count no more.
+    /// Answers how many bytes of log the run has, which the process's own log follows. For executors whose runs outlive
+    /// the server.
+    async fn begins(&self, _order: &RunOrder) -> Result<u64, ReportError> {
+        Ok(0)
+    }
+    /// The log of a process that outlived the server is told again from its first byte, which has this place in the log
+    /// of the run. What is stored already stays as it is.
+    async fn log_resumes(&self, _order: &RunOrder, _offset: u64) {}
 }
 
 /// What an executor can hold.

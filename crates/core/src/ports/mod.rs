@@ -5,21 +5,34 @@
 //! it, and add a variant to the wiring.
 
 mod ambient;
+mod charges;
+mod checks;
 mod executor;
+mod forge_store;
 mod mail;
 mod objects;
 mod publisher;
 mod pull_requests;
+mod pulls;
 mod repositories;
 mod secrets;
 mod store;
+mod workflow_tokens;
 
 pub use ambient::{Clock, Randomness};
+pub use charges::ChargeStore;
+pub use checks::Checks;
 pub use executor::{Capacity, Executor, ExecutorError, ReportError, RunEvents, Zygotes};
+pub use forge_store::{CheckStore, DeliveryStore, TrustStore};
 pub use mail::{Mail, MailError, Mailer};
-pub use objects::{ObjectError, ObjectStorage};
+pub use objects::{DownloadHeaders, ObjectError, ObjectStorage};
 pub use publisher::{BuildError, BuildLog, BuildOptions, Built, Checkout, Publisher, TestReport};
 pub use pull_requests::{ForgeError, ForgeResult, NewPullRequest, PullRequest, PullRequests};
-pub use repositories::{GitAnswer, GitRequest, GitService, RefChange, Repositories, RepositoryError};
+pub use pulls::PullStore;
+pub use repositories::{
+    ChangeKind, CommitLine, Comparison, FileChange, GitAnswer, GitRequest, GitService, MergeResult, MergeWish,
+    RefChange, Repositories, RepositoryError,
+};
 pub use secrets::{Rotation, SealedSecret, SecretError, SecretResult, SecretRows, SecretStore, SecretTrail};
 pub use store::*;
+pub use workflow_tokens::{WorkflowTokenError, WorkflowTokens};

@@ -1,6 +1,6 @@
 //! Object storage: immutable bytes under keys that contain their hash.
 
-use std::{ops::Range, path::Path};
+use std::{ops::Range, path::Path, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -50,4 +50,25 @@ pub trait ObjectStorage: Send + Sync {
     ) -> Result<BoxStream<'static, Result<String, ObjectError>>, ObjectError>;
     /// Removes an object; one that is not there is no error.
     async fn delete(&self, key: &str) -> Result<(), ObjectError>;
+    /// Removes an object that was last put before this time; whether it did. Who put it again since it was listed keeps it.
+    async fn delete_put_before(&self, key: &str, time: Timestamp) -> Result<bool, ObjectError>;
+    /// Whether other processes, of which this one does not know, may be putting objects too.
+    fn is_shared(&self) -> bool;
+    /// An address that gives an object to whoever has it, for a short time and with these headers; `None` where this
+    /// storage, or its credentials, can't make one.
+    async fn signed_download(
+        &self,
+        key: &str,
+        headers: &DownloadHeaders,
+        valid: Duration,
+    ) -> Result<Option<String>, ObjectError>;
+}
+
+/// What a signed download is sent with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DownloadHeaders {
+    /// `Content-Type`.
+    pub content_type: String,
+    /// `Content-Disposition`.
+    pub content_disposition: String,
 }

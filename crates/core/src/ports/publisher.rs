@@ -11,6 +11,7 @@ use thiserror::Error;
 
 use crate::{
     build::{Source, Stage},
+    look::Found,
     model::{Artifact, BuildLimits, Described},
     names::ModelName,
     secret::Secrets,
@@ -83,6 +84,8 @@ pub trait BuildLog: Send + Sync {
 pub trait Publisher: Send + Sync {
     /// Gets the source and pins it.
     async fn fetch(&self, source: &Source, log: &dyn BuildLog) -> Result<Checkout, BuildError>;
+    /// Gets the source as [`Publisher::fetch`] does, says what it is, and forgets it. Nothing of it is run.
+    async fn look(&self, source: &Source, log: &dyn BuildLog) -> Result<Found, BuildError>;
     /// Makes environment and code folders, or finds those of an equal lock.
     async fn build(
         &self,

@@ -14,12 +14,13 @@ use crate::{
     access::Role,
     account::{Account, AccountPatch, Session, Token},
     build::Build,
+    comparison::{Candidate, Compared, Comparison, ComparisonState, Verdict},
     ids::{AccountId, BuildId, InviteId, Lease, ModelId, OutputId, RunId, SimulationId, TokenId, VersionId},
     memo::MemoKey,
     model::{CachedSchema, Model, ModelSettings, ModelStatus, Promotion, Version},
     output::Output,
     page::{Page, PageRequest},
-    ports::SecretTrail,
+    ports::{ChargeStore, CheckStore, DeliveryStore, PullStore, SecretTrail, TrustStore},
     run::{ClaimedRun, LogOf, NewRun, Phases, Reason, Run},
     simulation::{Collaborator, Inputs, InputsStatus, Invite, Simulation, SimulationPatch, SimulationStatus},
 };
@@ -75,6 +76,8 @@ pub enum Change {
     Log(LogOf),
     /// A build changed.
     Build(BuildId),
+    /// The comparison of a version changed, or a run that it waits for ended.
+    Comparison(VersionId),
     /// Somebody asked to stop a run.
     Cancel(RunId),
     /// Some changes were not told: anything may have happened.
@@ -309,8 +312,9 @@ pub trait ModelStore: Send + Sync {
     async fn models(&self, filter: &ModelFilter, page: PageRequest) -> StoreResult<Page<Model>>;
     /// The models an account last made simulations of, latest first.
     async fn recent_models(&self, account: AccountId, limit: u32) -> StoreResult<Vec<Model>>;
-    /// Changes a model's settings.
-    async fn update_model(&self, id: ModelId, settings: &ModelSettings) -> StoreResult<Model>;
+    /// Changes those of a model's settings that differ between `before`, which the caller saw, and `wanted`; others stay
+    /// as somebody else may have set them meanwhile.
+    async fn update_model(&self, id: ModelId, before: &ModelSettings, wanted: &ModelSettings) -> StoreResult<Model>;
     /// Changes a model's status.
     async fn set_model_status(&self, id: ModelId, status: ModelStatus) -> StoreResult<()>;
     /// Sets the tags that are given.
@@ -353,8 +357,8 @@ pub trait ModelStore: Send + Sync {
 /// Builds.
 #[async_trait]
 pub trait BuildStore: Send + Sync {
-    /// Adds a build to the queue. Others of its model that wait there are cancelled with this sentence: the newest wins.
-    /// Those are returned.
+    /// Adds a build to the queue, and the check that it is to have on a forge. Others of its model and line that wait
+    /// there are cancelled with this sentence: the newest wins. Those are returned.
     async fn insert_build(&self, build: &Build, superseded: &str) -> StoreResult<Vec<Build>>;
     /// Stores how a build stands. One that is over stays as it is: false.
     async fn update_build(&self, build: &Build) -> StoreResult<bool>;
@@ -362,8 +366,13 @@ pub trait BuildStore: Send + Sync {
     async fn build(&self, id: BuildId) -> StoreResult<Option<Build>>;
     /// A model's builds, newest first.
     async fn builds(&self, model: ModelId, page: PageRequest) -> StoreResult<Page<Build>>;
+    /// Stores that a build of the queue begins, at this server. False where it does not wait any more, or another of its
+    /// model is at work.
+    async fn begin_build(&self, build: &Build) -> StoreResult<bool>;
     /// Builds that wait or are at work, in the order in which they were asked for.
     async fn unfinished_builds(&self) -> StoreResult<Vec<Build>>;
+    /// Those of them that this server may carry out: not what another one that is alive is at, or has the files of.
+    async fn builds_in_hand(&self) -> StoreResult<Vec<Build>>;
 }
 
 /// Simulations and all that belongs to them.
@@ -463,7 +472,7 @@ pub trait RunStore: Send + Sync {
     async fn claim(&self, lease: Lease, room: Room, total: Room, now: Timestamp) -> StoreResult<Option<ClaimedRun>>;
     /// By identifier.
     async fn run(&self, id: RunId) -> StoreResult<Option<Run>>;
-    /// Runs in state `Running`, with their leases.
+    /// Runs in state `Running` that this server claimed, or one that is gone, with their leases.
     async fn running(&self) -> StoreResult<Vec<ClaimedRun>>;
     /// How many runs are queued, and how many of those are ahead of this one.
     async fn queue_position(&self, run: RunId) -> StoreResult<Option<(u64, u64)>>;
@@ -474,7 +483,7 @@ pub trait RunStore: Send + Sync {
     async fn requeue(&self, run: RunId, lease: Lease, sentence: &str, handed_back: bool) -> StoreResult<bool>;
     /// Stores the end of a `parse` run and what follows from it.
     async fn finish_parse(&self, end: &ParseEnd) -> StoreResult<ParseApplied>;
-    /// Stores the end of a `sim` run; the simulations that got it, or none if stale.
+    /// Stores the end of a `sim` run; the simulations that got it. None did if it is stale, or only comparisons wait for it.
     async fn finish_sim(&self, end: &SimEnd) -> StoreResult<Vec<Simulation>>;
     /// Asks to stop the pending validation or run of a simulation. A queued run ends at once; a running one is marked, and
     /// returned so that the executor can be told; a run that others share only loses this simulation.
@@ -487,6 +496,51 @@ pub trait RunStore: Send + Sync {
     async fn read_log(&self, log: LogOf, offset: u64, limit: u64) -> StoreResult<Bytes>;
     /// Length of a log in bytes.
     async fn log_length(&self, log: LogOf) -> StoreResult<u64>;
+}
+
+/// How often simulations are looked at, and what a staged version makes of those that are looked at most.
+///
+/// The runs of a comparison belong to nobody: no account is charged, they are in no list, and everybody else's runs go
+/// first. They are kept while the comparison, or a simulation that shares them, needs them.
+#[async_trait]
+pub trait ComparisonStore: Send + Sync {
+    /// Adds to the counts of views; of a simulation that is gone nothing is counted.
+    async fn add_views(&self, views: &[(SimulationId, u64)]) -> StoreResult<()>;
+    /// The simulations of a model that are looked at most, at most `limit`: those that ran well on the `live` version, or
+    /// did so in its comparison. Private ones only if `account` has a role on them, or `all` are wanted. Also how many
+    /// were left out because of that.
+    async fn candidates(
+        &self,
+        model: ModelId,
+        live: VersionId,
+        account: AccountId,
+        all: bool,
+        limit: u32,
+    ) -> StoreResult<(Vec<Candidate>, u64)>;
+    /// Begins a comparison in place of a former one of its version. Runs of comparisons of other versions that are not
+    /// live are let go; returns the keys of objects that nothing refers to any more.
+    async fn begin_comparison(&self, comparison: &Comparison, candidates: &[Candidate]) -> StoreResult<Vec<String>>;
+    /// The comparison of a version.
+    async fn comparison(&self, version: VersionId) -> StoreResult<Option<Comparison>>;
+    /// Its simulations, those that are looked at most first.
+    async fn compared(&self, version: VersionId) -> StoreResult<Vec<Compared>>;
+    /// Comparisons that are at work, in the order in which they began.
+    async fn running_comparisons(&self) -> StoreResult<Vec<Comparison>>;
+    /// Gives a simulation of a comparison its run: an earlier one with the same key, one that is under way, or `run`, which
+    /// is then put into the queue behind everybody else's.
+    async fn run_compared(
+        &self,
+        version: VersionId,
+        simulation: SimulationId,
+        run: &NewRun,
+        now: Timestamp,
+    ) -> StoreResult<RunId>;
+    /// Stores what came of a simulation.
+    async fn judge(&self, version: VersionId, simulation: SimulationId, verdict: &Verdict) -> StoreResult<()>;
+    /// Ends a comparison. Runs that only it waited for are stopped; of those that execute, [`Change::Cancel`] tells.
+    async fn end_comparison(&self, version: VersionId, state: ComparisonState, now: Timestamp) -> StoreResult<()>;
+    /// The outputs of a run, renderable ones first.
+    async fn run_outputs(&self, run: RunId) -> StoreResult<Vec<Output>>;
 }
 
 /// What became of a wish to stop.
@@ -502,9 +556,26 @@ pub enum Cancelled {
 
 /// The whole database.
 #[async_trait]
-pub trait Store: AccountStore + ModelStore + BuildStore + SimulationStore + RunStore + SecretTrail {
+pub trait Store:
+    AccountStore
+    + ModelStore
+    + BuildStore
+    + PullStore
+    + SimulationStore
+    + RunStore
+    + ChargeStore
+    + ComparisonStore
+    + SecretTrail
+    + CheckStore
+    + DeliveryStore
+    + TrustStore
+{
     /// Changes committed by any process, from now on.
     fn changes(&self) -> BoxStream<'static, Change>;
+    /// Whether other servers were last known to use this database.
+    fn has_peers(&self) -> bool;
+    /// How many other servers use this database now.
+    async fn look_for_peers(&self) -> StoreResult<u64>;
     /// Whether the database answers.
     async fn ping(&self) -> StoreResult<()>;
     /// Statements sent so far, so that a test can see an idle system send none.

@@ -27,6 +27,9 @@ pub(crate) enum PublishVerb {
         /// Commit that HEAD is compared with
         #[arg(long, value_name = "COMMIT")]
         changed_since: String,
+        /// Do not wait for comparisons with the live versions
+        #[arg(long)]
+        skip_comparison: bool,
     },
     /// List the models whose files have changed
     Changed {

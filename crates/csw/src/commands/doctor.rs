@@ -1,5 +1,7 @@
 //! `csw doctor`: what this machine has of what runs and builds need, each thing tried, and what each absence costs.
 
+mod bucket;
+
 use std::path::Path;
 
 use csw_sandbox::{
@@ -9,8 +11,10 @@ use csw_sandbox::{
 use serde::Serialize;
 
 use crate::{
+    cli::Place,
     failure::{Failure, Outcome},
     output::{Printer, table},
+    settings::Settings,
     tools,
 };
 
@@ -58,18 +62,23 @@ struct Report {
     findings: Vec<Finding>,
 }
 
-pub(crate) async fn run(printer: Printer) -> Outcome {
+pub(crate) async fn run(settings: &Settings, place: &Place, printer: Printer) -> Outcome {
     let helper = tools::own_program()?;
-    let report = tokio::task::spawn_blocking(move || examine(&helper))
+    let mut report = tokio::task::spawn_blocking(move || examine(&helper))
         .await
         .map_err(|error| Failure::local(error.to_string(), "try again"))??;
+    report.findings.extend(bucket::examine(settings, place).await);
+    report.ok = !report.findings.iter().any(is_lacking);
     printer.result(&report, || text(&report))?;
     if report.ok {
         return Ok(());
     }
     let missing: Vec<&str> =
         report.findings.iter().filter(|found| is_lacking(found)).map(|found| &*found.name).collect();
-    Err(Failure::failed(format!("missing: {}", missing.join(", ")), "`scripts/setup` installs what packages have"))
+    Err(Failure::failed(
+        format!("missing: {}", missing.join(", ")),
+        "`scripts/setup` installs what packages have; [objects] of the configuration file says which bucket",
+    ))
 }
 
 fn is_lacking(finding: &Finding) -> bool {
@@ -93,7 +102,7 @@ fn examine(helper: &Path) -> Outcome<Report> {
         .collect();
     findings.extend(TOOLS.iter().map(try_tool));
     Ok(Report {
-        ok: !findings.iter().any(is_lacking),
+        ok: true,
         user: if is_root() { "root" } else { "unprivileged" },
         cgroup_mode: cgroups.mode(),
         findings,

@@ -4,9 +4,12 @@ mod accounts;
 mod backup;
 mod check;
 mod config;
+mod costs;
 mod doctor;
 pub(crate) mod exec_sandbox;
+mod job;
 mod manual;
+mod migrate;
 mod models;
 mod planned;
 mod publish;
@@ -17,13 +20,14 @@ mod svc;
 mod up;
 
 use clap::ArgMatches;
+use csw_core::names::near;
 use jiff::Timestamp;
 
 use crate::{
     cli::{Cli, Command, Config, Server},
     failure::{Failure, Outcome},
     output::Printer,
-    settings::{Settings, near},
+    settings::Settings,
 };
 
 /// Does what the command line says.
@@ -33,7 +37,7 @@ pub(crate) async fn run(cli: Cli, matches: &ArgMatches) -> Outcome {
     match cli.command {
         Command::Up(options) => up::run(&settings, &options, printer).await,
         Command::Accounts { verb } => accounts::run(&settings, verb, printer).await,
-        Command::Svc { verb } => svc::run(&settings, verb, printer).await,
+        Command::Svc { verb } => svc::run(&settings, cli.config.as_deref(), verb, printer).await,
         Command::Models { name, server, verb } => models::run(&settings, &server, name.as_deref(), verb, printer).await,
         Command::Publish { name, server, skip_test, verb } => {
             publish::run(&settings, &server, name.as_deref(), skip_test, verb, printer).await
@@ -49,8 +53,13 @@ pub(crate) async fn run(cli: Cli, matches: &ArgMatches) -> Outcome {
         Command::Completion { shell } => manual::completion(shell, printer),
         Command::Man { out } => manual::pages(out.as_deref(), printer),
         Command::Check(options) => check::run(&settings, &options, printer).await,
-        Command::Doctor => doctor::run(printer).await,
+        Command::Doctor { place } => doctor::run(&settings, &place, printer).await,
+        Command::Job(options) => job::run(options).await,
         Command::Backup { place, to } => backup::run(&settings, &place, &to, printer).await,
+        Command::Costs { server, month, account, csv } => {
+            costs::run(&settings.client(&server)?, month.as_deref(), account.as_deref(), csv, printer).await
+        }
+        Command::Migrate(options) => migrate::run(&settings, &options, printer).await,
         Command::Restore { from, place } => restore::run(&settings, &from, &place, printer).await,
     }
 }

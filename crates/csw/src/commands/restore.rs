@@ -2,11 +2,13 @@
 
 use std::path::Path;
 
+use csw_store::{BucketObjects, SqlStore};
 use serde_json::json;
 
 use super::backup::{
-    FOLDERS, blocking, empty_folder,
+    blocking, empty_folder,
     files::{REPOSITORIES, copy_repositories, copy_tree},
+    folders,
     manifest::{self, Database, Manifest},
     postgres, verify,
 };
@@ -17,6 +19,17 @@ use crate::{
     settings::Settings,
     wiring,
 };
+
+/// The bucket that a backup names, which the settings have to name too.
+async fn bucket_of(settings: &Settings, data: &Path, store: &SqlStore, named: &str) -> Outcome<BucketObjects> {
+    let bucket = wiring::bucket(settings, data, store).await?;
+    bucket.filter(|bucket| bucket.name() == named).ok_or_else(|| {
+        Failure::usage(
+            format!("the outputs of this backup are in {named}"),
+            "name that bucket in [objects] of the configuration file; the folder that was begun has to be removed",
+        )
+    })
+}
 
 pub(crate) async fn run(settings: &Settings, from: &Path, place: &Place, printer: Printer) -> Outcome {
     let manifest = Manifest::read(from)?;
@@ -47,14 +60,18 @@ pub(crate) async fn run(settings: &Settings, from: &Path, place: &Place, printer
             ));
         }
     }
-    for folder in FOLDERS {
+    let store = wiring::open_existing(&database).await?;
+    let bucket = match &manifest.bucket {
+        Some(named) => Some(bucket_of(settings, &data, &store, named).await?),
+        None => None,
+    };
+    for folder in folders(bucket.as_ref()) {
         let (from, into) = (from.join(folder), data.join(folder));
-        blocking(move || copy_tree(&from, &into, folder == "objects")).await?;
+        blocking(move || copy_tree(&from, &into, folder == wiring::OBJECTS)).await?;
     }
     let (repositories, into) = (from.join(REPOSITORIES), data.join(REPOSITORIES));
     blocking(move || copy_repositories(&repositories, &into)).await?;
-    let store = wiring::open_existing(&database).await?;
-    let mut checked = verify::check(&store, &data).await?;
+    let mut checked = verify::check(&store, &data, bucket.as_ref()).await?;
     let differences = checked.differences(&manifest.counts);
     checked.problems.extend(differences);
     let checked = checked.into_result(&data)?;
@@ -67,10 +84,11 @@ pub(crate) async fn run(settings: &Settings, from: &Path, place: &Place, printer
     });
     printer.result(&answer, || {
         format!(
-            "{} is whole: the database is sound, and {} outputs with {} bytes have the right hashes",
+            "{} is whole: the database is sound, and {} outputs with {} bytes {}",
             data.display(),
             checked.objects,
-            checked.bytes
+            checked.bytes,
+            if bucket.is_some() { "are in their bucket" } else { "have the right hashes" }
         )
     })
 }

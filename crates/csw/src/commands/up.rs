@@ -10,6 +10,7 @@ use std::{
 };
 
 use axum::{http::Uri, serve::ListenerExt};
+use csw_kubernetes::leader::Leadership;
 use serde_json::json;
 use tokio::{net::TcpListener, signal::unix::SignalKind};
 use tokio_util::sync::CancellationToken;
@@ -17,15 +18,18 @@ use tracing_subscriber::{EnvFilter, layer::SubscriberExt, util::SubscriberInitEx
 
 use crate::{
     cli::{LogForm, Up},
-    failure::{Failure, Outcome},
+    failure::{Code, Failure, Outcome},
     folder::Folder,
     output::Printer,
-    settings::{LISTEN, Settings},
+    settings::{ExecutorWord, LISTEN, Settings},
     wiring,
 };
 
 /// Connections that are still open when every run is over get so long.
 const LAST_ANSWERS: Duration = Duration::from_secs(3);
+
+/// How often a process that waits looks whether its folder is free.
+const LOOK: Duration = Duration::from_millis(500);
 
 /// What to do first, for whoever starts a site.
 const FIRST_LOGIN: &str = "first-login.txt";
@@ -33,15 +37,28 @@ const FIRST_LOGIN: &str = "first-login.txt";
 pub(crate) async fn run(settings: &Settings, options: &Up, printer: Printer) -> Outcome {
     start_log(options.log)?;
     let public_url = options.public_url.as_ref().or(settings.public_url.as_ref()).map(|url| origin(url)).transpose()?;
+    let stop = stop_signal()?;
+    let cluster = match options.executor.or(settings.executor) {
+        Some(ExecutorWord::Kubernetes) => Some(wiring::Cluster::find(settings).await?),
+        _ => None,
+    };
     let way_out = "stop the other server, or choose another folder with `--data`";
-    let folder = Folder::take(&settings.data(&options.place), way_out)?;
+    let data = settings.data(&options.place);
+    // Of several processes for a cluster's sake one works, and the others wait.
+    let (folder, leadership) = match &cluster {
+        None => (Folder::take(&data, way_out)?, None),
+        Some(cluster) => tokio::select! {
+            led = lead(settings, &data, cluster) => led.map(|(folder, leadership)| (folder, Some(leadership)))?,
+            () = stop.cancelled() => return Ok(()),
+        },
+    };
     let data = folder.path();
     let listener = listen(settings, options).await?;
     let address = listener.local_addr().map_err(|error| Failure::local(error.to_string(), "try another port"))?;
     let public_url = public_url.unwrap_or_else(|| local_url(address));
-    let site = wiring::site(settings, options, &folder, public_url.clone()).await?;
+    let site = wiring::site(settings, options, &folder, public_url.clone(), cluster).await?;
+    let callbacks = site.callbacks.map(|(listener, router)| tokio::spawn(axum::serve(listener, router).into_future()));
     let background = site.app.start().await;
-    let stop = stop_signal()?;
     let stopping = stop.clone();
     let service = site.router.into_make_service_with_connect_info::<SocketAddr>();
     let server = tokio::spawn(async move {
@@ -67,18 +84,57 @@ pub(crate) async fn run(settings: &Settings, options: &Up, printer: Printer) -> 
         "version": env!("CARGO_PKG_VERSION"),
     });
     printer.result(&ready, || format!("Serving {public_url} from {}; Ctrl-C stops it.", data.display()))?;
-    stop.cancelled().await;
+    let led = tokio::select! {
+        () = stop.cancelled() => true,
+        () = lost(leadership.as_ref()) => false,
+    };
+    stop.cancel();
     tracing::info!(grace_seconds = options.grace, "stopping: live runs may finish, the others go back to the queue");
     background.shut_down(options.grace).await;
     site.cgroups.close();
     if tokio::time::timeout(LAST_ANSWERS, server).await.is_err() {
         tracing::info!("some connections were still open");
     }
+    if let Some(callbacks) = callbacks {
+        callbacks.abort();
+    }
     tracing::info!("stopped");
+    match leadership {
+        Some(leadership) if led => leadership.resign().await,
+        Some(_) => {
+            return Err(Failure::new(
+                Code::Unavailable,
+                "another process looks after the Jobs of this site now",
+                "start this one again: it waits until it is needed",
+            ));
+        }
+        None => {}
+    }
     Ok(())
 }
 
-fn start_log(form: Option<LogForm>) -> Outcome {
+/// Waits until this process is the one that works in its folder and looks after the site's Jobs.
+async fn lead(settings: &Settings, data: &Path, cluster: &wiring::Cluster) -> Outcome<(Folder, Leadership)> {
+    tracing::info!("waiting for the lead: one process at a time looks after the Jobs of a site");
+    let folder = loop {
+        match Folder::take_if_free(data)? {
+            Some(folder) => break folder,
+            None => tokio::time::sleep(LOOK).await,
+        }
+    };
+    let leadership = cluster.candidate(settings, folder.path())?.lead().await;
+    Ok((folder, leadership))
+}
+
+/// Never, where nobody has to lead.
+async fn lost(leadership: Option<&Leadership>) {
+    match leadership {
+        Some(leadership) => leadership.lost().await,
+        None => std::future::pending().await,
+    }
+}
+
+pub(super) fn start_log(form: Option<LogForm>) -> Outcome {
     let filter = EnvFilter::try_from_env("CSW_LOG")
         .or_else(|_| EnvFilter::try_new("info,sqlx=warn,hyper=warn"))
         .map_err(|error| Failure::usage(error.to_string(), "write CSW_LOG=info"))?;

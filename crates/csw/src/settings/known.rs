@@ -4,7 +4,7 @@ use std::path::Path;
 
 use toml::{Table, Value};
 
-use super::near;
+use csw_core::names::near;
 
 /// A setting.
 #[derive(Debug, Clone, Copy)]
@@ -63,6 +63,7 @@ pub(crate) const ALL: &[Known] = &[
     known("public_url", "--public-url", "CSW_PUBLIC_URL", "where it listens"),
     file("trust_forwarded", "false"),
     known("cache", "--cache", "CSW_CACHE", "cache/uv in the data folder"),
+    known("executor", "--executor", "CSW_EXECUTOR", "local"),
     known("url", "--url", "CS_URL", "http://127.0.0.1:8080"),
     secret("token", "--token", "CS_API_TOKEN", "what ~/.cs-api-token has"),
     file("mail.from", "Compute Studio <no-reply@localhost>"),
@@ -74,17 +75,42 @@ pub(crate) const ALL: &[Known] = &[
     file("site.pending_runs_per_account", "2000"),
     file("site.builds_per_account", "10"),
     file("site.builds_at_once", "2"),
+    file("site.compared_simulations", "5"),
+    file("site.comparison_minutes", "30"),
+    file("site.looks_per_minute", "10"),
     file("site.logins_per_minute", "30"),
     file("site.session_days", "30"),
     file("site.cpu_hour_dollars", "0.021811"),
     file("site.gigabyte_hour_dollars", "0.002923"),
+    file("site.monthly_budget_dollars", "none: no limit"),
     file("machine.cpus", "all"),
     file("machine.memory_gigabytes", "all"),
     file("machine.runs", "64"),
     file("machine.zygote_gigabytes", "a quarter of the memory"),
     file("machine.forked_ahead", "2"),
+    file("kubernetes.namespace", "that of the kubeconfig, or the own one"),
+    file("kubernetes.site", "default"),
+    file("kubernetes.callback_listen", "127.0.0.1:8090"),
+    file("kubernetes.callback_url", "where it listens for its Jobs"),
+    file("kubernetes.jobs", "100"),
+    file("kubernetes.cpus", "1000"),
+    file("kubernetes.memory_gigabytes", "4000"),
+    file("kubernetes.image", "none: versions are images"),
+    file("kubernetes.volume_claim", "none: versions are images"),
+    file("kubernetes.volume_path", "data"),
+    file("kubernetes.node_selector", "none"),
+    file("kubernetes.pull_secrets", "none"),
+    file("kubernetes.queue", "none"),
+    file("kubernetes.keep_seconds", "600"),
+    file("kubernetes.start_seconds", "900"),
+    file("kubernetes.image_seconds", "60"),
+    file("kubernetes.scratch_gigabytes", "20"),
+    file("kubernetes.writes_per_second", "20"),
+    file("kubernetes.token_key_file", "run-tokens.key in the data folder"),
+    known("", "", "KUBECONFIG", "the user's own, or the cluster that this process runs in"),
     file("build.python", "3.11"),
     known("build.allow_local_repositories", "--allow-local-repositories", "CSW_ALLOW_LOCAL_REPOSITORIES", "false"),
+    file("build.disk_gigabytes", "32"),
     file("build.install_network", "false"),
     file("build.test_network", "false"),
     file("secrets.store", "embedded"),
@@ -112,9 +138,28 @@ pub(crate) const ALL: &[Known] = &[
     file("secrets.kubernetes.ca_file", "the own cluster's"),
     file("secrets.kubernetes.token_file", "that of the service account"),
     file("secrets.kubernetes.token_env", "none"),
+    known("objects.store", "", "CSW_OBJECTS", "folder"),
+    known("objects.bucket", "", "CSW_OBJECTS_BUCKET", "none"),
+    known("objects.prefix", "", "CSW_OBJECTS_PREFIX", "none"),
+    known("objects.endpoint", "", "CSW_OBJECTS_ENDPOINT", "the provider's own"),
+    known("objects.region", "", "CSW_OBJECTS_REGION", "AWS_REGION, or us-east-1"),
+    file("objects.account", "AZURE_STORAGE_ACCOUNT_NAME"),
+    file("objects.virtual_host", "false"),
+    file("objects.conditional_puts", "true"),
+    file("objects.credentials_file", "none: the provider's variables, or the machine's identity"),
+    file("objects.credentials_secret", "none"),
+    file("objects.credentials_profile", "default"),
+    file("objects.signed_downloads", "false"),
+    file("objects.signed_above_bytes", "1000000"),
+    file("objects.signed_seconds", "300"),
     secret("github.webhook_secret", "", "CSW_GITHUB_WEBHOOK_SECRET", "none: webhooks are not taken"),
     secret("github.token", "", "GITHUB_TOKEN", "none"),
     known("github.api_url", "", "GITHUB_API_URL", "https://api.github.com"),
+    known("github.app_id", "", "CSW_GITHUB_APP_ID", "none: a token is used"),
+    known("github.app_key_file", "", "CSW_GITHUB_APP_KEY_FILE", "none"),
+    file("github.app_key_secret", "none"),
+    file("github.build_forks", "false"),
+    file("github.oidc_issuer", "https://token.actions.githubusercontent.com"),
     known("images.registry", "", "CSW_REGISTRY", "gcr.io/$PROJECT, where PROJECT is set"),
     known("images.user", "", "CSW_REGISTRY_USER", "as `docker login` or `podman login` left it"),
     secret("images.password", "", "CSW_REGISTRY_PASSWORD", "as `docker login` or `podman login` left it"),
@@ -205,14 +250,26 @@ mod tests {
         for known in ALL.iter().filter(|known| !known.key.is_empty()) {
             let (section, key) = known.key.rsplit_once('.').unwrap_or(("", known.key));
             let section = if section.is_empty() { String::new() } else { format!("[{section}]\n") };
-            let read = ["'x'", "true", "1", "['x']", "'vault'"]
+            let read = ["'x'", "true", "1", "['x']", "'vault'", "'s3'", "'local'"]
                 .iter()
                 .any(|value| toml::from_str::<Settings>(&format!("{section}{key} = {value}\n")).is_ok());
             assert!(read, "{} is no key of the file", known.key);
         }
         let all = format!("{:?}", Settings::default());
-        let sections =
-            ["mail", "site", "machine", "build", "images", "github", "secrets", "google", "vault", "kubernetes"];
+        let sections = [
+            "mail",
+            "site",
+            "machine",
+            "cluster",
+            "build",
+            "images",
+            "github",
+            "secrets",
+            "google",
+            "vault",
+            "kubernetes",
+            "objects",
+        ];
         let fields = all.matches(": ").count() - sections.len();
         assert_eq!(fields, ALL.iter().filter(|known| !known.key.is_empty()).count(), "{all}");
     }

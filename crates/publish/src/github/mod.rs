@@ -1,6 +1,13 @@
-//! GitHub as a forge: the pull requests of a repository there, over its REST API with a token.
+//! GitHub as a forge, over its REST API with a token or as a GitHub App: pull requests, checks beside commits, and the
+//! tokens of its workflows.
 
+mod actions;
+mod app;
+mod checks;
+mod credential;
 mod request;
+
+use std::time::Duration;
 
 use async_trait::async_trait;
 use csw_core::{
@@ -11,8 +18,17 @@ use reqwest::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-pub use self::request::Waits;
-use self::request::{Answer, Requests};
+pub use self::{
+    actions::{ActionsTokens, PUBLIC_ISSUER},
+    app::App,
+    checks::GitHubChecks,
+    credential::Credential,
+    request::{Secret, Waits},
+};
+use self::{
+    credential::Repository,
+    request::{Answer, Requests},
+};
 
 /// Where the public GitHub's API is.
 pub const PUBLIC_API: &str = "https://api.github.com";
@@ -20,6 +36,7 @@ pub const PUBLIC_API: &str = "https://api.github.com";
 /// A repository on GitHub, and the right to open pull requests there.
 pub struct GitHub {
     requests: Requests,
+    credential: Credential,
     owner: String,
     name: String,
 }
@@ -50,13 +67,14 @@ pub fn repository_on(host: &str, url: &str) -> Option<(String, String)> {
 }
 
 impl GitHub {
-    /// The repository `owner/name` behind the API at `api`, asked with `token`.
-    pub fn new(api: &str, owner: &str, name: &str, token: &str, waits: Waits) -> ForgeResult<Self> {
-        Ok(Self { requests: Requests::new(api, token, waits)?, owner: owner.to_owned(), name: name.to_owned() })
+    /// The repository `owner/name` behind the API at `api`.
+    pub fn new(api: &str, owner: &str, name: &str, credential: Credential, waits: Waits) -> ForgeResult<Self> {
+        let requests = Requests::new(api, waits, Duration::from_secs(30))?;
+        Ok(Self { requests, credential, owner: owner.to_owned(), name: name.to_owned() })
     }
 
-    fn path(&self, more: &str) -> String {
-        format!("/repos/{}/{}/pulls{more}", self.owner, self.name)
+    fn at(&self) -> Repository<'_> {
+        Repository { requests: &self.requests, credential: &self.credential, owner: &self.owner, name: &self.name }
     }
 
     fn refused(&self, what: &str, answer: &Answer) -> ForgeError {
@@ -85,7 +103,7 @@ impl GitHub {
         path: &str,
         body: Value,
     ) -> ForgeResult<Result<PullRequest, Answer>> {
-        let answer = self.requests.send(what, method, path, &[], Some(&body)).await?;
+        let answer = self.at().send(what, method, path, &[], Some(&body)).await?;
         if !answer.status.is_success() {
             return Ok(Err(answer));
         }
@@ -99,7 +117,7 @@ impl PullRequests for GitHub {
         let what = format!("Looking for the pull request of {branch}");
         let head = format!("{}:{branch}", self.owner);
         let query = [("state", "open"), ("head", &head), ("base", into)];
-        let answer = self.requests.send(&what, Method::GET, &self.path(""), &query, None).await?;
+        let answer = self.at().send(&what, Method::GET, "/pulls", &query, None).await?;
         if !answer.status.is_success() {
             return Err(self.refused(&what, &answer));
         }
@@ -112,7 +130,7 @@ impl PullRequests for GitHub {
             "title": wanted.title, "body": wanted.body, "head": wanted.branch, "base": wanted.into,
             "maintainer_can_modify": true,
         });
-        match self.pull(&what, Method::POST, &self.path(""), body).await? {
+        match self.pull(&what, Method::POST, "/pulls", body).await? {
             Ok(made) => Ok(made),
             // Somebody was faster, or an answer was lost and the request was sent again.
             Err(answer) if answer.status == StatusCode::UNPROCESSABLE_ENTITY => {
@@ -127,8 +145,7 @@ impl PullRequests for GitHub {
 
     async fn retitle(&self, number: u64, title: &str) -> ForgeResult<PullRequest> {
         let what = format!("Changing the title of pull request {number}");
-        let done =
-            self.pull(&what, Method::PATCH, &self.path(&format!("/{number}")), json!({ "title": title })).await?;
+        let done = self.pull(&what, Method::PATCH, &format!("/pulls/{number}"), json!({ "title": title })).await?;
         done.map_err(|answer| self.refused(&what, &answer))
     }
 }

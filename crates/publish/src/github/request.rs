@@ -32,17 +32,40 @@ impl Default for Waits {
     }
 }
 
+impl Waits {
+    /// For who tries again by itself.
+    #[must_use]
+    pub const fn once() -> Self {
+        Self { tries: 1, first: Duration::ZERO, longest: Duration::ZERO }
+    }
+}
+
 /// An answer that is no passing trouble.
 pub(super) struct Answer {
     pub(super) status: StatusCode,
     pub(super) body: Value,
 }
 
-/// A client of one API with one token.
+/// What lets us in; no log and no error shows it.
+#[derive(Clone)]
+pub struct Secret(String);
+
+impl Secret {
+    pub(super) fn new(text: String) -> Self {
+        Self(text)
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("***")
+    }
+}
+
+/// A client of one API.
 pub(super) struct Requests {
     http: Client,
     api: String,
-    token: String,
     waits: Waits,
 }
 
@@ -54,24 +77,31 @@ enum Trouble {
     Fault(String),
 }
 
+/// A client that waits at most so long for an answer.
+pub(super) fn client(timeout: Duration) -> ForgeResult<Client> {
+    // Another provider may be installed already; any will do.
+    PROVIDER.call_once(|| drop(rustls::crypto::ring::default_provider().install_default()));
+    Client::builder()
+        .connect_timeout(Duration::from_secs(10))
+        .timeout(timeout)
+        .redirect(reqwest::redirect::Policy::limited(3))
+        .user_agent(concat!("csw/", env!("CARGO_PKG_VERSION")))
+        .build()
+        .map_err(|error| ForgeError::Unavailable { what: "Preparing".to_owned(), cause: chain(&error) })
+}
+
 impl Requests {
-    pub(super) fn new(api: &str, token: &str, waits: Waits) -> ForgeResult<Self> {
-        // Another provider may be installed already; any will do.
-        PROVIDER.call_once(|| drop(rustls::crypto::ring::default_provider().install_default()));
-        let http = Client::builder()
-            .connect_timeout(Duration::from_secs(10))
-            .timeout(Duration::from_secs(30))
-            .redirect(reqwest::redirect::Policy::limited(3))
-            .user_agent(concat!("csw/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .map_err(|error| ForgeError::Unavailable { what: "Preparing".to_owned(), cause: chain(&error) })?;
-        Ok(Self { http, api: api.trim_end_matches('/').to_owned(), token: token.to_owned(), waits })
+    /// A client that waits for each answer so long at most.
+    pub(super) fn new(api: &str, waits: Waits, answer: Duration) -> ForgeResult<Self> {
+        let http = client(answer)?;
+        Ok(Self { http, api: api.trim_end_matches('/').to_owned(), waits })
     }
 
     /// Sends until GitHub answers for good.
     pub(super) async fn send(
         &self,
         what: &str,
+        bearer: &Secret,
         method: Method,
         path: &str,
         query: &[(&str, &str)],
@@ -82,7 +112,7 @@ impl Requests {
             let mut request = self
                 .http
                 .request(method.clone(), format!("{}{path}", self.api))
-                .bearer_auth(&self.token)
+                .bearer_auth(&bearer.0)
                 .header(header::ACCEPT, "application/vnd.github+json")
                 .header("X-GitHub-Api-Version", VERSION)
                 .query(query);

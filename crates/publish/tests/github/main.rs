@@ -1,21 +1,24 @@
-//! Pull requests on GitHub, against a local server that keeps its rules; what is sent is compared with GitHub's own
+//! Pull requests, checks and Apps on GitHub, against a local server that keeps its rules; what is sent is compared with GitHub's own
 //! description of its API, where `scripts/setup test` has installed that.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
+mod actions;
+mod checks;
+mod keys;
 mod openapi;
 mod site;
 
 use std::time::{Duration, Instant};
 
 use csw_core::ports::{ForgeError, NewPullRequest, PullRequests};
-use csw_publish::github::{GitHub, Waits};
+use csw_publish::github::{Credential, GitHub, Waits};
 use site::{Mood, Site, TOKEN};
 
 const WAITS: Waits = Waits { tries: 3, first: Duration::from_millis(10), longest: Duration::from_secs(2) };
 
 fn client(site: &Site, token: &str) -> GitHub {
-    GitHub::new(&site.api(), "PSL", "publish", token, WAITS).unwrap()
+    GitHub::new(&site.api(), "PSL", "publish", Credential::token(token), WAITS).unwrap()
 }
 
 fn wanted(branch: &str) -> NewPullRequest {
@@ -112,7 +115,7 @@ async fn patience_ends_with_a_sentence() {
     let error = github.open(&wanted("publish/a/B")).await.unwrap_err();
     assert!(matches!(error, ForgeError::TooMany { seconds: 3600, .. }), "{error}");
     assert_eq!(requests(&site), 4);
-    let nobody = GitHub::new("http://127.0.0.1:9", "PSL", "publish", TOKEN, WAITS).unwrap();
+    let nobody = GitHub::new("http://127.0.0.1:9", "PSL", "publish", Credential::token(TOKEN), WAITS).unwrap();
     let error = nobody.of_branch("b", "main").await.unwrap_err();
     assert!(matches!(error, ForgeError::Unavailable { .. }), "{error}");
 }
@@ -126,7 +129,7 @@ async fn refusals_say_what_to_do() {
         error.to_string()
     };
     assert!(said(client(&site, "bad"), "b").await.contains("give it as GITHUB_TOKEN"));
-    let other = GitHub::new(&site.api(), "PSL", "other", TOKEN, WAITS).unwrap();
+    let other = GitHub::new(&site.api(), "PSL", "other", Credential::token(TOKEN), WAITS).unwrap();
     assert!(said(other, "b").await.contains("no repository PSL/other that the token may see"));
     assert!(said(client(&site, TOKEN), "gone").await.contains("Validation Failed: no such head"));
     mood(&site, 403, &[], false);

@@ -28,7 +28,11 @@ pub(crate) fn problems(description: &Value, asked: &Asked) -> Vec<String> {
     let mut wrong = Vec::new();
     for (name, value) in &asked.query {
         match parameters.iter().find(|one| one["in"] == "query" && one["name"] == name.as_str()) {
-            Some(known) => check(description, &known["schema"], &Value::from(value.as_str()), name, &mut wrong),
+            Some(known) => {
+                let number = (known["schema"]["type"] == "integer").then(|| value.parse::<u64>().ok()).flatten();
+                let value = number.map_or_else(|| Value::from(value.as_str()), Value::from);
+                check(description, &known["schema"], &value, name, &mut wrong);
+            }
             None => wrong.push(format!("{path} has no query parameter {name}")),
         }
     }
@@ -78,6 +82,14 @@ fn check(description: &Value, schema: &Value, value: &Value, place: &str, wrong:
     }
     if let Some(words) = schema["enum"].as_array().filter(|words| !words.contains(value)) {
         wrong.push(format!("{place} is none of {words:?}"));
+    }
+    for (n, item) in value.as_array().into_iter().flatten().enumerate() {
+        check(description, &schema["items"], item, &format!("{place}[{n}]"), wrong);
+    }
+    if let (Some(text), Some(most)) = (value.as_str(), schema["maxLength"].as_u64())
+        && text.chars().count() as u64 > most
+    {
+        wrong.push(format!("{place} has more than {most} characters"));
     }
     let Some(fields) = value.as_object() else { return };
     for name in schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str) {

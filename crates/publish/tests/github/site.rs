@@ -1,4 +1,5 @@
-//! A GitHub of one repository, as far as its pull requests go: it keeps the rules that a client meets.
+//! A GitHub of one repository, as far as pull requests, check runs, commit statuses and an App go: it keeps the rules that a
+//! client meets.
 
 use std::{
     collections::VecDeque,
@@ -15,6 +16,10 @@ use axum::{
 use serde_json::{Value, json};
 
 pub(crate) const TOKEN: &str = "ghp_good";
+
+/// The App that is installed, and its installation.
+pub(crate) const APP: &str = "Iv1.app";
+const INSTALLATION: u64 = 5;
 
 /// A request as it came.
 #[derive(Debug, Clone)]
@@ -38,6 +43,20 @@ pub(crate) struct Inner {
     pub(crate) pulls: Vec<Value>,
     pub(crate) asked: Vec<Asked>,
     pub(crate) moods: VecDeque<Mood>,
+    /// Check runs, as they are now.
+    pub(crate) runs: Vec<Value>,
+    /// Every state that a check run had: its number, status and conclusion.
+    pub(crate) states: Vec<(u64, String, String)>,
+    /// Commit statuses, in the order in which they came.
+    pub(crate) statuses: Vec<Value>,
+    /// What the App proved itself with.
+    pub(crate) proofs: Vec<String>,
+    /// Tokens that the App got.
+    pub(crate) issued: Vec<String>,
+    /// Those that are good no more.
+    pub(crate) revoked: Vec<String>,
+    /// When tokens of the App end; far away where nothing is said.
+    pub(crate) ends: Option<String>,
 }
 
 /// The site. Its API is at `{url}/api/v3`.
@@ -113,13 +132,16 @@ fn read(bytes: &Bytes) -> Option<Value> {
 }
 
 fn plain(text: &str) -> String {
-    text.replace("%2F", "/").replace("%3A", ":")
+    text.replace('+', " ").replace("%2F", "/").replace("%3A", ":")
 }
 
 impl Inner {
     fn right(&mut self, headers: &HeaderMap, asked: &Asked) -> (u16, Value) {
         let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        if text("authorization") != format!("Bearer {TOKEN}") {
+        let bearer = text("authorization").strip_prefix("Bearer ").unwrap_or_default().to_owned();
+        let app = self.issued.contains(&bearer) && !self.revoked.contains(&bearer);
+        let proof = bearer.matches('.').count() == 2;
+        if bearer != TOKEN && !app && !proof {
             return (401, json!({ "message": "Bad credentials" }));
         }
         if text("user-agent").is_empty() {
@@ -128,15 +150,78 @@ impl Inner {
         if text("accept") != "application/vnd.github+json" || text("x-github-api-version") != "2022-11-28" {
             return (400, json!({ "message": "Which version?" }));
         }
-        let Some(rest) = asked.path.strip_prefix("/repos/PSL/publish/pulls") else {
+        if proof {
+            self.proofs.push(bearer);
+            return self.of_the_app(asked);
+        }
+        let Some(rest) = asked.path.strip_prefix("/repos/PSL/publish") else {
             return (404, json!({ "message": "Not Found" }));
         };
+        let Some(rest) = rest.strip_prefix("/pulls") else { return self.beside_a_commit(rest, app, asked) };
         match (asked.method.as_str(), rest) {
             ("GET", "") => (200, self.list(asked)),
             ("POST", "") => self.make(asked.body.as_ref().unwrap()),
             ("PATCH", number) => self.change(number.trim_start_matches('/'), asked.body.as_ref().unwrap()),
             _ => (404, json!({ "message": "Not Found" })),
         }
+    }
+
+    fn of_the_app(&mut self, asked: &Asked) -> (u16, Value) {
+        let tokens = format!("/app/installations/{INSTALLATION}/access_tokens");
+        match (asked.method.as_str(), asked.path.as_str()) {
+            ("GET", "/repos/PSL/publish/installation") => (200, json!({ "id": INSTALLATION, "app_slug": "app" })),
+            ("POST", path) if path == tokens => {
+                let token = format!("ghs_{}", self.issued.len());
+                self.issued.push(token.clone());
+                let ends = self.ends.clone().unwrap_or_else(|| "2099-01-01T00:00:00Z".to_owned());
+                (201, json!({ "token": token, "expires_at": ends }))
+            }
+            _ => (404, json!({ "message": "Not Found" })),
+        }
+    }
+
+    fn beside_a_commit(&mut self, rest: &str, app: bool, asked: &Asked) -> (u16, Value) {
+        let parts: Vec<&str> = rest.split('/').filter(|part| !part.is_empty()).collect();
+        match (asked.method.as_str(), &parts[..]) {
+            ("POST", ["statuses", sha]) => {
+                let mut status = asked.body.clone().unwrap();
+                status["sha"] = json!(sha);
+                self.statuses.push(status);
+                (201, json!({ "id": self.statuses.len() }))
+            }
+            ("POST", ["check-runs"]) | ("PATCH", ["check-runs", _]) if !app => {
+                (403, json!({ "message": "You must authenticate via a GitHub App." }))
+            }
+            ("POST", ["check-runs"]) => {
+                let id = u64::try_from(self.runs.len() + 1).unwrap();
+                let mut run = asked.body.clone().unwrap();
+                run["id"] = json!(id);
+                self.runs.push(run);
+                (201, self.noted(id))
+            }
+            ("PATCH", ["check-runs", id]) => {
+                let id: u64 = id.parse().unwrap_or_default();
+                let Some(run) = self.runs.iter_mut().find(|run| run["id"] == id) else {
+                    return (404, json!({ "message": "Not Found" }));
+                };
+                for (key, value) in asked.body.as_ref().unwrap().as_object().unwrap() {
+                    run[key] = value.clone();
+                }
+                (200, self.noted(id))
+            }
+            ("GET", ["commits", sha, "check-runs"]) => {
+                let runs: Vec<_> = self.runs.iter().filter(|run| run["head_sha"] == *sha).cloned().collect();
+                (200, json!({ "total_count": runs.len(), "check_runs": runs }))
+            }
+            _ => (404, json!({ "message": "Not Found" })),
+        }
+    }
+
+    fn noted(&mut self, id: u64) -> Value {
+        let run = self.runs.iter().find(|run| run["id"] == id).unwrap().clone();
+        let text = |name: &str| run[name].as_str().unwrap_or_default().to_owned();
+        self.states.push((id, text("status"), text("conclusion")));
+        run
     }
 
     fn list(&self, asked: &Asked) -> Value {

@@ -5,6 +5,7 @@
 
 mod basics;
 mod contract;
+mod direct;
 mod ends;
 mod isolation;
 mod libraries;

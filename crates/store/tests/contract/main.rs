@@ -4,14 +4,18 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod accounts;
+mod charges;
 mod claiming;
+mod comparisons;
 mod crowd;
 mod ending;
+mod forges;
 mod lists;
 mod logs;
 mod machine;
 mod models;
 mod people;
+mod pulls;
 mod secrets;
 mod sharing;
 mod simulations;
@@ -56,7 +60,11 @@ on_each! {
     ending: validation, failed_validation, success, every_reason, cancelled_while_validating, statistics;
     sharing: join_and_distribute, memo_answers, memo_outlives_the_first, own_run_where_sharing_is_not_wanted,
         cancel_of_queued, cancel_of_running, cancel_of_shared, cancel_of_validation;
+    charges: each_end_is_paid_once, a_sponsor_pays_for_everybody, what_waits_counts_as_it_is_expected, budgets;
     logs: offsets, overlaps, long_logs, of_builds;
+    forges: builds_of_a_line_replace_each_other, checks, deliveries, a_delivery_is_taken_by_one, trusts;
+    comparisons: views, candidates, life, nobody_pays, sharing, failures, ends, former_runs_go;
+    pulls: numbers_and_branches, revisions, lists, numbers_under_concurrency;
     secrets: rows, old_versions_go, other_seals, trail;
     crowd: claims_are_exclusive, one_execution_for_many, cancel_races_with_the_end, joins_race_with_the_end,
         numbers_under_concurrency, one_simulation_for_a_repeated_request;

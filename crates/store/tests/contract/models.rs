@@ -104,10 +104,14 @@ pub async fn lists(store: &dyn Store) {
 pub async fn settings_tags_and_status(store: &dyn Store) {
     let world = World::new(store).await;
     let settings = ModelSettings { oneliner: "new".to_owned(), cpus: 4.0, ..ModelSettings::default() };
-    assert_eq!(store.update_model(world.model, &settings).await.unwrap().settings, settings);
+    let before = store.model(world.model).await.unwrap().unwrap().settings;
+    assert_eq!(store.update_model(world.model, &before, &settings).await.unwrap().settings, settings);
+    let late = ModelSettings { description: "late".to_owned(), ..before.clone() };
+    let both = store.update_model(world.model, &before, &late).await.unwrap().settings;
+    assert_eq!((both.oneliner.as_str(), both.description.as_str()), ("new", "late"), "neither change is lost");
     let search = ModelFilter { search: Some("NEW".to_owned()), ..ModelFilter::default() };
     assert_eq!(titles(store, search).await, ["Taxes"]);
-    let missing = store.update_model(id!(ModelId), &settings).await;
+    let missing = store.update_model(id!(ModelId), &before, &settings).await;
     assert!(matches!(missing, Err(StoreError::NotFound { .. })));
     store.set_model_status(world.model, ModelStatus::Updating).await.unwrap();
     assert_eq!(store.model(world.model).await.unwrap().unwrap().status, ModelStatus::Updating);
@@ -224,8 +228,14 @@ pub async fn builds(store: &dyn Store) {
     assert_eq!(store.insert_build(&first, "newer").await.unwrap(), []);
     assert_eq!(store.insert_build(&second, "newer").await.unwrap(), [], "one at work is not in the queue any more");
     assert_eq!(store.unfinished_builds().await.unwrap(), [first.clone(), second.clone()]);
+    let order = BuildOrder { pull: Some(id!(PullId)), ..second.order.clone() };
+    let mut check = Build { id: id!(BuildId), order, created_at: now(), ..second.clone() };
+    assert_eq!(store.insert_build(&check, "newer").await.unwrap(), [], "a pull request is another matter");
     let superseded = store.insert_build(&third, "newer").await.unwrap();
     assert_eq!(superseded.iter().map(|build| build.id).collect::<Vec<_>>(), [second.id]);
+    assert_eq!(store.build(check.id).await.unwrap(), Some(check.clone()));
+    check.state = BuildState::Cancelled;
+    assert!(store.update_build(&check).await.unwrap());
     let second = store.build(second.id).await.unwrap().unwrap();
     assert_eq!((second.state, second.message.as_deref()), (BuildState::Cancelled, Some("newer")));
     assert!(!store.update_build(&Build { state: BuildState::Running, ..second.clone() }).await.unwrap());
@@ -238,9 +248,9 @@ pub async fn builds(store: &dyn Store) {
     assert!(store.update_build(&first).await.unwrap());
     assert_eq!(store.build(first.id).await.unwrap(), Some(first.clone()));
     assert_eq!(store.unfinished_builds().await.unwrap(), std::slice::from_ref(&third));
-    let page = store.builds(world.model, PageRequest { number: 1, size: 1 }).await.unwrap();
-    assert_eq!((page.total, page.items), (3, vec![third]));
-    assert_eq!(store.builds(world.model, PageRequest { number: 3, size: 1 }).await.unwrap().items, [first]);
+    let page = store.builds(world.model, PageRequest { number: 2, size: 1 }).await.unwrap();
+    assert_eq!((page.total, page.items), (4, vec![third]));
+    assert_eq!(store.builds(world.model, PageRequest { number: 4, size: 1 }).await.unwrap().items, [first]);
 }
 
 pub async fn counts_and_recent(store: &dyn Store) {

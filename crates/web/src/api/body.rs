@@ -233,6 +233,16 @@ impl Fields {
         }
     }
 
+    /// Any JSON; of a form also a text that is none.
+    pub(crate) fn json_or_text(&mut self, name: &str) -> Option<Value> {
+        match self.map.get(name)? {
+            Value::String(text) if self.form => {
+                Some(serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.clone())))
+            }
+            value => Some(value.clone()),
+        }
+    }
+
     /// A number.
     pub(crate) fn number(&mut self, name: &str) -> Option<f64> {
         let found = match self.map.get(name)? {

@@ -6,6 +6,7 @@
 
 mod accounts;
 mod body;
+pub(crate) mod costs;
 mod dto;
 mod extract;
 mod inputs;
@@ -13,6 +14,7 @@ mod login;
 mod models;
 mod outputs_json;
 mod page;
+mod pulls;
 mod range;
 pub(crate) mod reference;
 pub(crate) mod schema_cache;
@@ -20,6 +22,7 @@ mod secrets;
 mod service;
 mod simulations;
 mod tokens;
+mod trust;
 mod users;
 
 use axum::Router;
@@ -39,7 +42,8 @@ use crate::state::{WebOptions, WebState};
     title = "Compute Studio",
     description = "Publish computational models, run simulations of them, and read what they found.\n\n\
         Authentication: `Authorization: Token TOKEN` (or `Bearer`), HTTP Basic with a password or a token, or the \
-        session of a browser. Bodies are JSON, forms or multipart forms; in forms, fields of a JSON type are strings \
+        session of a browser. Publishing takes the OpenID Connect token of a GitHub workflow as well, as `Bearer`, where \
+        an account trusts it (`/api/v1/trust/`). Bodies are JSON, forms or multipart forms; in forms, fields of a JSON type are strings \
         that hold JSON. Owners and titles are found in any letter case, and every path with or without its last slash.\
         \n\nErrors are `{\"detail\": sentence}`, or `{\"field\": [sentences]}` where the request is not valid. Limits \
         answer 429 with `Retry-After`. Lists answer `{\"count\", \"next\", \"previous\", \"results\"}`."
@@ -51,10 +55,13 @@ fn routes(upload_limit: usize) -> OpenApiRouter<WebState> {
         .merge(simulations::router())
         .merge(inputs::router())
         .merge(models::router(upload_limit))
+        .merge(pulls::router())
         .merge(users::router())
         .merge(login::router())
         .merge(tokens::router())
+        .merge(trust::router())
         .merge(accounts::router())
+        .merge(costs::router())
         .merge(secrets::router())
         .merge(service::router())
 }

@@ -1,4 +1,4 @@
-//! Publishing a model, its versions, and watching its builds.
+//! The versions of a model, and watching its builds.
 
 use askama::Template;
 use csw_app::{AppError, ModelView};
@@ -11,8 +11,9 @@ use csw_core::{
 
 use super::{
     account::{errors_of, require_account},
+    found::FoundPart,
     model::{ModelHead, Tab},
-    page::{Page, PageError, PageResult, done, go, problems, show},
+    page::{Page, PageError, PageResult, done, go, sentence, show},
     render::{first_line, when},
     visitor::{Fields, Place, Visitor},
 };
@@ -22,25 +23,6 @@ const LOG: u64 = 1 << 20;
 
 /// Builds on a page.
 const BUILDS: PageRequest = PageRequest { number: 1, size: 20 };
-
-#[derive(Template)]
-#[template(path = "publish.html")]
-struct PublishPage {
-    page: Page,
-    fields: Vec<PublishField>,
-    promote: bool,
-    example: bool,
-}
-
-struct PublishField {
-    name: &'static str,
-    label: &'static str,
-    hint: &'static str,
-    long: bool,
-    required: bool,
-    value: String,
-    problem: String,
-}
 
 #[derive(Template)]
 #[template(path = "builds.html")]
@@ -53,6 +35,9 @@ struct BuildsPage {
     former: Option<String>,
     repo_url: String,
     repo_tag: String,
+    /// What was found there, and what is wrong with the address.
+    found: Option<FoundPart>,
+    problem: String,
     /// The branch or tag that a push publishes.
     branch: String,
     versions: Vec<VersionLine>,
@@ -146,8 +131,13 @@ impl StageLine {
 
     /// Every stage of a build that is to be done; a build that was begun again may have entered one twice.
     fn all(build: &Build) -> Vec<Self> {
-        let due = |stage: &Stage| *stage != Stage::Promote || build.order.promote;
         let record = |stage: Stage| build.stages.iter().rev().find(|record| record.stage == stage);
+        let due = |stage: &Stage| match stage {
+            // Most have nothing to compare.
+            Stage::Compare => record(*stage).is_some(),
+            Stage::Promote => build.order.promote,
+            _ => true,
+        };
         Stage::ALL.into_iter().filter(due).map(|stage| Self::of(stage, record(stage))).collect()
     }
 }
@@ -178,100 +168,18 @@ impl VersionLine {
     }
 }
 
-fn fields() -> Vec<PublishField> {
-    let field = |name, label, hint, long, required, value: &str| PublishField {
-        name,
-        label,
-        hint,
-        long,
-        required,
-        value: value.to_owned(),
-        problem: String::new(),
-    };
-    vec![
-        field("title", "Title", "Letters, digits and -; it is part of the address and stays.", false, true, ""),
-        field("oneliner", "One line", "What the model answers.", false, true, ""),
-        field("description", "Description", "Markdown.", true, true, ""),
-        field("repo_url", "Repository", "https://…", false, true, ""),
-        field("repo_tag", "Branch, tag or commit", "", false, false, "master"),
-        field("cpu", "CPUs of a run", "", false, true, "2"),
-        field("memory", "Memory of a run in GB", "", false, true, "6"),
-        field(
-            "exp_task_time",
-            "Seconds a run takes, about",
-            "May stay empty; learned from the runs.",
-            false,
-            false,
-            "",
-        ),
-    ]
-}
-
-pub(crate) async fn publish_form(visitor: Visitor) -> PageResult {
-    require_account(&visitor)?;
-    Ok(show(&PublishPage { page: visitor.page(), fields: fields(), promote: true, example: true }))
-}
-
-/// The settings of a new model. Numbers that can't be read are out of every range, so that they are refused by name.
-fn settings(sent: &Fields) -> Result<ModelSettings, AppError> {
-    let number = |name: &str| sent.get(name).trim().parse().unwrap_or(-1.0);
-    let seconds = sent.get("exp_task_time").trim();
-    let expected_seconds = match seconds.parse() {
-        Ok(seconds) => Some(seconds),
-        Err(_) if seconds.is_empty() => None,
-        Err(_) => return Err(AppError::field("exp_task_time", "Write a whole number, or nothing.")),
-    };
-    Ok(ModelSettings {
-        oneliner: sent.get("oneliner").to_owned(),
-        description: sent.get("description").to_owned(),
-        repo_url: sent.get("repo_url").trim().to_owned(),
-        repo_tag: sent.get("repo_tag").trim().to_owned(),
-        cpus: number("cpu"),
-        memory_gigabytes: number("memory"),
-        expected_seconds,
-        ..ModelSettings::default()
-    })
-}
-
-pub(crate) async fn publish(visitor: Visitor, sent: Fields) -> PageResult {
-    require_account(&visitor)?;
-    let made = match settings(&sent) {
-        Ok(settings) => visitor.app.create_model(&visitor.caller, sent.get("title"), settings).await,
-        Err(error) => Err(error),
-    };
-    match made {
-        Ok(model) => {
-            let name = model.name();
-            let view = found(&visitor, name.owner.as_str(), name.title.as_str()).await?;
-            begin(&visitor, &view, &sent).await
-        }
-        Err(error) => {
-            let Some(errors) = errors_of(&error) else { return Err(visitor.fail(error)) };
-            let mut fields = fields();
-            for field in &mut fields {
-                sent.get(field.name).clone_into(&mut field.value);
-            }
-            for (name, sentence) in problems(errors) {
-                let at = fields.iter().position(|field| field.name == name).unwrap_or(0);
-                fields[at].problem = sentence;
-            }
-            let (promote, example) = (sent.is_set("promote"), sent.is_set("example"));
-            Ok(show(&PublishPage { page: visitor.page(), fields, promote, example }))
-        }
-    }
-}
-
-async fn found(visitor: &Visitor, owner: &str, title: &str) -> Result<ModelView, PageError> {
+pub(crate) async fn found(visitor: &Visitor, owner: &str, title: &str) -> Result<ModelView, PageError> {
     visitor.take(visitor.app.model(&visitor.caller, owner, title).await)
 }
 
-async fn begin(visitor: &Visitor, view: &ModelView, sent: &Fields) -> PageResult {
+pub(crate) async fn begin(visitor: &Visitor, view: &ModelView, sent: &Fields) -> PageResult {
     let source =
         Source::Git { url: sent.get("repo_url").trim().to_owned(), reference: sent.get("repo_tag").trim().to_owned() };
     let order = BuildOrder {
         promote: sent.is_set("promote"),
         example: sent.is_set("example"),
         skip_tests: sent.is_set("skip_tests"),
+        skip_comparison: sent.is_set("skip_comparison"),
         ..BuildOrder::of(source)
     };
     let build = visitor.app.publish(&visitor.caller, view, order, Trigger::Request).await;
@@ -282,20 +190,26 @@ async fn begin(visitor: &Visitor, view: &ModelView, sent: &Fields) -> PageResult
 pub(crate) async fn builds(visitor: Visitor, Place((owner, title)): Place<(String, String)>) -> PageResult {
     require_account(&visitor)?;
     let view = found(&visitor, &owner, &title).await?;
-    let builds = visitor.take(visitor.app.builds(&visitor.caller, &view, BUILDS).await)?;
-    let versions = visitor.take(visitor.app.versions(&view).await)?;
-    let former = visitor.take(visitor.app.former_version(&view).await)?;
-    Ok(show(&BuildsPage {
+    Ok(show(&builds_of(&visitor, &view).await?))
+}
+
+async fn builds_of(visitor: &Visitor, view: &ModelView) -> Result<BuildsPage, PageError> {
+    let builds = visitor.take(visitor.app.builds(&visitor.caller, view, BUILDS).await)?;
+    let versions = visitor.take(visitor.app.versions(view).await)?;
+    let former = visitor.take(visitor.app.former_version(view).await)?;
+    Ok(BuildsPage {
         page: visitor.page(),
-        head: ModelHead::new(&visitor, &view, Tab::Builds),
-        promoter: visitor.app.may_promote(&visitor.caller),
+        head: ModelHead::new(visitor, view, Tab::Builds),
+        promoter: visitor.app.may_promote(&visitor.caller, view),
         former: former.map(|version| first_line(&version.reported)),
         repo_url: view.model.settings.repo_url.clone(),
         repo_tag: view.model.settings.repo_tag.clone(),
+        found: None,
+        problem: String::new(),
         branch: csw_app::published_branch(&view.model).to_owned(),
         versions: versions.iter().map(VersionLine::of).collect(),
         builds: builds.items.iter().map(BuildLine::of).collect(),
-    }))
+    })
 }
 
 pub(crate) async fn start(
@@ -304,6 +218,9 @@ pub(crate) async fn start(
     sent: Fields,
 ) -> PageResult {
     let view = found(&visitor, &owner, &title).await?;
+    if sent.is_set("look") {
+        return look(&visitor, &view, &sent).await;
+    }
     let settings = ModelSettings {
         repo_url: sent.get("repo_url").trim().to_owned(),
         repo_tag: sent.get("repo_tag").trim().to_owned(),
@@ -311,6 +228,18 @@ pub(crate) async fn start(
     };
     visitor.take(visitor.app.update_model(&visitor.caller, &view, settings).await)?;
     begin(&visitor, &view, &sent).await
+}
+
+/// Shows what is found in the repository that the visitor named; the settings stay as they are.
+async fn look(visitor: &Visitor, view: &ModelView, sent: &Fields) -> PageResult {
+    let mut page = builds_of(visitor, view).await?;
+    (page.repo_url, page.repo_tag) = (sent.get("repo_url").to_owned(), sent.get("repo_tag").to_owned());
+    match visitor.app.look(&visitor.caller, &page.repo_url, &page.repo_tag).await {
+        Ok(found) => page.found = Some(FoundPart::of(&found)),
+        Err(error) if errors_of(&error).is_some() => page.problem = sentence(&error),
+        Err(error) => return Err(visitor.fail(error)),
+    }
+    Ok(show(&page))
 }
 
 pub(crate) async fn build(visitor: Visitor, Place((owner, title, id)): Place<(String, String, String)>) -> PageResult {
@@ -327,7 +256,7 @@ pub(crate) async fn build(visitor: Visitor, Place((owner, title, id)): Place<(St
         stage: build.stage.as_str(),
         stages: StageLine::all(&build),
         staged: staged.map(|version| version.id.to_string()),
-        promoter: visitor.app.may_promote(&visitor.caller),
+        promoter: visitor.app.may_promote(&visitor.caller, &view),
         busy: !build.state.is_final(),
         events: format!("/publish/api/{name}/builds/{id}/events/?offset={}", log.len()),
         url: format!("/{name}/builds/{id}/"),
@@ -344,14 +273,21 @@ pub(crate) async fn stop(visitor: Visitor, Place((owner, title, id)): Place<(Str
     Ok(go(&format!("/{}/builds/{id}/", view.model.name())))
 }
 
-/// Makes a version live, an older one too.
+/// Makes a version live, an older one too. Where its comparison is at work, that is shown.
 pub(crate) async fn promote(
     visitor: Visitor,
     Place((owner, title, id)): Place<(String, String, String)>,
+    sent: Fields,
 ) -> PageResult {
     let view = found(&visitor, &owner, &title).await?;
     let id: VersionId = visitor.take(id.parse().map_err(|_| AppError::missing("the version")))?;
-    visitor.take(visitor.app.promote(&visitor.caller, &view, id).await)?;
+    let promoted = visitor.app.promote(&visitor.caller, &view, id, sent.is_set("skip_comparison")).await;
+    if matches!(promoted, Err(AppError::Conflict { .. }))
+        && visitor.take(visitor.app.comparison(&visitor.caller, &view, id).await)?.is_some()
+    {
+        return Ok(go(&format!("/{}/versions/{id}/comparison/", view.model.name())));
+    }
+    visitor.take(promoted)?;
     Ok(done(&format!("/{}/builds/", view.model.name()), "promoted"))
 }
 

@@ -15,12 +15,13 @@ use csw_app::{App, AppError};
 use csw_core::{
     ids::OutputId,
     output::{MediaType, Output},
+    tables::csv,
 };
 use futures::TryStreamExt;
 use serde_json::Value;
 
 use super::{
-    assets, csv,
+    assets,
     page::{PageResult, go, show},
     render::{markdown, url},
     visitor::{Place, Visitor},

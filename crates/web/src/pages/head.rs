@@ -41,8 +41,15 @@ pub(crate) struct Head {
     pub(crate) admin: bool,
     /// Whether the visitor shares it in any role.
     pub(crate) member: bool,
+    /// How often it was looked at, in words, for those who decide on it.
+    pub(crate) views: Option<String>,
     pub(crate) url: String,
     tab: Tab,
+}
+
+/// How often, in words.
+pub(crate) fn times(count: u64) -> String {
+    if count == 1 { "once".to_owned() } else { format!("{count} times") }
 }
 
 /// Whether a simulation waits for its inputs to be mended.
@@ -87,6 +94,7 @@ impl Head {
             writer: may_write(&visitor.caller, view.role),
             admin: may_administer(&visitor.caller, view.role),
             member: visitor.caller.account().is_some() && view.role.is_some(),
+            views: may_administer(&visitor.caller, view.role).then(|| times(visitor.app.views_of(simulation))),
             url: url(simulation),
             tab,
         })

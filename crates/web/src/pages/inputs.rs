@@ -16,7 +16,7 @@ use super::{
     form::{Form, Problem},
     head::{Head, Tab},
     page::{Page, PageError, PageResult, go, problems, show},
-    render::{first_line, seconds, url},
+    render::{expected_cost, first_line, seconds, url},
     sent::{changed, meta_of_query, read},
     visitor::{Fields, Place, Visitor},
 };
@@ -113,7 +113,10 @@ async fn page_of(
         parent: existing.filter(|_| waits.is_none()).map(|view| view.simulation.number),
         version: of.version.as_ref().map(OtherVersion::of),
         name,
-        expected: seconds(estimate.seconds),
+        expected: match expected_cost(&estimate) {
+            Some(cost) => format!("{}, {cost}", seconds(estimate.seconds)),
+            None => seconds(estimate.seconds),
+        },
         form,
         may_run: visitor.caller.active().is_some(),
         title: String::new(),

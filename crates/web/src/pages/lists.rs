@@ -40,7 +40,7 @@ impl Pager {
 
 fn address(visitor: &Visitor, number: u64) -> String {
     let encode = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
-    let kept = ["search", "archived"].into_iter().filter(|name| !visitor.asked(name).is_empty());
+    let kept = ["search", "archived", "state"].into_iter().filter(|name| !visitor.asked(name).is_empty());
     let mut query: Vec<_> = kept.map(|name| format!("{name}={}", encode(visitor.asked(name)))).collect();
     query.push(format!("page={number}"));
     format!("?{}", query.join("&"))

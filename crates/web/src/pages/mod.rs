@@ -8,8 +8,10 @@ mod actions;
 mod assets;
 mod build;
 mod changes;
-mod csv;
+mod comparison;
+mod costs;
 mod form;
+mod found;
 mod frame;
 mod head;
 mod home;
@@ -18,12 +20,15 @@ mod lists;
 mod model;
 mod model_settings;
 pub(crate) mod page;
+mod publish;
+mod pulls;
 pub(crate) mod render;
 mod secrets;
 mod sent;
 mod settings;
 mod sharing;
 mod simulation;
+mod trust;
 pub(crate) mod visitor;
 
 use axum::{
@@ -44,10 +49,12 @@ pub fn router() -> Router<WebState> {
         .route("/static/{file}", get(assets::serve))
         .route("/favicon.ico", get(assets::icon))
         .route("/storage/bokeh/{version}/{file}", get(frame::bokeh_script))
-        .route("/publish/", get(build::publish_form).post(build::publish))
+        .route("/publish/", get(publish::publish_form).post(publish::publish))
         .route("/{owner}/", get(home::profile))
         .merge(accounts())
         .merge(models())
+        .merge(pulls("/{owner}/{title}"))
+        .merge(pulls("/publish"))
         .merge(simulations())
 }
 
@@ -62,8 +69,11 @@ fn accounts() -> Router<WebState> {
         .route("/users/cancel/", get(account::cancel_form).post(account::cancel))
         .route("/users/delete/", get(account::delete_form).post(account::delete))
         .route("/users/settings/", get(settings::settings).post(settings::details))
+        .route("/users/costs/", get(costs::costs))
         .route("/users/settings/tokens/", post(settings::make_token))
         .route("/users/settings/tokens/{id}/delete/", post(settings::revoke_token))
+        .route("/users/settings/trust/", get(trust::trust).post(trust::add))
+        .route("/users/settings/trust/{id}/remove/", post(trust::remove))
 }
 
 fn models() -> Router<WebState> {
@@ -72,6 +82,7 @@ fn models() -> Router<WebState> {
         .route("/{owner}/{title}/detail/", get(model::model))
         .route("/{owner}/{title}/new/", get(inputs::new_form).post(inputs::create))
         .route("/{owner}/{title}/settings/", get(model_settings::settings).post(model_settings::change))
+        .route("/{owner}/{title}/sponsor/", post(model_settings::set_sponsor))
         .route("/{owner}/{title}/members/", post(model_settings::set_member))
         .route("/{owner}/{title}/secrets/", post(secrets::set))
         .route("/{owner}/{title}/secrets/{secret}/delete/", get(secrets::delete_form).post(secrets::delete))
@@ -79,8 +90,22 @@ fn models() -> Router<WebState> {
         .route("/{owner}/{title}/builds/{id}/", get(build::build))
         .route("/{owner}/{title}/builds/{id}/cancel/", post(build::stop))
         .route("/{owner}/{title}/versions/{id}/changes/", get(changes::changes))
+        .route("/{owner}/{title}/versions/{id}/comparison/", get(comparison::comparison).post(comparison::begin))
         .route("/{owner}/{title}/versions/{id}/promote/", post(build::promote))
         .route("/{owner}/{title}/rollback/", post(build::roll_back))
+}
+
+/// The pull requests of a repository.
+fn pulls(place: &str) -> Router<WebState> {
+    let at = |rest: &str| format!("{place}/pulls/{rest}");
+    Router::new()
+        .route(&at(""), get(pulls::list))
+        .route(&at("new/"), get(pulls::new_form).post(pulls::open))
+        .route(&at("{number}/"), get(pulls::pull).post(pulls::edit))
+        .route(&at("{number}/merge/"), post(pulls::merge))
+        .route(&at("{number}/close/"), post(pulls::close))
+        .route(&at("{number}/reopen/"), post(pulls::reopen))
+        .route(&at("{number}/checks/"), post(pulls::check))
 }
 
 fn simulations() -> Router<WebState> {

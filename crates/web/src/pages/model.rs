@@ -7,7 +7,7 @@ use csw_core::{access::may_administer, model::Version, page::PageRequest, ports:
 use super::{
     home::newest,
     page::{Page, PageResult, show},
-    render::{Card, Line, markdown, seconds, size, when},
+    render::{Card, Line, expected_cost, markdown, seconds, size, when},
     visitor::{Place, Visitor},
 };
 
@@ -19,6 +19,7 @@ const LATEST: PageRequest = PageRequest { number: 1, size: 5 };
 pub(crate) enum Tab {
     Overview,
     Builds,
+    Pulls,
     Settings,
 }
 
@@ -48,6 +49,10 @@ impl ModelHead {
         self.tab == Tab::Builds
     }
 
+    pub(crate) fn is_pulls(&self) -> bool {
+        self.tab == Tab::Pulls
+    }
+
     pub(crate) fn is_settings(&self) -> bool {
         self.tab == Tab::Settings
     }
@@ -61,11 +66,19 @@ struct ModelPage {
     runnable: bool,
     expected: String,
     cost: Option<String>,
+    sponsor: Option<Sponsor>,
     readme: String,
     version: Option<VersionFacts>,
     examples: Vec<Line>,
     own: Vec<Line>,
     public: Vec<Line>,
+}
+
+/// Who pays for everybody's runs.
+struct Sponsor {
+    name: String,
+    /// HTML of their note.
+    note: Option<String>,
 }
 
 struct VersionFacts {
@@ -83,6 +96,9 @@ fn facts(version: &Version) -> VersionFacts {
     }
     if let Some(milliseconds) = number("import_milliseconds") {
         facts.push(("Import".to_owned(), format!("{milliseconds} ms")));
+    }
+    if let Some(milliseconds) = number("get_inputs_milliseconds") {
+        facts.push(("Making the form".to_owned(), format!("{milliseconds} ms")));
     }
     if let Some(bytes) = number("default_run_memory_bytes") {
         facts.push(("Memory of the default run".to_owned(), size(bytes)));
@@ -127,7 +143,10 @@ pub(crate) async fn model(visitor: Visitor, Place((owner, title)): Place<(String
         head: ModelHead::new(&visitor, &view, Tab::Overview),
         runnable: view.model.status.is_runnable() && version.is_some(),
         expected: seconds(estimate.seconds),
-        cost: (estimate.cost >= 0.0001).then(|| format!("${:.4} of compute", estimate.cost)),
+        cost: expected_cost(&estimate),
+        sponsor: visitor
+            .take(app.sponsor(&view).await)?
+            .map(|name| Sponsor { name, note: view.model.sponsor_message.as_deref().map(markdown) }),
         readme: markdown(&view.model.settings.description),
         version: version.as_ref().map(facts),
         examples: examples.iter().map(Line::of).collect(),

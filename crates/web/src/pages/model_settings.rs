@@ -3,7 +3,7 @@
 use askama::Template;
 use csw_app::{AppError, AppResult, ModelView};
 use csw_core::{
-    access::Role,
+    access::{Caller, Role},
     model::{BuildLimits, ModelSettings},
 };
 
@@ -26,6 +26,19 @@ pub(crate) struct SettingsPage {
     member_name: String,
     member_problem: String,
     pub(crate) secrets: Secrets,
+    sponsor: Sponsor,
+    problem: String,
+}
+
+/// Who pays for everybody's runs, and what was sent of another.
+struct Sponsor {
+    /// Their name; empty where there is none.
+    name: String,
+    note: String,
+    /// Whether the visitor may take them away.
+    removable: bool,
+    /// What the field has: the visitor's own name, unless somebody was named.
+    wanted: String,
     problem: String,
 }
 
@@ -156,9 +169,47 @@ pub(crate) async fn page_of(visitor: &Visitor, view: &ModelView) -> AppResult<Se
         member_name: String::new(),
         member_problem: String::new(),
         secrets: secrets::part(visitor, view).await?,
+        sponsor: sponsor(visitor, view).await?,
         problem: String::new(),
         head,
     })
+}
+
+async fn sponsor(visitor: &Visitor, view: &ModelView) -> AppResult<Sponsor> {
+    let name = visitor.app.sponsor(view).await?.unwrap_or_default();
+    let own = view.model.sponsor.is_some() && view.model.sponsor == visitor.caller.account();
+    let visitors = match &visitor.caller {
+        Caller::Account { name, .. } => name.clone(),
+        Caller::Workflow { .. } | Caller::Anonymous => String::new(),
+    };
+    Ok(Sponsor {
+        removable: !name.is_empty() && (own || visitor.caller.is_admin()),
+        wanted: if name.is_empty() { visitors } else { name.clone() },
+        note: view.model.sponsor_message.clone().unwrap_or_default(),
+        name,
+        problem: String::new(),
+    })
+}
+
+/// Sets who pays for everybody's runs, or takes them away.
+pub(crate) async fn set_sponsor(
+    visitor: Visitor,
+    Place((owner, title)): Place<(String, String)>,
+    sent: Fields,
+) -> PageResult {
+    let view = found(&visitor, &owner, &title).await?;
+    let (name, note) = (sent.get("sponsor").trim(), sent.get("message"));
+    let wanted = (!sent.is_set("remove")).then_some((name, note));
+    match visitor.app.set_sponsor(&visitor.caller, &view, wanted).await {
+        Ok(_) => Ok(done(&format!("/{}/settings/", view.model.name()), "saved")),
+        Err(error) => {
+            let mut page = visitor.take(page_of(&visitor, &view).await)?;
+            name.clone_into(&mut page.sponsor.wanted);
+            note.clone_into(&mut page.sponsor.note);
+            page.sponsor.problem = sentence(&error);
+            Ok(show(&page))
+        }
+    }
 }
 
 pub(crate) async fn settings(visitor: Visitor, Place((owner, title)): Place<(String, String)>) -> PageResult {

@@ -29,7 +29,7 @@ impl Page {
     /// `done` is the word that a form which was just sent left in the address.
     pub(crate) fn new(caller: &Caller, path: &str, origin: &str, done: &str) -> Self {
         let (name, active) = match caller {
-            Caller::Anonymous => (None, true),
+            Caller::Anonymous | Caller::Workflow { .. } => (None, true),
             Caller::Account { name, active, .. } => (Some(name.clone()), *active),
         };
         let deactivated = "Your account is deactivated: you can look at everything, and change nothing.";
@@ -63,6 +63,8 @@ fn told(done: &str) -> Option<&'static str> {
         "archived" => "Archived: it is no longer in your list.",
         "restored" => "Back in your list.",
         "revoked" => "Token revoked.",
+        "trusted" => "These workflows may publish in your name from now on.",
+        "untrusted" => "These workflows may not publish in your name any more.",
         "promoted" => "This version is live.",
         "password" => "The password is changed.",
         "reset" => "The password is set. Sign in with it.",
@@ -133,7 +135,7 @@ impl IntoResponse for PageError {
                 return go(&format!("/users/login/?next={next}"));
             }
             AppError::NotFound { .. } => (StatusCode::NOT_FOUND, "Not found"),
-            AppError::Forbidden { .. } => (StatusCode::FORBIDDEN, "Not allowed"),
+            AppError::Forbidden { .. } | AppError::Credential { .. } => (StatusCode::FORBIDDEN, "Not allowed"),
             AppError::Invalid { .. } | AppError::MetaParameters { .. } => (StatusCode::BAD_REQUEST, "Not valid"),
             AppError::Conflict { .. } => (StatusCode::CONFLICT, "Not now"),
             AppError::TooMany { .. } => (StatusCode::TOO_MANY_REQUESTS, "Too many requests"),

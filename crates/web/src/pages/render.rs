@@ -1,5 +1,6 @@
 //! Small renderings: cards, lines of lists, times, sizes, and markdown that can do no harm.
 
+use csw_app::Estimate;
 use csw_core::{
     model::Model,
     run::Reason,
@@ -107,6 +108,26 @@ pub(crate) fn seconds(seconds: f64) -> String {
     } else {
         format!("about {:.0} min", seconds / 60.0)
     }
+}
+
+/// Dollars, as precisely as is worth it.
+pub(crate) fn dollars(dollars: f64) -> String {
+    match dollars {
+        0.0 => "$0.00".to_owned(),
+        small if small < 0.0001 => "less than $0.0001".to_owned(),
+        small if small < 1.0 => format!("${small:.4}"),
+        dollars => format!("${dollars:.2}"),
+    }
+}
+
+/// What a run is expected to cost, with the range in which most of the last ones were.
+pub(crate) fn expected_cost(estimate: &Estimate) -> Option<String> {
+    if estimate.cost < 0.0001 {
+        return None;
+    }
+    let (low, high) = (dollars(estimate.cost_low), dollars(estimate.cost_high));
+    let range = if low == high { String::new() } else { format!(" ({low} to {high})") };
+    Some(format!("{}{range} of compute", dollars(estimate.cost)))
 }
 
 /// Markdown as HTML without scripts, styles, forms, or links of other schemes.

@@ -12,7 +12,7 @@ use super::{
     frame,
     head::{Head, Tab, are_refused},
     page::{Page, PageResult, go, show},
-    render::{size, url},
+    render::{dollars, size, url},
     visitor::{Place, Visitor},
 };
 
@@ -35,6 +35,8 @@ struct SimulationPage {
     outputs: Vec<Shown>,
     downloads: Vec<File>,
     phases: Vec<Phase>,
+    /// Dollars of its run.
+    cost: Option<String>,
     log: String,
     /// The address of the whole log, where the page shows a part of it.
     whole_log: Option<String>,
@@ -134,6 +136,9 @@ pub(crate) async fn simulation(
     if are_refused(&view) {
         return Ok(go(&format!("{}edit/", url(&view.simulation))));
     }
+    if view.simulation.status == SimulationStatus::Success {
+        app.count_view(&visitor.caller, visitor.from, &visitor.agent, view.simulation.id);
+    }
     Ok(show(&visitor.take(page_of(&visitor, &view).await)?))
 }
 
@@ -156,6 +161,7 @@ async fn page_of(visitor: &Visitor, view: &SimulationView) -> Result<SimulationP
         outputs: of_kind(OutputKind::Renderable).map(|output| shown(simulation, output)).collect(),
         downloads: of_kind(OutputKind::Downloadable).map(|output| file(simulation, output)).collect(),
         phases: phases(simulation),
+        cost: (simulation.cost > 0.0).then(|| dollars(simulation.cost)),
         whole_log: (length > LOG).then(|| format!("{api}log/")),
         log: String::from_utf8_lossy(&log).into_owned(),
         head,

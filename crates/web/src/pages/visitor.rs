@@ -24,6 +24,8 @@ pub(crate) struct Visitor {
     pub(crate) from: IpAddr,
     pub(crate) session: Option<String>,
     pub(crate) query: HashMap<String, String>,
+    /// What the browser calls itself.
+    pub(crate) agent: String,
     path: String,
 }
 
@@ -64,6 +66,12 @@ impl FromRequestParts<WebState> for Visitor {
             from: identity.from,
             session: identity.session,
             query: serde_urlencoded::from_str::<Vec<(String, String)>>(query).unwrap_or_default().into_iter().collect(),
+            agent: parts
+                .headers
+                .get(header::USER_AGENT)
+                .and_then(|value| value.to_str().ok())
+                .unwrap_or_default()
+                .to_owned(),
             path: place(parts),
         })
     }

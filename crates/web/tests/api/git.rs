@@ -44,6 +44,10 @@ async fn only_who_may_change_a_model_reaches_its_source() {
         ("GET", "/git/owner/Hidden.git/info/refs?service=git-upload-pack", [401, 404, 404, 404, 200, 200, 404]),
         ("POST", "/git/owner/Hidden.git/git-receive-pack", [401, 404, 404, 404, 200, 200, 404]),
         ("GET", "/git/owner/None.git/info/refs?service=git-upload-pack", [401, 404, 404, 404, 404, 404, 404]),
+        ("GET", "/git/publish.git/info/refs?service=git-upload-pack", [401, 200, 200, 200, 200, 200, 403]),
+        ("GET", "/git/publish/info/refs?service=git-receive-pack", [401, 200, 200, 200, 200, 200, 403]),
+        ("POST", "/git/publish.git/git-upload-pack", [401, 200, 200, 200, 200, 200, 403]),
+        ("POST", "/git/publish.git/git-receive-pack", [401, 200, 200, 200, 200, 200, 403]),
         ("GET", "/git/owner/Model.git/info/refs", [403; 7]),
         ("GET", "/git/owner/Model.git/info/refs?service=git-shell", [403; 7]),
     ];
@@ -109,4 +113,20 @@ async fn who_has_too_many_builds_is_told_before_the_push() {
     let answer = ask(&rig, "GET", "/git/owner/Model.git/info/refs?service=git-receive-pack", OWNER).await;
     assert_eq!(answer.status, 429);
     assert!(answer.text().contains("wait for one or cancel it"), "{}", answer.text());
+}
+
+#[tokio::test]
+async fn what_may_be_pushed_to_the_publish_repository_depends_on_who_pushes() {
+    let rig = with_roles().await;
+    let path = "/git/publish.git/info/refs?service=git-receive-pack";
+    for (who, names) in [
+        (STRANGER, "refs/heads/stranger/\nrefs/heads/publish/stranger/"),
+        (READER, "refs/heads/reader/\nrefs/heads/publish/reader/"),
+        (WRITER, "refs/heads/writer/\nrefs/heads/publish/writer/\nrefs/heads/publish/owner/Model"),
+        (OWNER, "refs/heads/owner/\nrefs/heads/publish/owner/"),
+        (ADMIN, ""),
+    ] {
+        let text = ask(&rig, "GET", path, who).await.text();
+        assert_eq!(text.split_once("/publish/pulls/\n").unwrap().1, names, "{who}");
+    }
 }

@@ -5,15 +5,15 @@ use axum::{
     http::{Request, header},
 };
 use csw_app::Config;
-use csw_web::WebOptions;
+use csw_web::{WebOptions, WebState};
 use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
 use sha2::Sha256;
 
 use crate::rig::{Answer, OWNER, Rig};
 
-const SECRET: &str = "It's a Secret to Everybody";
-const REPOSITORY: &str = "https://github.com/Codertocat/Hello-World";
+pub(crate) const SECRET: &str = "It's a Secret to Everybody";
+pub(crate) const REPOSITORY: &str = "https://github.com/Codertocat/Hello-World";
 
 async fn rig() -> Rig {
     let options = WebOptions { webhook_secret: Some(SECRET.into()), ..WebOptions::default() };
@@ -22,7 +22,7 @@ async fn rig() -> Rig {
     rig
 }
 
-async fn source(rig: &Rig, title: &str, url: &str, tag: &str) {
+pub(crate) async fn source(rig: &Rig, title: &str, url: &str, tag: &str) {
     let body = json!({ "repo_url": url, "repo_tag": tag });
     rig.granted(200, "PUT", &format!("/publish/api/owner/{title}/detail/"), OWNER, body).await;
 }
@@ -43,13 +43,20 @@ fn push(reference: &str, deleted: bool, pushed_at: u32) -> Vec<u8> {
     .into_bytes()
 }
 
+/// A push of a commit.
+pub(crate) fn push_of(reference: &str, commit: &str) -> Value {
+    let mut body: Value = serde_json::from_slice(&push(reference, false, 1)).unwrap();
+    body["after"] = json!(commit);
+    body
+}
+
 fn signature(body: &[u8]) -> String {
     let mut mac = Hmac::<Sha256>::new_from_slice(SECRET.as_bytes()).unwrap();
     mac.update(body);
     format!("sha256={}", hex::encode(mac.finalize().into_bytes()))
 }
 
-struct Delivery<'a> {
+pub(crate) struct Delivery<'a> {
     event: &'a str,
     id: &'a str,
     kind: &'a str,
@@ -58,11 +65,11 @@ struct Delivery<'a> {
 }
 
 impl<'a> Delivery<'a> {
-    fn of(event: &'a str, id: &'a str, body: Vec<u8>) -> Self {
+    pub(crate) fn of(event: &'a str, id: &'a str, body: Vec<u8>) -> Self {
         Self { event, id, kind: "application/json", signature: Some(signature(&body)), body }
     }
 
-    async fn to(self, rig: &Rig) -> Answer {
+    pub(crate) async fn to(self, rig: &Rig) -> Answer {
         let mut request = Request::builder().method("POST").uri("/hooks/github/");
         request = request.header(header::CONTENT_TYPE, self.kind).header("x-github-event", self.event);
         if !self.id.is_empty() {
@@ -76,7 +83,7 @@ impl<'a> Delivery<'a> {
 }
 
 /// The builds of a model, newest first: what led to them, and of what.
-async fn builds(rig: &Rig, title: &str) -> Vec<(String, String)> {
+pub(crate) async fn builds(rig: &Rig, title: &str) -> Vec<(String, String)> {
     let path = format!("/publish/api/owner/{title}/builds/");
     let builds = rig.granted(200, "GET", &path, OWNER, Value::Null).await;
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
@@ -139,7 +146,7 @@ async fn what_is_not_signed_is_not_believed() {
 
 #[tokio::test]
 async fn a_delivery_counts_once_whatever_it_is_called() {
-    let rig = rig().await;
+    let mut rig = rig().await;
     let body = push("refs/heads/simple-tag", false, 1);
     let first = Delivery::of("push", "a", body.clone()).to(&rig).await;
     assert_eq!(first.json()["builds"].as_array().unwrap().len(), 1, "{}", first.text());
@@ -150,7 +157,12 @@ async fn a_delivery_counts_once_whatever_it_is_called() {
         assert_eq!((again.status.as_u16(), &again.json()["detail"]), (200, &json!("This delivery was taken before.")));
     }
     assert_eq!(builds(&rig, "Model").await.len(), after);
-    rig.hours_pass(25);
+    // Not this server alone remembers it.
+    let options = WebOptions { webhook_secret: Some(SECRET.into()), ..WebOptions::default() };
+    rig.router = csw_web::router(WebState::new(rig.app.clone(), options));
+    let elsewhere = Delivery::of("push", "b", push("refs/heads/simple-tag", false, 1)).to(&rig).await;
+    assert_eq!(elsewhere.json()["detail"], "This delivery was taken before.");
+    rig.hours_pass(31 * 24);
     let later = Delivery::of("push", "a", push("refs/heads/simple-tag", false, 1)).to(&rig).await;
     assert_eq!(later.json()["builds"].as_array().unwrap().len(), 1, "{}", later.text());
 }
@@ -161,7 +173,8 @@ async fn other_news_lead_to_nothing_and_say_so() {
     let before = builds(&rig, "Model").await.len();
     let cases = [
         ("ping", push("", false, 1), 200, "pong"),
-        ("issues", b"{}".to_vec(), 200, "Events of the kind `issues` lead to nothing"),
+        ("issues", b"{\"action\":\"opened\"}".to_vec(), 202, "Events of the kind `issues` lead to nothing"),
+        ("pull_request", b"{\"action\":\"closed\"}".to_vec(), 400, "no pull_request event"),
         ("push", push("refs/heads/elsewhere", false, 1), 200, "No model is published from refs/heads/elsewhere"),
         ("push", push("refs/heads/simple-tag", true, 1), 200, "was deleted"),
         ("push", b"{}".to_vec(), 400, "no push event"),
@@ -205,8 +218,10 @@ async fn the_published_examples_are_understood() {
         return;
     };
     let rig = rig().await;
+    rig.model("Head", true).await;
+    source(&rig, "Head", REPOSITORY, "master").await;
     let events: Vec<Value> = serde_json::from_slice(&text).unwrap();
-    let (mut pings, mut built, mut deleted) = (0, 0, 0);
+    let (mut pings, mut built, mut deleted, mut pulled) = (0, 0, 0, 0);
     for event in events {
         let name = event["name"].as_str().unwrap();
         for (n, example) in event["examples"].as_array().unwrap().iter().enumerate() {
@@ -215,14 +230,19 @@ async fn the_published_examples_are_understood() {
             body["n"] = json!(n);
             let id = format!("{name} {n}");
             let answer = Delivery::of(name, &id, body.to_string().into_bytes()).to(&rig).await;
-            assert_eq!(answer.status, 200, "{id}: {}", answer.text());
+            let handled = ["ping", "push", "pull_request", "check_run", "check_suite"].contains(&name);
+            assert_eq!(answer.status, if handled { 200 } else { 202 }, "{id}: {}", answer.text());
             let told = answer.json();
             pings += usize::from(told["detail"] == "pong");
             deleted += usize::from(told["detail"].as_str().unwrap().contains("was deleted"));
-            built += told["builds"].as_array().map_or(0, Vec::len);
-            assert!(name == "push" || told["builds"].as_array().is_none_or(Vec::is_empty), "{id}: {told}");
+            let some = told["builds"].as_array().map_or(0, Vec::len);
+            built += if name == "push" { some } else { 0 };
+            pulled += if name == "pull_request" { some } else { 0 };
+            assert!(["push", "pull_request"].contains(&name) || some == 0, "{id}: {told}");
         }
     }
     assert!(pings > 0 && deleted > 0 && built > 0, "{pings} pings, {deleted} deletions, {built} builds");
-    assert_eq!(builds(&rig, "Model").await[0].0, "webhook");
+    assert!(pulled > 0, "no pull request was understood");
+    let triggers: Vec<_> = builds(&rig, "Model").await.into_iter().map(|(trigger, _)| trigger).collect();
+    assert!(triggers.contains(&"webhook".to_owned()), "{triggers:?}");
 }

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "what a test stands on may fail it anywhere, helpers included")]
 
 mod collaboration;
+mod costs;
 mod document;
 mod executor;
 mod facts;
@@ -14,7 +15,11 @@ mod odd;
 mod pages;
 mod people;
 mod proxy;
+mod pull_requests;
+mod pulls;
+mod repositories;
 mod rig;
 mod secrets;
 mod shape;
 mod table;
+mod workflows;

@@ -6,7 +6,7 @@ use axum::{
 };
 use serde_json::{Value, json};
 
-use crate::rig::{ADMIN, Answer, OWNER, READER, Rig, STRANGER};
+use crate::rig::{ADMIN, Answer, OWNER, READER, Rig, STRANGER, WRITER};
 
 const CALLERS: [&str; 5] = ["", STRANGER, READER, OWNER, ADMIN];
 
@@ -36,6 +36,12 @@ const ROWS: &[Row] = &[
     ("POST", "/users/settings/", "first_name=A", [LOGIN, 303, 303, 303, 303]),
     ("POST", "/users/settings/tokens/", "name=laptop&days=3", NAMED),
     ("POST", "/users/settings/tokens/{version}/delete/", "", [LOGIN, 303, 303, 303, 303]),
+    ("GET", "/users/settings/trust/", "", NAMED),
+    ("POST", "/users/settings/trust/", "repository=PSL/publish&reference=main", [LOGIN, 303, 303, 303, 303]),
+    ("POST", "/users/settings/trust/", "repository=nothing&reference=main", NAMED),
+    ("POST", "/users/settings/trust/{version}/remove/", "", [LOGIN, 303, 303, 303, 303]),
+    ("GET", "/users/costs/", "", NAMED),
+    ("GET", "/users/costs/?month=2026-01&account=*", "", [LOGIN, 403, 403, 403, 200]),
     ("GET", "/users/password_change/", "", NAMED),
     ("GET", "/users/cancel/", "", NAMED),
     ("GET", "/users/delete/", "", NAMED),
@@ -43,6 +49,8 @@ const ROWS: &[Row] = &[
     ("GET", "/users/logout/", "", [405; 5]),
     ("GET", "/publish/", "", NAMED),
     ("POST", "/publish/", "title=", NAMED),
+    ("POST", "/publish/", "look=1&repo_url=https://example.org/found", NAMED),
+    ("POST", "/publish/", "look=1&repo_url=https://example.org/none", NAMED),
     ("GET", "/OWNER/", "", ALL),
     ("GET", "/owner/mODEL/", "", ALL),
     ("GET", "/owner/Model/new/", "", ALL),
@@ -53,17 +61,47 @@ const ROWS: &[Row] = &[
     ("GET", "/owner/Model/settings/", "", WRITERS_SEE),
     ("POST", "/owner/Model/settings/", SETTINGS, WRITERS_DO),
     ("POST", "/owner/Model/members/", "username=stranger&role=read", WRITERS_DO),
+    ("POST", "/owner/Model/sponsor/", "sponsor=nobody", WRITERS_SEE),
+    ("POST", "/owner/Model/sponsor/", "sponsor=owner&message=x", WRITERS_DO),
     ("POST", "/owner/Model/secrets/", "name=super&value=hunter2", WRITERS_DO),
     ("POST", "/owner/Model/secrets/", "name=PATH&value=x", WRITERS_SEE),
     ("GET", "/owner/Model/secrets/super/delete/", "", WRITERS_SEE),
     ("GET", "/owner/Model/secrets/other/delete/", "", [LOGIN, 403, 403, 404, 404]),
     ("POST", "/owner/Model/secrets/super/delete/", "", [LOGIN, 403, 403, 303, 404]),
     ("GET", "/owner/Model/builds/", "", WRITERS_SEE),
+    ("POST", "/owner/Model/builds/", "look=1&repo_url=https://example.org/found", WRITERS_SEE),
     ("POST", "/owner/Model/builds/", "repo_url=https://example.org/x&repo_tag=main", WRITERS_DO),
     ("GET", "/owner/Model/builds/{build}/", "", [404, 404, 404, 200, 200]),
     ("POST", "/owner/Model/builds/{build}/cancel/", "", WRITERS_DO),
     ("POST", "/owner/Model/versions/{version}/promote/", "", WRITERS_DO),
     ("GET", "/owner/Model/versions/{version}/changes/", "", ALL),
+    ("GET", "/owner/Model/versions/{version}/comparison/", "", WRITERS_SEE),
+    ("POST", "/owner/Model/versions/{version}/comparison/", "", [LOGIN, 403, 403, 409, 409]),
+    ("GET", "/owner/Model/pulls/", "", WRITERS_SEE),
+    ("GET", "/owner/Model/pulls/?state=closed", "", WRITERS_SEE),
+    ("GET", "/owner/Model/pulls/new/", "", WRITERS_SEE),
+    ("POST", "/owner/Model/pulls/new/", "branch=none", WRITERS_SEE),
+    ("POST", "/owner/Model/pulls/new/", "branch=owner/idea-0&title=&body=Why", WRITERS_DO),
+    ("GET", "/owner/Model/pulls/1/", "", WRITERS_SEE),
+    ("GET", "/owner/Model/pulls/99/", "", [LOGIN, 403, 403, 404, 404]),
+    ("POST", "/owner/Model/pulls/1/", "title=Other&body=", WRITERS_DO),
+    ("POST", "/owner/Model/pulls/1/", "title=&body=", [LOGIN, 403, 403, 409, 409]),
+    ("POST", "/owner/Model/pulls/1/checks/", "", WRITERS_DO),
+    ("POST", "/owner/Model/pulls/1/merge/", "", [LOGIN, 403, 403, 409, 409]),
+    ("POST", "/owner/Model/pulls/1/close/", "", WRITERS_DO),
+    ("POST", "/owner/Model/pulls/1/reopen/", "", WRITERS_DO),
+    ("POST", "/owner/Model/pulls/1/merge/", "anyway=1&delete_branch=1", [LOGIN, 403, 403, 403, 303]),
+    ("GET", "/owner/Model/pulls/1/", "", WRITERS_SEE),
+    ("GET", "/owner/Model/pulls/1/merge/", "", [405; 5]),
+    ("GET", "/publish/pulls/", "", NAMED),
+    ("GET", "/publish/pulls/new/", "", NAMED),
+    ("POST", "/publish/pulls/new/", "branch=owner/idea-0", [LOGIN, 403, 403, 303, 303]),
+    ("GET", "/publish/pulls/1/", "", NAMED),
+    ("POST", "/publish/pulls/1/", "title=Other&body=", WRITERS_DO),
+    ("POST", "/publish/pulls/1/checks/", "", WRITERS_DO),
+    ("POST", "/publish/pulls/1/merge/", "", [LOGIN, 403, 403, 409, 409]),
+    ("POST", "/publish/pulls/1/close/", "", WRITERS_DO),
+    ("POST", "/publish/pulls/1/reopen/", "", WRITERS_DO),
     ("POST", "/owner/Model/rollback/", "", [LOGIN, 403, 403, 400, 400]),
     ("GET", "/owner/Model/new/?_version={version}", "", ALL),
     ("GET", "/owner/Model/new/?_version=none", "", [404; 5]),
@@ -162,4 +200,100 @@ async fn programs_get_no_pages() {
     assert_eq!((lost.status.as_u16(), lost.json()["detail"].as_str()), (404, Some("Not found.")));
     let lost = browse(&rig, "GET", "/owner/Model/api/v1/nothing/here/", "", "").await;
     assert_eq!(lost.json()["detail"], "Not found.");
+}
+
+#[tokio::test]
+async fn a_repository_is_looked_at_before_it_is_published() {
+    let rig = Rig::new().await;
+    let form = "look=1&repo_url=https://example.org/a/found&repo_tag=v1&cpu=2&is_public=1&oneliner=Mine";
+    let page = browse(&rig, "POST", "/publish/", OWNER, form).await.text();
+    assert!(page.contains("Taxes of v1 &#60;b&#62;"), "the title of a README is text: {page}");
+    assert!(page.contains("A build of this would fail."), "{page}");
+    assert!(page.contains("`run_model` is missing") && page.contains("Write it."), "{page}");
+    assert!(page.contains("r-base") && page.contains("line 3"), "{page}");
+    // What was filled in stays; what was not is suggested.
+    assert!(
+        page.contains(r#"name="oneliner" value="Mine""#) && page.contains(r#"name="title" value="found""#),
+        "{page}"
+    );
+    assert!(page.contains(r#"name="is_public" value="1" checked"#), "{page}");
+    assert!(!page.contains(r#"name="listed" value="1" checked"#), "{page}");
+    assert_eq!(rig.get("/api/v1/models/", OWNER).await.json()["count"], 1, "nothing is published by a look");
+    let page = browse(&rig, "POST", "/publish/", OWNER, "look=1&repo_url=https://example.org/none").await.text();
+    assert!(page.contains("There is no network here.") && page.contains("aria-invalid"), "{page}");
+    let versions = "look=1&repo_url=https://example.org/a/found&repo_tag=next";
+    let page = browse(&rig, "POST", "/owner/Model/builds/", OWNER, versions).await.text();
+    assert!(page.contains("Taxes of next") && page.contains(r#"value="https://example.org/a/found""#), "{page}");
+    let model = rig.get("/publish/api/owner/Model/detail/", OWNER).await.json();
+    assert_ne!(model["repo_tag"], "next", "a look changes no settings");
+}
+
+#[tokio::test]
+async fn looks_are_limited() {
+    let config = csw_app::Config { looks_per_minute: 2, ..csw_app::Config::default() };
+    let rig = Rig::with(config, csw_web::WebOptions::default()).await;
+    let look = json!({ "repo_url": "https://example.org/found" });
+    for status in [200, 200, 429] {
+        let answer = rig.call("POST", "/publish/api/look/", OWNER, look.clone()).await;
+        assert_eq!(answer.status.as_u16(), status, "{}", answer.text());
+    }
+}
+
+#[tokio::test]
+async fn the_page_of_a_model_tells_what_its_build_found_out() {
+    let rig = Rig::new().await;
+    rig.find_out(json!({
+        "import_milliseconds": 2345, "get_inputs_milliseconds": 1234, "environment_bytes": 123_456_789,
+        "conformance_warnings": ["importing the model takes 2345 ms", "get_inputs takes 1234 ms"],
+        "warnings": ["Any version is taken of: pandas"],
+    }))
+    .await;
+    let page = browse(&rig, "GET", "/owner/Model/", OWNER, "").await.text();
+    for told in [
+        "2345 ms",
+        "1234 ms",
+        "123.4 MB",
+        "importing the model takes",
+        "get_inputs takes",
+        "Any version is taken of: pandas",
+    ] {
+        assert!(page.contains(told), "{told}: {page}");
+    }
+    let page = browse(&rig, "GET", "/owner/Model/", STRANGER, "").await.text();
+    assert!(
+        page.contains("2345 ms") && !page.contains("Any version is taken"),
+        "warnings are for those who can do something"
+    );
+}
+
+/// The model of the rig gives the same outputs on every version.
+#[tokio::test]
+async fn a_comparison_is_shown_and_what_is_private_stays_so() {
+    let rig = Rig::new().await;
+    let (public, private) = (rig.simulation(json!({})).await, rig.simulation(json!({ "title": "Hush" })).await);
+    rig.granted(200, "PUT", &format!("/owner/Model/api/v1/{public}/"), OWNER, json!({ "is_public": true })).await;
+    rig.give(None, WRITER, "write").await;
+    for number in [public, private] {
+        assert_eq!(browse(&rig, "GET", &format!("/owner/Model/{number}/"), OWNER, "").await.status, 200);
+    }
+    let version = rig.staged("2.0").await;
+    let api = format!("/owner/Model/api/v1/versions/{version}/comparison/");
+    assert_eq!(rig.get(&api, OWNER).await.status, 404);
+    assert_eq!(rig.call("POST", &api, OWNER, Value::Null).await.status, 202);
+    let mut found = Value::Null;
+    for _ in 0..1_000 {
+        found = rig.get(&api, OWNER).await.json();
+        if found["state"] != "running" {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    assert_eq!(found["summary"], "2 of 2 equal", "{found}");
+    let hers = rig.get(&api, WRITER).await.json();
+    assert_eq!((&hers["unseen"], hers["simulations"].as_array().unwrap().len()), (&json!(1), 1), "{hers}");
+    let page = browse(&rig, "GET", &format!("/owner/Model/versions/{version}/comparison/"), WRITER, "").await.text();
+    assert!(page.contains("2 of 2 equal") && !page.contains("Hush"), "{page}");
+    let promote = format!("/owner/Model/versions/{version}/promote/");
+    assert_eq!(browse(&rig, "POST", &promote, OWNER, "").await.status, 303);
+    assert_eq!(rig.get("/publish/api/owner/Model/detail/", OWNER).await.json()["live_version"], version.to_string());
 }

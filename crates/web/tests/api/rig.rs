@@ -21,24 +21,23 @@ use csw_core::{
     access::AccountRole,
     build::{Build, BuildOrder, BuildState, Source, Stage, Trigger},
     ids::{AccountId, BuildId, ModelId, VersionId},
+    look::{Found, FoundFunction, Problem},
     model::{Artifact, Model, ModelSettings, ModelStatus, Strategy, Version, VersionState},
     names::ModelTitle,
     ports::{
-        BuildError, BuildLog, BuildOptions, BuildStore, Built, Checkout, Clock, GitAnswer, GitRequest, GitService,
-        Mail, MailError, Mailer, ModelStore, Publisher, Randomness, RefChange, Repositories, RepositoryError,
-        TestReport,
+        BuildError, BuildLog, BuildOptions, BuildStore, Built, Checkout, Clock, Mail, MailError, Mailer, ModelStore,
+        Publisher, Randomness, TestReport,
     },
 };
 use csw_secrets::Embedded;
 use csw_store::{FolderObjects, SqlStore};
 use csw_web::{WebOptions, WebState};
-use futures::StreamExt;
 use http_body_util::BodyExt;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
-use crate::{executor, secrets::Moody};
+use crate::{executor, pull_requests::Forge, repositories::Pushed, secrets::Moody, workflows::Words};
 
 pub(crate) const OWNER: &str = "owner";
 pub(crate) const WRITER: &str = "writer";
@@ -98,6 +97,21 @@ impl Publisher for NoPublisher {
         Err(BuildError { stage: Stage::Fetch, sentence: "There is no network here.".to_owned() })
     }
 
+    async fn look(&self, source: &Source, _: &dyn BuildLog) -> Result<Found, BuildError> {
+        match source {
+            Source::Git { url, reference } if url.ends_with("/found") => Ok(Found {
+                commit: "c0ffee".to_owned(),
+                readme_title: Some(format!("Taxes of {reference} <b>")),
+                functions: vec![FoundFunction { name: "get_version".to_owned(), line: Some(3) }],
+                lists: vec!["cs-config/install.sh".to_owned()],
+                system_packages: vec!["r-base".to_owned()],
+                problems: vec![Problem::stops("`run_model` is missing", "Write it.")],
+                ..Found::default()
+            }),
+            _ => Err(BuildError { stage: Stage::Fetch, sentence: "There is no network here.".to_owned() }),
+        }
+    }
+
     async fn build(
         &self,
         _: &csw_core::names::ModelName,
@@ -127,29 +141,6 @@ impl Publisher for NoPublisher {
     async fn discard(&self, _: Checkout) {}
 }
 
-/// Repositories with nothing in them, to which every push puts one commit on `main`.
-struct OneCommit;
-
-#[async_trait]
-impl Repositories for OneCommit {
-    async fn serve(&self, _: ModelId, request: GitRequest) -> Result<GitAnswer, RepositoryError> {
-        let pushed = request.service == GitService::ReceivePack && !request.advertise;
-        let change = RefChange { name: "refs/heads/main".to_owned(), commit: Some("c0ffee".to_owned()) };
-        let note = Bytes::from(request.note);
-        Ok(GitAnswer {
-            status: 200,
-            headers: vec![("Content-Type".to_owned(), format!("application/x-{}-result", request.service.as_str()))],
-            body: futures::stream::once(async { Ok(note) }).boxed(),
-            changed: if pushed { vec![change] } else { Vec::new() },
-            options: Vec::new(),
-        })
-    }
-
-    async fn refs(&self, _: ModelId) -> Result<Vec<(String, String)>, RepositoryError> {
-        Ok(vec![("refs/heads/main".to_owned(), "c0ffee".to_owned())])
-    }
-}
-
 /// The site.
 pub(crate) struct Rig {
     pub(crate) app: App,
@@ -157,8 +148,10 @@ pub(crate) struct Rig {
     pub(crate) version: VersionId,
     pub(crate) build: BuildId,
     pub(crate) executor: Arc<executor::Model>,
+    pub(crate) forge: Arc<Forge>,
     pub(crate) secrets: Arc<Moody>,
-    store: Arc<SqlStore>,
+    pub(crate) repositories: Arc<Pushed>,
+    pub(crate) store: Arc<SqlStore>,
     tokens: HashMap<&'static str, String>,
     clock: Arc<MovedClock>,
     outbox: Arc<Outbox>,
@@ -197,13 +190,17 @@ impl Rig {
         let executor = Arc::new(executor::Model::default());
         let sealed =
             Embedded::new(Arc::<SqlStore>::clone(&store), folder.path().join("secrets.key"), Arc::new(RealRandomness));
+        let forge = Arc::new(Forge::default());
+        let repositories = Arc::new(Pushed::default());
         let secrets = Arc::new(Moody { inner: sealed, moods: Mutex::default() });
         let ports = Ports {
             store: Arc::<SqlStore>::clone(&store),
             objects: Arc::new(objects),
             executor: Arc::<executor::Model>::clone(&executor),
             publisher: Arc::new(NoPublisher),
-            repositories: Arc::new(OneCommit),
+            checks: Some(Arc::<Forge>::clone(&forge)),
+            workflow_tokens: Some(Arc::new(Words)),
+            repositories: Arc::<Pushed>::clone(&repositories),
             secrets: Arc::<Moody>::clone(&secrets),
             mailer: Arc::<Outbox>::clone(&outbox),
             clock: Arc::<MovedClock>::clone(&clock),
@@ -236,7 +233,9 @@ impl Rig {
             version,
             build,
             executor,
+            forge,
             secrets,
+            repositories,
             store,
             tokens,
             clock,
@@ -273,6 +272,25 @@ impl Rig {
     pub(crate) async fn model(&self, title: &str, is_public: bool) -> VersionId {
         let owner = self.app.account_by_name(OWNER).await.unwrap().id;
         live_model(&self.store, owner, title, is_public).await.0
+    }
+
+    /// Writes what a build found out about the live version.
+    pub(crate) async fn find_out(&self, facts: Value) {
+        let version = self.store.version(self.version).await.unwrap().unwrap();
+        self.store.update_version(&Version { facts, ..version }).await.unwrap();
+    }
+
+    /// A staged version of the model beside the live one.
+    pub(crate) async fn staged(&self, reported: &str) -> VersionId {
+        let live = self.store.version(self.version).await.unwrap().unwrap();
+        let version = Version {
+            id: VersionId::from_uuid(uuid::Uuid::new_v4()),
+            digest: reported.to_owned(),
+            reported: reported.to_owned(),
+            state: VersionState::Staged,
+            ..live
+        };
+        self.store.insert_version(&version).await.unwrap().id
     }
 
     /// Schemas of a version that are kept.

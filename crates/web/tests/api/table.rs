@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use crate::{
+    pulls::opened,
     rig::{ADMIN, OTHER, OWNER, READER, RETIRED, Rig, STRANGER, WRITER},
     shape::Shapes,
 };
@@ -65,6 +66,11 @@ fn models() -> Vec<Row> {
         //                                                             nobody stranger reader writer owner admin retired
         ("get", "/publish/api/", none(),                                 [200, 200, 200, 200, 200, 200, 200]),
         ("post", "/publish/api/", json!({}),                             [401, 400, 400, 400, 400, 400, 400]),
+        ("post", "/publish/api/look/", json!({ "repo_url": "https://example.org/found" }),
+                                                                         [401, 200, 200, 200, 200, 200, 403]),
+        ("post", "/publish/api/look/", json!({ "repo_url": "https://example.org/none" }),
+                                                                         [401, 400, 400, 400, 400, 400, 403]),
+        ("post", "/publish/api/look/", json!({}),                        [401, 400, 400, 400, 400, 400, 400]),
         ("get", "/publish/api/{owner}/{title}/detail/", none(),          [200, 200, 200, 200, 200, 200, 200]),
         ("put", "/publish/api/{owner}/{title}/detail/", change,          [401, 403, 403, 200, 200, 200, 403]),
         ("put", "/publish/api/{owner}/{title}/detail/", json!({ "status": "requires fixes" }),
@@ -75,6 +81,12 @@ fn models() -> Vec<Row> {
         ("post", "/publish/api/{owner}/{title}/deployments/", tag,       [401, 403, 403, 200, 200, 200, 403]),
         ("get", "/publish/api/{owner}/{title}/access/", none(),          [401, 403, 403, 403, 200, 200, 403]),
         ("put", "/publish/api/{owner}/{title}/access/", role,            [401, 403, 403, 403, 204, 204, 403]),
+        ("get", "/publish/api/{owner}/{title}/sponsor/", none(),         [200, 200, 200, 200, 200, 200, 200]),
+        ("put", "/publish/api/{owner}/{title}/sponsor/", json!({ "sponsor": OWNER, "message": "thanks" }),
+                                                                         [401, 403, 403, 400, 200, 200, 403]),
+        ("put", "/publish/api/{owner}/{title}/sponsor/", json!({ "sponsor": null }),
+                                                                         [401, 403, 403, 403, 200, 200, 403]),
+        ("get", "/{owner}/{title}/api/v1/estimate/", none(),             [200, 200, 200, 200, 200, 200, 200]),
         ("get", "/publish/api/{owner}/{title}/secrets/", none(),         [401, 403, 403, 200, 200, 200, 403]),
         ("put", "/publish/api/{owner}/{title}/secrets/{secret}/", json!({ "value": "hunter2" }),
                                                                          [401, 403, 403, 200, 200, 200, 403]),
@@ -93,6 +105,10 @@ fn models() -> Vec<Row> {
                                                                          [200, 200, 200, 200, 200, 200, 200]),
         ("get", "/{owner}/{title}/api/v1/versions/{version}/lock/", none(),
                                                                          [200, 200, 200, 200, 200, 200, 200]),
+        ("get", "/{owner}/{title}/api/v1/versions/{version}/comparison/", none(),
+                                                                         [401, 403, 403, 404, 404, 404, 403]),
+        ("post", "/{owner}/{title}/api/v1/versions/{version}/comparison/", none(),
+                                                                         [401, 403, 403, 409, 409, 409, 403]),
         ("post", "/publish/api/{owner}/{title}/promote/", version,       [401, 403, 403, 200, 200, 200, 403]),
         ("post", "/publish/api/{owner}/{title}/versions/{version}/promote/", none(),
                                                                          [401, 403, 403, 200, 200, 200, 403]),
@@ -119,6 +135,38 @@ fn models() -> Vec<Row> {
 }
 
 #[rustfmt::skip]
+fn pulls() -> Vec<Row> {
+    let none = || Value::Null;
+    let new = || json!({ "branch": "{branch}" });
+    let title = || json!({ "title": "Other" });
+    let anyway = || json!({ "anyway": true });
+    vec![
+        //                                                             nobody stranger reader writer owner admin retired
+        ("get", "/{owner}/{title}/api/v1/pulls/", none(),                [403, 403, 403, 200, 200, 200, 403]),
+        ("post", "/{owner}/{title}/api/v1/pulls/", new(),                [403, 403, 403, 201, 201, 201, 403]),
+        ("post", "/{owner}/{title}/api/v1/pulls/", json!({}),            [403, 403, 403, 400, 400, 400, 403]),
+        ("get", "/{owner}/{title}/api/v1/pulls/{number}/", none(),       [403, 403, 403, 200, 200, 200, 403]),
+        ("put", "/{owner}/{title}/api/v1/pulls/{number}/", title(),      [403, 403, 403, 200, 200, 200, 403]),
+        ("post", "/{owner}/{title}/api/v1/pulls/{number}/checks/", none(),
+                                                                         [403, 403, 403, 200, 200, 200, 403]),
+        ("post", "/{owner}/{title}/api/v1/pulls/{number}/merge/", none(),
+                                                                         [403, 403, 403, 409, 409, 409, 403]),
+        ("post", "/{owner}/{title}/api/v1/pulls/{number}/merge/", anyway(),
+                                                                         [403, 403, 403, 403, 403, 200, 403]),
+        ("post", "/{owner}/{title}/api/v1/pulls/{number}/close/", none(),
+                                                                         [403, 403, 403, 200, 200, 200, 403]),
+        ("get", "/publish/api/v1/pulls/", none(),                        [401, 200, 200, 200, 200, 200, 403]),
+        ("post", "/publish/api/v1/pulls/", new(),                        [401, 403, 403, 403, 201, 201, 403]),
+        ("get", "/publish/api/v1/pulls/{number}/", none(),               [401, 200, 200, 200, 200, 200, 403]),
+        ("put", "/publish/api/v1/pulls/{number}/", title(),              [401, 403, 403, 403, 200, 200, 403]),
+        ("post", "/publish/api/v1/pulls/{number}/checks/", none(),       [401, 403, 403, 403, 200, 200, 403]),
+        ("post", "/publish/api/v1/pulls/{number}/merge/", none(),        [401, 403, 403, 409, 409, 409, 403]),
+        ("post", "/publish/api/v1/pulls/{number}/merge/", anyway(),      [401, 403, 403, 403, 403, 200, 403]),
+        ("post", "/publish/api/v1/pulls/{number}/close/", none(),        [401, 403, 403, 403, 200, 200, 403]),
+    ]
+}
+
+#[rustfmt::skip]
 fn people() -> Vec<Row> {
     let none = || Value::Null;
     vec![
@@ -141,9 +189,21 @@ fn people() -> Vec<Row> {
         ("get", "/api/v1/tokens/", none(),                               [403, 200, 200, 200, 200, 200, 200]),
         ("post", "/api/v1/tokens/", json!({ "name": "laptop" }),         [403, 201, 201, 201, 201, 201, 403]),
         ("delete", "/api/v1/tokens/{id}/", none(),                       [403, 404, 404, 404, 404, 404, 404]),
+        ("get", "/api/v1/trust/", none(),                                [403, 200, 200, 200, 200, 200, 200]),
+        ("post", "/api/v1/trust/", json!({ "repository": "PSL/publish", "ref": "main" }),
+                                                                         [403, 201, 201, 201, 201, 201, 403]),
+        ("delete", "/api/v1/trust/{id}/", none(),                        [403, 404, 404, 404, 404, 404, 403]),
         ("get", "/api/v1/accounts/", none(),                             [403, 403, 403, 403, 403, 200, 403]),
         ("get", "/api/v1/accounts/{username}/", none(),                  [403, 403, 403, 403, 403, 200, 403]),
         ("put", "/api/v1/accounts/{username}/", json!({}),               [403, 403, 403, 403, 403, 200, 403]),
+        ("get", "/api/v1/accounts/{username}/budget/", none(),           [403, 403, 403, 403, 200, 200, 403]),
+        ("put", "/api/v1/accounts/{username}/budget/", json!({ "monthly": 500.0 }),
+                                                                         [403, 403, 403, 403, 403, 200, 403]),
+        ("put", "/api/v1/accounts/{username}/budget/", json!({ "monthly": -1 }),
+                                                                         [403, 403, 403, 403, 403, 400, 403]),
+        ("put", "/api/v1/accounts/{username}/budget/", json!({ "monthly": null }),
+                                                                         [403, 403, 403, 403, 403, 200, 403]),
+        ("get", "/api/v1/costs/", none(),                                [403, 200, 200, 200, 200, 200, 200]),
         ("get", "/api/v1/secrets/", none(),                              [403, 403, 403, 403, 403, 200, 403]),
         ("put", "/api/v1/secrets/{secret}/", json!({ "value": "x" }),    [403, 403, 403, 403, 403, 200, 403]),
         ("put", "/api/v1/secrets/{secret}/", json!({ "value": "" }),     [403, 403, 403, 403, 403, 400, 403]),
@@ -178,7 +238,7 @@ async fn everybody_asks_everything() {
         rig.give(None, name, role).await;
     }
     rig.granted(200, "PUT", "/api/v1/accounts/retired/", ADMIN, json!({ "is_active": false })).await;
-    let rows: Vec<Row> = simulations().into_iter().chain(people()).chain(models()).collect();
+    let rows: Vec<Row> = simulations().into_iter().chain(people()).chain(pulls()).chain(models()).collect();
     let document: Value = serde_json::from_str(csw_web::openapi()).unwrap();
     let shapes = Shapes::of(&document);
     let asked: BTreeSet<_> =
@@ -191,8 +251,18 @@ async fn everybody_asks_everything() {
             let (number, output) =
                 if path.contains("{model_pk}") { fresh(&rig, source).await } else { (String::new(), String::new()) };
             let version = rig.version.to_string();
+            let pull = match path.split_once("pulls/{number}/") {
+                Some((before, _)) => {
+                    let at = before.replace("{owner}", "owner").replace("{title}", "Model");
+                    opened(&rig, &format!("{at}pulls/"), OWNER).await.to_string()
+                }
+                None => String::new(),
+            };
+            let branch = if body["branch"].is_null() { String::new() } else { rig.repositories.idea() };
             let fill = |text: &str| {
                 text.replace("{model_pk}", &number)
+                    .replace("{number}", &pull)
+                    .replace("{branch}", &branch)
                     .replace("{id}", if output.is_empty() { &version } else { &output })
                     .replace("{owner}", "OWNER")
                     .replace("{title}", "mODEL")

@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, fs, path::Path};
 
 use serde::{Deserialize, Serialize};
 
+use super::verify::Checked;
 use crate::failure::{Failure, Outcome};
 
 /// File names in a backup.
@@ -36,18 +37,22 @@ pub(crate) struct Manifest {
     pub(crate) objects: u64,
     /// Their bytes.
     pub(crate) bytes: u64,
+    /// The bucket they are in, where that is not this folder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) bucket: Option<String>,
 }
 
 impl Manifest {
-    pub(crate) fn new(database: Database, counts: BTreeMap<String, u64>, objects: u64, bytes: u64) -> Self {
+    pub(crate) fn new(database: Database, checked: Checked, bucket: Option<String>) -> Self {
         Self {
             format: FORMAT,
             made_at: jiff::Timestamp::now().to_string(),
             made_by: concat!("csw ", env!("CARGO_PKG_VERSION")).to_owned(),
             database,
-            counts,
-            objects,
-            bytes,
+            counts: checked.counts,
+            objects: checked.objects,
+            bytes: checked.bytes,
+            bucket,
         }
     }
 

@@ -10,7 +10,7 @@ pub(crate) mod verify;
 
 use std::{fs, os::unix::fs::DirBuilderExt, path::Path};
 
-use csw_store::SqlStore;
+use csw_store::{BucketObjects, SqlStore};
 
 use self::manifest::{Database, Manifest};
 use crate::{
@@ -24,34 +24,44 @@ use crate::{
 /// Times that a site which deletes all the while gets another copy of its database.
 const ROUNDS: u32 = 5;
 
-/// The folders of immutable files, in the data folder and in a backup.
-pub(crate) const FOLDERS: [&str; 3] = ["objects", "envs", "code"];
+/// The folders of immutable files, in the data folder and in a backup. What is in a bucket stays there.
+pub(crate) fn folders(bucket: Option<&BucketObjects>) -> impl Iterator<Item = &'static str> {
+    let objects = bucket.is_none().then_some(wiring::OBJECTS);
+    objects.into_iter().chain(["envs", "code"])
+}
 
 pub(crate) async fn run(settings: &Settings, place: &Place, to: &Path, printer: Printer) -> Outcome {
     let data = settings.data(place);
     let database = wiring::Database::choose(settings, place);
     let store = wiring::open_existing(&database).await?;
+    let bucket = wiring::bucket(settings, &data, &store).await?;
     empty_folder(to)?;
     let mut problems = Vec::new();
     for round in 0..ROUNDS {
         let kind = copy_database(&database, &store, to).await?;
-        for folder in FOLDERS {
+        for folder in folders(bucket.as_ref()) {
             let (from, into) = (data.join(folder), to.join(folder));
-            blocking(move || files::copy_tree(&from, &into, folder == "objects")).await?;
+            blocking(move || files::copy_tree(&from, &into, folder == wiring::OBJECTS)).await?;
         }
         let (from, into) = (data.join(files::REPOSITORIES), to.join(files::REPOSITORIES));
         blocking(move || files::copy_repositories(&from, &into)).await?;
         let copy = verify::open_copy(&kind, to, &store).await?;
-        let checked = verify::check(&copy, to).await?;
-        problems = checked.problems;
+        let mut checked = verify::check(&copy, to, bucket.as_ref()).await?;
+        problems = std::mem::take(&mut checked.problems);
         if problems.is_empty() {
-            let manifest = Manifest::new(kind, checked.counts, checked.objects, checked.bytes);
+            let manifest = Manifest::new(kind, checked, bucket.as_ref().map(BucketObjects::name));
             manifest.write(to)?;
+            if let Some(bucket) = &manifest.bucket {
+                printer.note(&format!(
+                    "outputs stay in {bucket}, which has to keep what it has for as long as this backup"
+                ));
+            }
             if data.join(wiring::SECRET_KEYS).exists() {
                 printer.note("the master keys of secrets are not in it: keep a copy of `secrets.key` apart");
             }
             return printer.result(&manifest, || {
-                format!("{} holds {} outputs, {} bytes", to.display(), manifest.objects, manifest.bytes)
+                let holds = if manifest.bucket.is_some() { "names" } else { "holds" };
+                format!("{} {holds} {} outputs, {} bytes", to.display(), manifest.objects, manifest.bytes)
             });
         }
         printer.note(&format!("something was deleted meanwhile; copying again ({} of {ROUNDS})", round + 1));

@@ -9,9 +9,10 @@ use std::{
 
 use csw_core::{
     page::PageRequest,
-    ports::{ModelFilter, SimulationFilter, Store},
+    ports::{ModelFilter, ObjectStorage, SimulationFilter, Store},
 };
-use csw_store::SqlStore;
+use csw_store::{BucketObjects, SqlStore};
+use futures::{StreamExt, stream};
 use sha2::{Digest, Sha256};
 
 use super::{
@@ -25,6 +26,9 @@ use crate::{
 
 /// Problems that are told one by one; further ones are counted.
 const TOLD: usize = 20;
+
+/// Objects that a bucket is asked for at once.
+const AT_ONCE: usize = 32;
 
 /// What a check found.
 pub(crate) struct Checked {
@@ -46,8 +50,9 @@ pub(crate) async fn open_copy(kind: &Database, folder: &Path, live: &SqlStore) -
     }
 }
 
-/// Checks a database, and the files below `folder` that it names.
-pub(crate) async fn check(store: &SqlStore, folder: &Path) -> Outcome<Checked> {
+/// Checks a database, and the outputs that it names: files below `folder`, or objects of a bucket. Of files all bytes are
+/// read; a bucket is asked whether it has them, and how long they are.
+pub(crate) async fn check(store: &SqlStore, folder: &Path, bucket: Option<&BucketObjects>) -> Outcome<Checked> {
     let mut problems = Vec::new();
     let integrity = store.integrity().await?;
     if integrity != "ok" {
@@ -56,8 +61,12 @@ pub(crate) async fn check(store: &SqlStore, folder: &Path) -> Outcome<Checked> {
     let named = store.referenced_objects().await?;
     let objects = named.len() as u64;
     let bytes = named.iter().map(|(_, _, size)| size).sum();
-    let folder = folder.to_owned();
-    problems.extend(blocking(move || Ok(broken_objects(&folder, &named))).await?);
+    problems.extend(if let Some(bucket) = bucket {
+        missing_objects(bucket, named).await?
+    } else {
+        let folder = folder.to_owned();
+        blocking(move || Ok(broken_objects(&folder, &named))).await?
+    });
     if problems.len() > TOLD {
         let more = problems.len() - TOLD;
         problems.truncate(TOLD);
@@ -74,6 +83,21 @@ async fn counts(store: &dyn Store) -> Outcome<BTreeMap<String, u64>> {
         ("simulations", store.simulations(&SimulationFilter::default(), one).await?.total),
     ];
     Ok(counts.into_iter().map(|(name, count)| (name.to_owned(), count)).collect())
+}
+
+async fn missing_objects(bucket: &BucketObjects, named: Vec<(String, String, u64)>) -> Outcome<Vec<String>> {
+    let name = bucket.name();
+    let asked = stream::iter(named).map(|(key, _, size)| async move { (bucket.size(&key).await, key, size) });
+    let mut answers = asked.buffer_unordered(AT_ONCE);
+    let mut problems = Vec::new();
+    while let Some((found, key, size)) = answers.next().await {
+        match found.map_err(wiring::unusable)? {
+            Some(length) if length == size => {}
+            Some(length) => problems.push(format!("{name}/{key} has {length} bytes and not {size}")),
+            None => problems.push(format!("{name}/{key} is not there")),
+        }
+    }
+    Ok(problems)
 }
 
 fn broken_objects(folder: &Path, named: &[(String, String, u64)]) -> Vec<String> {

@@ -75,7 +75,7 @@ pub(crate) async fn run(settings: &Settings, name: &str, options: &Build, printe
 }
 
 /// The folder of images that flags or settings name.
-pub(super) fn images(settings: &Settings, given: Option<&std::path::Path>) -> Outcome<Layout> {
+pub(crate) fn images(settings: &Settings, given: Option<&std::path::Path>) -> Outcome<Layout> {
     let folder = given.map(std::path::Path::to_owned).or_else(|| settings.images.folder.clone());
     let folder = folder.unwrap_or_else(|| tools::cache_folder().join("csw-images").join("layout"));
     Ok(Layout::open(&folder)?)

@@ -1,35 +1,62 @@
 //! `csw models promote`
 
-use csw_client::{Client, Version};
+use csw_client::{Client, ClientError, Version};
+use serde_json::Value;
 
+use super::compare;
 use crate::{
     failure::{Code, Failure, Outcome},
     output::Printer,
 };
 
-pub(crate) async fn run(client: &Client, name: &str, wanted: Option<&str>, printer: Printer) -> Outcome {
+pub(crate) async fn run(client: &Client, name: &str, wanted: Option<&str>, skip: bool, printer: Printer) -> Outcome {
     let versions = client.versions(name).await?;
-    let version = match wanted {
-        Some(wanted) => choose(&versions, name, wanted)?,
+    let version = staged(&versions, name, wanted)?;
+    let answer = compared(client, name, &version.id, skip, printer).await?;
+    printer.result(&answer, || format!("{name}: version {} is live", version.version))
+}
+
+/// The version that is named, or the newest staged one.
+pub(super) fn staged<'a>(versions: &'a [Version], name: &str, wanted: Option<&str>) -> Outcome<&'a Version> {
+    match wanted {
+        Some(wanted) => choose(versions, name, wanted),
         // They come newest first.
         None => versions.iter().find(|version| version.state == "staged").ok_or_else(|| {
             let way_out = format!("`csw models -n {name} stage` builds one; `csw models -n {name} versions` lists all");
             Failure::new(Code::Refused, format!("{name} has no staged version"), way_out)
-        })?,
-    };
-    let answer = client.promote(name, &version.id).await?;
-    printer.result(&answer, || format!("{name}: version {} is live", version.version))
+        }),
+    }
+}
+
+/// Promotes a version. Where the server compares it with the live one first, that is waited for and shown.
+async fn compared(client: &Client, name: &str, version: &str, skip: bool, printer: Printer) -> Outcome<Value> {
+    match client.promote(name, version, skip).await {
+        Err(refused @ ClientError::Refused { status: 409, .. }) => {
+            let Some(found) = compare::waited(client, name, version, printer).await? else {
+                return Err(refused.into());
+            };
+            printer.note(&compare::told(&found));
+            Ok(client.promote(name, version, skip).await?)
+        }
+        other => Ok(other?),
+    }
 }
 
 /// Makes a version live that may be so already.
-pub(in crate::commands) async fn promote_version(client: &Client, name: &str, id: &str, printer: Printer) -> Outcome {
+pub(in crate::commands) async fn promote_version(
+    client: &Client,
+    name: &str,
+    id: &str,
+    skip: bool,
+    printer: Printer,
+) -> Outcome {
     let versions = client.versions(name).await?;
     let version = choose(&versions, name, id)?;
     if version.state == "live" {
         let answer = serde_json::json!({ "model": name, "version": version.id, "state": version.state });
         return printer.result(&answer, || format!("{name}: version {} is live already", version.version));
     }
-    let answer = client.promote(name, &version.id).await?;
+    let answer = compared(client, name, &version.id, skip, printer).await?;
     printer.result(&answer, || format!("{name}: version {} is live", version.version))
 }
 

@@ -16,7 +16,13 @@ use crate::{
 pub(crate) async fn run(client: &Client, name: &str, options: &Publish, promote: bool, printer: Printer) -> Outcome {
     let (repo, tag) = (options.repo.as_str(), options.tag.as_deref());
     let as_of = options.as_of.as_deref().map(date).transpose()?.map(|date| date.to_string()).unwrap_or_default();
-    let choices = BuildChoices { as_of: &as_of, example: !options.no_example, promote, skip_tests: options.skip_test };
+    let choices = BuildChoices {
+        as_of: &as_of,
+        example: !options.no_example,
+        promote,
+        skip_tests: options.skip_test,
+        skip_comparison: options.skip_comparison,
+    };
     let build = if repo.contains("://") || repo.starts_with("git@") {
         let details = ModelDetails {
             repo_url: Some(repo.to_owned()),
@@ -55,7 +61,8 @@ pub(in crate::commands) async fn ensure(
         Err(error) => return Err(error.into()),
     }
     let (owner, title) = name.split_once('/').unwrap_or_default();
-    let caller = client.own_name().await?;
+    // A workflow has no name of its own; whose model it may make the server knows.
+    let caller = if client.is_workflow() { Some(owner.to_owned()) } else { client.own_name().await? };
     match caller {
         Some(caller) if caller.eq_ignore_ascii_case(owner) => {}
         Some(caller) => {
@@ -76,6 +83,7 @@ pub(in crate::commands) async fn ensure(
     let or = |text: Option<String>, other: &str| Some(text.unwrap_or_else(|| other.to_owned()));
     let oneliner = details.oneliner.clone().unwrap_or_else(|| title.to_owned());
     let details = ModelDetails {
+        owner: client.is_workflow().then(|| owner.to_owned()),
         title: Some(title.to_owned()),
         description: or(details.description.clone(), &oneliner),
         oneliner: Some(oneliner),

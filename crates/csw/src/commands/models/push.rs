@@ -18,16 +18,28 @@ const PASSWORD: &str = "CSW_REGISTRY_PASSWORD";
 
 pub(crate) async fn run(settings: &Settings, name: &str, options: &Push, printer: Printer) -> Outcome {
     let model: ModelName = name.parse().map_err(|error| Failure::usage(format!("{error}"), "write OWNER/TITLE"))?;
+    let maker = format!("csw models -n {model} build --image");
+    push_image(settings, &model, &maker, options, printer).await
+}
+
+/// Sends an image that `maker` made.
+pub(crate) async fn push_image(
+    settings: &Settings,
+    model: &ModelName,
+    maker: &str,
+    options: &Push,
+    printer: Printer,
+) -> Outcome {
     let place = place(settings, options)?;
     let credentials = credentials(settings, options.user.clone())?;
     let layout = images(settings, options.out.as_deref())?;
     let tag = match &options.tag {
         Some(tag) => tag.clone(),
-        None => image::newest_tag(&layout, &model)?.ok_or_else(|| {
+        None => image::newest_tag(&layout, model)?.ok_or_else(|| {
             Failure::new(
                 Code::Refused,
                 format!("there is no image of {model} in {}", layout.folder().display()),
-                format!("`csw models -n {model} build --image` makes one; `--out DIR` names another folder"),
+                format!("`{maker}` makes one; `--out DIR` names another folder"),
             )
         })?,
     };
@@ -38,17 +50,20 @@ pub(crate) async fn run(settings: &Settings, name: &str, options: &Push, printer
         insecure: options.insecure,
         patience: Patience::default(),
     };
-    let pushed = match image::push(&layout, &model, &tag, push, &Bars::new(printer)).await {
+    let pushed = match image::push(&layout, model, &tag, push, &Bars::new(printer)).await {
         Ok(pushed) => pushed,
         Err(error) => {
-            printer.result(&json!({ "ok": false, "model": name, "message": error.to_string() }), String::new)?;
+            printer.result(
+                &json!({ "ok": false, "model": model.to_string(), "message": error.to_string() }),
+                String::new,
+            )?;
             return Err(error.into());
         }
     };
     let mut value = serde_json::to_value(&pushed).unwrap_or_default();
     if let Some(answer) = value.as_object_mut() {
         answer.insert("ok".to_owned(), true.into());
-        answer.insert("model".to_owned(), name.into());
+        answer.insert("model".to_owned(), model.to_string().into());
     }
     printer.result(&value, || {
         format!(

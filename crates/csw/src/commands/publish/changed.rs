@@ -1,22 +1,16 @@
 //! `csw publish stage`, `promote` and `changed`: what the workflows do with the files that a pull request changes.
 
-use std::path::Path;
-
-use csw_client::{BuildChoices, Client, Upload};
+use csw_app::publish_repository::{ModelConfig, asks_to_skip_tests, is_about_a_model, name, name_of_path};
+use csw_client::{BuildChoices, Client, ModelDetails, Upload};
 use csw_core::names::ModelName;
+use serde_json::Value;
 
-use super::{
-    config::{ModelConfig, name, name_of_path},
-    repository::Repository,
-};
+use super::repository::Repository;
 use crate::{
     commands::models::{ensure, finish, follow, promote_version},
     failure::{Code, Failure, Outcome},
     output::Printer,
 };
-
-/// What people write to leave a model's own tests out.
-pub(super) const SKIP: &str = "[skip test]";
 
 /// The models whose files are not as they were at `base`, with what they say now; of `only`, where one is named.
 pub(super) fn models(
@@ -35,8 +29,7 @@ pub(super) fn models(
     }
     let only = only.map(name).transpose().map_err(wrong)?;
     let mut models = Vec::new();
-    // Notes for people are no models.
-    for path in changed.iter().filter(|path| Path::new(path).extension().is_none_or(|ending| ending != "md")) {
+    for path in changed.iter().filter(|path| is_about_a_model(path)) {
         let name = name_of_path(path).map_err(wrong)?;
         let text = repository.text("HEAD", path)?.unwrap_or_default();
         let config = ModelConfig::parse(&name, &text).map_err(wrong)?;
@@ -49,8 +42,7 @@ pub(super) fn models(
 
 /// Whether a text, or the newest commit, asks to leave tests out.
 pub(super) fn says_skip(repository: &Repository, said: &[String]) -> Outcome<bool> {
-    let asks = |text: &str| text.to_lowercase().contains(SKIP);
-    Ok(said.iter().any(|text| asks(text)) || asks(&repository.newest_message()?))
+    Ok(said.iter().any(|text| asks_to_skip_tests(text)) || asks_to_skip_tests(&repository.newest_message()?))
 }
 
 /// Builds each model and leaves its version staged. One that fails keeps no other from it.
@@ -72,7 +64,7 @@ pub(super) async fn stage(
 }
 
 async fn stage_one(client: &Client, name: &str, config: &ModelConfig, skip_tests: bool, printer: Printer) -> Outcome {
-    let details = config.details();
+    let details = details(config);
     if !ensure(client, name, details.clone(), printer).await? {
         client.update_model(name, &details).await?;
     }
@@ -84,19 +76,35 @@ async fn stage_one(client: &Client, name: &str, config: &ModelConfig, skip_tests
     finish(client, name, &build, printer)
 }
 
+/// What the server is to be told of a model.
+fn details(config: &ModelConfig) -> ModelDetails {
+    ModelDetails {
+        repo_url: config.repo_url.clone(),
+        repo_tag: config.repo_tag.clone(),
+        cpu: config.resources.cpu.map(Value::from),
+        memory: config.resources.memory.map(Value::from),
+        ..ModelDetails::default()
+    }
+}
+
 /// Makes what each model's newest build staged live.
-pub(super) async fn promote(client: &Client, models: &[(ModelName, ModelConfig)], printer: Printer) -> Outcome {
+pub(super) async fn promote(
+    client: &Client,
+    models: &[(ModelName, ModelConfig)],
+    skip_comparison: bool,
+    printer: Printer,
+) -> Outcome {
     let mut failures = Vec::new();
     for (name, _) in models {
         let name = name.to_string();
-        if let Err(failure) = promote_one(client, &name, printer).await {
+        if let Err(failure) = promote_one(client, &name, skip_comparison, printer).await {
             failures.push((name, failure));
         }
     }
     ended("promoted", models.len(), failures, printer)
 }
 
-async fn promote_one(client: &Client, name: &str, printer: Printer) -> Outcome {
+async fn promote_one(client: &Client, name: &str, skip_comparison: bool, printer: Printer) -> Outcome {
     let way_out =
         || format!("`csw models -n {name} stage` builds a version; `csw models -n {name} builds` lists all builds");
     let newest = client.builds(name).await?.results.into_iter().next();
@@ -110,7 +118,7 @@ async fn promote_one(client: &Client, name: &str, printer: Printer) -> Outcome {
             format!("the newest build of {name} {}: {message} What was built before is not promoted", build.state);
         return Err(Failure::failed(sentence, way_out()));
     };
-    promote_version(client, name, version, printer).await
+    promote_version(client, name, version, skip_comparison, printer).await
 }
 
 /// One failure for all, each with its model.

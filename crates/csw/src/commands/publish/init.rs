@@ -6,6 +6,7 @@ use std::{
     path::Path,
 };
 
+use csw_app::publish_repository::TEMPLATE;
 use serde_json::json;
 
 use super::repository;
@@ -14,19 +15,12 @@ use crate::{
     output::Printer,
 };
 
-/// Its files. Those that are there already stay as they are.
-const FILES: [(&str, &str); 4] = [
-    ("README.md", include_str!("template/README.md")),
-    ("config/README.md", include_str!("template/config.md")),
-    (".github/workflows/build.yml", include_str!("template/build.yml")),
-    (".github/workflows/deploy.yml", include_str!("template/deploy.yml")),
-];
-
 pub(super) fn run(folder: &Path, printer: Printer) -> Outcome {
     fs::create_dir_all(folder).map_err(|error| Failure::file(folder, &error))?;
     let began = repository::begin(folder)?;
     let (mut made, mut kept) = (Vec::new(), Vec::new());
-    for (name, text) in FILES {
+    // What is there already stays as it is.
+    for (name, text) in TEMPLATE {
         if write(&folder.join(name), text)? { made.push(name) } else { kept.push(name) }
     }
     let answer = json!({ "folder": folder, "made": made, "kept": kept, "git_init": began });
@@ -70,7 +64,7 @@ mod tests {
         run(&place, Printer::new(true)).unwrap();
         assert_eq!(fs::read_to_string(place.join("README.md")).unwrap(), "mine");
         assert!(place.join(".git").is_dir());
-        for (name, text) in &FILES[1..] {
+        for (name, text) in &TEMPLATE[1..] {
             assert_eq!(&fs::read_to_string(place.join(name)).unwrap(), text);
         }
         run(&place, Printer::new(true)).unwrap();
@@ -79,7 +73,7 @@ mod tests {
     /// Workflows are YAML, call nothing but `csw`, and put no text of a pull request into a shell.
     #[test]
     fn workflows_hold_no_text_of_strangers() {
-        for (name, text) in FILES.iter().filter(|(name, _)| name.ends_with("yml")) {
+        for (name, text) in TEMPLATE.iter().filter(|(name, _)| name.ends_with("yml")) {
             let flow: serde_json::Value = serde_saphyr::from_str(text).unwrap();
             for job in flow["jobs"].as_object().unwrap().values() {
                 let steps = job["steps"].as_array().unwrap();

@@ -1,10 +1,10 @@
 //! `csw publish`: a repository whose pull requests publish models, and what its workflows call.
 
 mod changed;
-mod config;
 mod init;
 mod open;
 mod repository;
+mod site;
 
 use std::path::{Path, PathBuf};
 
@@ -41,9 +41,9 @@ pub(crate) async fn run(
             let skip = skip_test || changed::says_skip(&repository, &said)?;
             changed::stage(&settings.client(server)?, &models, skip, printer).await
         }
-        PublishVerb::Promote { changed_since } => {
+        PublishVerb::Promote { changed_since, skip_comparison } => {
             let models = changed::models(&repository, &changed_since, name, printer)?;
-            changed::promote(&settings.client(server)?, &models, printer).await
+            changed::promote(&settings.client(server)?, &models, skip_comparison, printer).await
         }
         PublishVerb::Changed { changed_since } => {
             let models = changed::models(&repository, &changed_since, name, printer)?;

@@ -1,5 +1,6 @@
 //! `csw publish -n OWNER/TITLE`: the one open pull request of a model, made or added to.
 
+use csw_app::publish_repository::{ModelConfig, Resources, SKIP_TEST, clash, fresh, name, path_of, stamped};
 use csw_client::{Client, ClientError};
 use csw_core::{
     names::ModelName,
@@ -10,16 +11,16 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use super::{
-    changed::SKIP,
-    config::{ModelConfig, Resources, clash, fresh, name, path_of, stamped},
     here,
     repository::{Pushed, Repository},
+    site::SitePulls,
 };
 use crate::{
     cli::Server,
     failure::{Code, Failure, Outcome},
     output::Printer,
     settings::{GitHubSettings, Settings},
+    wiring::github_credential,
 };
 
 /// How often a branch may move while a commit for it is made.
@@ -33,12 +34,21 @@ pub(super) async fn run(
     printer: Printer,
 ) -> Outcome {
     let model = name(model).map_err(|sentence| Failure::usage(sentence, "write OWNER/TITLE"))?;
-    let repository = here()?;
-    let forge = forge(&settings.github, &repository.origin()?)?;
+    let mut repository = here()?;
+    let client = settings.client(server)?;
+    let origin = repository.origin()?;
+    let forge: Option<Box<dyn PullRequests>> = match SitePulls::of(&client, &origin) {
+        Some(site) => {
+            if let Some(authorization) = client.authorization() {
+                repository.introduce(&format!("{}/git/", client.url()), &authorization);
+            }
+            Some(Box::new(site))
+        }
+        None => github(&settings.github, &origin).await?,
+    };
     let work = Work { repository: &repository, forge: forge.as_deref(), model: &model, skip_test };
     let into = repository.default_branch()?;
     let branch = format!("publish/{model}");
-    let client = settings.client(server)?;
     for _ in 0..TRIES {
         let Some((commit, there)) = work.push(&client, &branch, &into).await? else { continue };
         let pull = work.pull_request(there, &branch, &into).await?;
@@ -49,25 +59,27 @@ pub(super) async fn run(
         return printer.result(&answer, || match &pull {
             Some(pull) => format!("{model}: {}", pull.url),
             None => format!(
-                "{branch} is pushed to origin, which is not on GitHub: open a pull request of it into {into} there by hand, \
-                 unless it has one"
+                "{branch} is pushed to origin, which is neither on GitHub nor on {}: open a pull request of it into {into} there by hand, \
+                 unless it has one",
+                client.url()
             ),
         });
     }
     Err(Failure::new(Code::Unavailable, format!("{branch} moves all the time"), "somebody else is at it; try again"))
 }
 
-/// The forge that origin is on, where it is one we know.
-fn forge(settings: &GitHubSettings, origin: &str) -> Outcome<Option<Box<dyn PullRequests>>> {
+/// GitHub, where origin is there.
+async fn github(settings: &GitHubSettings, origin: &str) -> Outcome<Option<Box<dyn PullRequests>>> {
     let api = settings.api_url();
     let Some((owner, name)) = repository_on(host(&api), origin) else { return Ok(None) };
-    let token = settings.token().ok_or_else(|| {
+    let credential = github_credential(settings, None).await?.ok_or_else(|| {
         Failure::usage(
             format!("origin is {owner}/{name} on GitHub, and there is no token to open pull requests with"),
-            "give one that may write pull requests there as GITHUB_TOKEN, or as `token` in [github] of the configuration",
+            "give one that may write pull requests there as GITHUB_TOKEN, or as `token` in [github] of the configuration, or \
+             a GitHub App",
         )
     })?;
-    Ok(Some(Box::new(GitHub::new(&api, &owner, &name, &token, Waits::default())?)))
+    Ok(Some(Box::new(GitHub::new(&api, &owner, &name, credential, Waits::default())?)))
 }
 
 /// The host of repositories, of the address of the API.
@@ -86,7 +98,7 @@ struct Work<'a> {
 
 impl Work<'_> {
     fn title(&self) -> String {
-        let skip = if self.skip_test { format!(" {SKIP}") } else { String::new() };
+        let skip = if self.skip_test { format!(" {SKIP_TEST}") } else { String::new() };
         format!("Publish {}{skip}", self.model)
     }
 

@@ -7,7 +7,8 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
-use super::config::{FOLDER, clash};
+use csw_app::publish_repository::{FOLDER, clash};
+
 use crate::failure::{Failure, Outcome};
 
 /// What git calls a commit that is none: the base of a branch that is new.
@@ -16,6 +17,8 @@ const NOTHING: char = '0';
 /// A publish repository.
 pub(super) struct Repository {
     root: PathBuf,
+    /// Settings for git that are in no file, such as who asks a site.
+    settings: Vec<(String, String)>,
 }
 
 /// Whom a push found in its way.
@@ -44,7 +47,26 @@ impl Repository {
                 "go to your publish repository, or make one with `csw publish init DIR`",
             ));
         }
-        Ok(Self { root })
+        Ok(Self { root, settings: Vec::new() })
+    }
+
+    /// Has git say who asks, where it asks below this address. Others don't see it: it is in no argument and no file.
+    pub(super) fn introduce(&mut self, address: &str, authorization: &str) {
+        self.settings = vec![(format!("http.{address}.extraHeader"), format!("Authorization: {authorization}"))];
+    }
+
+    fn run(&self, words: &[&str], variables: &[(&str, &OsStr)], input: Option<&[u8]>) -> Outcome<Output> {
+        // Those that are there stay.
+        let first = std::env::var("GIT_CONFIG_COUNT").ok().and_then(|count| count.parse().ok()).unwrap_or(0_usize);
+        let mut own = vec![("GIT_CONFIG_COUNT".to_owned(), (first + self.settings.len()).to_string())];
+        for (at, (key, value)) in self.settings.iter().enumerate() {
+            own.push((format!("GIT_CONFIG_KEY_{}", first + at), key.clone()));
+            own.push((format!("GIT_CONFIG_VALUE_{}", first + at), value.clone()));
+        }
+        let mut all: Vec<(&str, &OsStr)> =
+            own.iter().map(|(name, value)| (name.as_str(), OsStr::new(value.as_str()))).collect();
+        all.extend_from_slice(variables);
+        run(&self.root, words, &all, input)
     }
 
     fn git(&self, words: &[&str]) -> Outcome<Vec<u8>> {
@@ -52,7 +74,7 @@ impl Repository {
     }
 
     fn fed(&self, words: &[&str], variables: &[(&str, &OsStr)], input: Option<&[u8]>) -> Outcome<Vec<u8>> {
-        let output = run(&self.root, words, variables, input)?;
+        let output = self.run(words, variables, input)?;
         if output.status.success() {
             return Ok(output.stdout);
         }
@@ -68,7 +90,7 @@ impl Repository {
     /// A commit by any of its names.
     pub(super) fn commit(&self, name: &str) -> Outcome<Option<String>> {
         let wanted = format!("{name}^{{commit}}");
-        let output = run(&self.root, &["rev-parse", "--verify", "--quiet", "--end-of-options", &wanted], &[], None)?;
+        let output = self.run(&["rev-parse", "--verify", "--quiet", "--end-of-options", &wanted], &[], None)?;
         Ok(output.status.success().then(|| word(&output.stdout)))
     }
 
@@ -136,7 +158,7 @@ impl Repository {
 
     /// The URL that `origin` was given, before git's own rewriting.
     pub(super) fn origin(&self) -> Outcome<String> {
-        let output = run(&self.root, &["config", "--get", "remote.origin.url"], &[], None)?;
+        let output = self.run(&["config", "--get", "remote.origin.url"], &[], None)?;
         let url = word(&output.stdout);
         if url.is_empty() {
             return Err(Failure::local(
@@ -204,7 +226,7 @@ impl Repository {
     pub(super) fn push(&self, commit: &str, branch: &str, seen: Option<&str>) -> Outcome<Pushed> {
         let lease = format!("--force-with-lease=refs/heads/{branch}:{}", seen.unwrap_or_default());
         let what = format!("{commit}:refs/heads/{branch}");
-        let output = run(&self.root, &["push", "--porcelain", &lease, "origin", &what], &[], None)?;
+        let output = self.run(&["push", "--porcelain", &lease, "origin", &what], &[], None)?;
         if output.status.success() {
             return Ok(Pushed::Done);
         }

@@ -1,6 +1,9 @@
 //! Accounts and their tokens.
 
-use csw_core::account::{Account, Token};
+use csw_core::{
+    account::{Account, Token},
+    trust::Trust,
+};
 use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -104,4 +107,43 @@ pub(crate) struct NewTokenBody {
 pub(crate) struct KeyBody {
     /// The text to send as `Authorization: Token ...`.
     pub(crate) key: String,
+}
+
+/// Workflows that an account trusts to publish in its name.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct TrustBody {
+    /// Its identifier.
+    id: String,
+    /// `OWNER/NAME` of the repository on GitHub.
+    repository: String,
+    /// The branch, in full; `*` at its end stands for anything.
+    #[serde(rename = "ref")]
+    reference: String,
+    /// The environment that a job must have been admitted to; empty where any will do.
+    environment: String,
+    /// The models that they may publish; none means all that the account may.
+    models: Vec<String>,
+    /// Whether they may make versions live, or only stage them.
+    promote: bool,
+    /// When it was made.
+    #[schema(value_type = String, format = DateTime)]
+    created_at: Timestamp,
+    /// When one was last let in by it, to the hour.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    last_used_at: Option<Timestamp>,
+}
+
+impl From<&Trust> for TrustBody {
+    fn from(trust: &Trust) -> Self {
+        Self {
+            id: trust.id.to_string(),
+            repository: trust.repository.clone(),
+            reference: trust.reference.clone(),
+            environment: trust.environment.clone(),
+            models: trust.models.clone(),
+            promote: trust.promote,
+            created_at: trust.created_at,
+            last_used_at: trust.last_used_at,
+        }
+    }
 }

@@ -3,12 +3,14 @@
 
 mod account;
 mod model;
+mod pull;
 mod secret;
 mod simulation;
 
 pub(crate) use self::{
-    account::{AccountBody, KeyBody, NewTokenBody, TokenBody, UserBody},
-    model::{BuildBody, Project, SchemaChangesBody, TagsBody, VersionBody},
+    account::{AccountBody, KeyBody, NewTokenBody, TokenBody, TrustBody, UserBody},
+    model::{BuildBody, Project, SchemaChangesBody, TagsBody, VersionBody, VersionName},
+    pull::PullBody,
     secret::{SecretBody, SecretEventBody},
     simulation::{
         AccessBody, InputsBody, InviteBody, MiniSimulation, ModelConfig, NewBody, OutputsBody, RemoteOutputs,

@@ -199,6 +199,12 @@ pub(crate) struct VersionName {
     version: String,
 }
 
+impl VersionName {
+    pub(crate) fn new(id: VersionId, version: String) -> Self {
+        Self { id: id.to_string(), version }
+    }
+}
+
 /// What a version changes in the form. A difference of parameters has `added` and `removed` names, and `changed` ones
 /// with their members before and after.
 #[derive(Debug, Serialize, ToSchema)]
@@ -223,7 +229,7 @@ pub(crate) struct SchemaChangesBody {
 
 impl From<SchemaChanges> for SchemaChangesBody {
     fn from(changes: SchemaChanges) -> Self {
-        let name = |(id, version): &(VersionId, String)| VersionName { id: id.to_string(), version: version.clone() };
+        let name = |(id, version): &(VersionId, String)| VersionName::new(*id, version.clone());
         Self {
             from: name(&changes.before),
             to: name(&changes.after),
@@ -239,7 +245,7 @@ impl From<SchemaChanges> for SchemaChangesBody {
 /// A stage that a build has entered.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct StageBody {
-    /// `fetch`, `build`, `test`, `push`, `stage` or `promote`.
+    /// `fetch`, `build`, `test`, `push`, `stage`, `compare` or `promote`.
     stage: &'static str,
     /// `running`, `passed`, `failed` or `cancelled`.
     state: &'static str,
@@ -275,7 +281,7 @@ pub(crate) struct BuildBody {
     source: String,
     /// The commit, or the digest of uploaded files, once it is known.
     commit: Option<String>,
-    /// `fetch`, `build`, `test`, `push`, `stage` or `promote`.
+    /// `fetch`, `build`, `test`, `push`, `stage`, `compare` or `promote`.
     stage: &'static str,
     /// The stages it has entered, in order.
     stages: Vec<StageBody>,

@@ -283,6 +283,9 @@ pub(crate) struct SimulationBody {
     pub(crate) archived: bool,
     /// Identifier of the version it ran on.
     pub(crate) version: Option<String>,
+    /// How many visitors looked at its page, each once a day; for admins of the simulation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) views: Option<u64>,
     /// Whether an earlier identical run answered it at once; submit with `fresh` to run it again anyway.
     pub(crate) from_memo: bool,
     /// Dollars.
@@ -329,6 +332,7 @@ impl SimulationBody {
             reason: simulation.reason.map(csw_core::run::Reason::as_str),
             archived: simulation.archived,
             version: simulation.version.map(|id| id.to_string()),
+            views: None,
             from_memo: simulation.answered_by.is_some(),
             run_cost: simulation.cost,
             phases: simulation.phases,

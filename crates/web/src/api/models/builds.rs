@@ -60,6 +60,8 @@ pub(super) struct BuildRequest {
     promote: Option<bool>,
     /// Leave the model's own tests out; false where nothing is said. The four functions are checked anyway.
     skip_tests: Option<bool>,
+    /// Run no simulations of the live version again before it is made live; false where nothing is said.
+    skip_comparison: Option<bool>,
 }
 
 /// Ask for a build. Its version becomes live (or staged) where every stage succeeds; otherwise the live version stays. A
@@ -106,6 +108,7 @@ pub(super) async fn start(
         wanted.example = fields.flag("example");
         wanted.promote = fields.flag("promote");
         wanted.skip_tests = fields.flag("skip_tests");
+        wanted.skip_comparison = fields.flag("skip_comparison");
         fields.check()?;
         wanted
     };
@@ -131,6 +134,7 @@ struct Wanted {
     example: Option<bool>,
     promote: Option<bool>,
     skip_tests: Option<bool>,
+    skip_comparison: Option<bool>,
     upload: Option<PathBuf>,
     commit: String,
     committed_at: Option<String>,
@@ -146,8 +150,9 @@ impl Wanted {
     fn order(self, at: &AtModel) -> ApiResult<BuildOrder> {
         let as_of = time("as_of", self.as_of.as_deref())?;
         let (skip_tests, promote) = (self.skip_tests.unwrap_or(false), self.promote.unwrap_or(true));
-        let example = self.example.unwrap_or(true);
-        Ok(BuildOrder { source: self.source(at)?, as_of, skip_tests, promote, example })
+        let (example, skip_comparison) = (self.example.unwrap_or(true), self.skip_comparison.unwrap_or(false));
+        let order = BuildOrder::of(self.source(at)?);
+        Ok(BuildOrder { as_of, skip_tests, promote, example, skip_comparison, ..order })
     }
 
     fn source(self, at: &AtModel) -> ApiResult<Source> {
@@ -208,6 +213,7 @@ async fn fill(state: &WebState, form: &mut Multipart, wanted: &mut Wanted) -> Ap
                     "example" => wanted.example = Some(yes_or_no(&name, &text)?),
                     "promote" => wanted.promote = Some(yes_or_no(&name, &text)?),
                     "skip_tests" => wanted.skip_tests = Some(yes_or_no(&name, &text)?),
+                    "skip_comparison" => wanted.skip_comparison = Some(yes_or_no(&name, &text)?),
                     _ => {}
                 }
             }

@@ -1,7 +1,9 @@
 //! Models: publishing them, their versions, builds and secrets, and lists of them.
 
 mod builds;
+mod comparison;
 mod lists;
+mod look;
 mod publish;
 pub(super) mod secrets;
 mod settings;
@@ -18,6 +20,7 @@ pub(super) fn router(upload_limit: usize) -> OpenApiRouter<WebState> {
         OpenApiRouter::new().routes(routes!(builds::start, builds::list)).layer(DefaultBodyLimit::max(upload_limit));
     let publishing = OpenApiRouter::new()
         .routes(routes!(publish::list, publish::create))
+        .routes(routes!(look::look))
         .routes(routes!(publish::detail, publish::update))
         .routes(routes!(publish::tags, publish::set_tags))
         .routes(routes!(publish::members, publish::set_members))
@@ -29,6 +32,7 @@ pub(super) fn router(upload_limit: usize) -> OpenApiRouter<WebState> {
         .routes(routes!(versions::list))
         .routes(routes!(versions::promote))
         .routes(routes!(versions::changes))
+        .routes(routes!(comparison::read, comparison::begin))
         .routes(routes!(versions::promote_by_id))
         .routes(routes!(versions::roll_back))
         .routes(routes!(builds::one))

@@ -92,9 +92,10 @@ pub(super) async fn create(
     }
     let mut wanted = ModelSettings::default();
     settings::read(&mut fields, &mut wanted);
+    let owner = fields.text("owner");
     fields.check()?;
-    let model = state.app.create_model(&who.caller, &title, wanted).await?;
-    let view = ModelView { model, role: Some(Role::Admin), maintainer: false };
+    let model = state.app.create_model_of(&who.caller, owner.as_deref(), &title, wanted).await?;
+    let view = ModelView { model, role: Some(Role::Admin), maintainer: false, grant: None };
     Ok((StatusCode::CREATED, Json(body(&state, &view).await?)))
 }
 

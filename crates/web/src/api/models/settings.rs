@@ -12,6 +12,8 @@ use crate::api::body::Fields;
 pub(super) struct ProjectChanges {
     /// Letters, digits and `-`; every run of other characters becomes `-`. It can't be changed later.
     title: Option<String>,
+    /// Of a new model that a workflow makes which several accounts trust: whose it is. Accounts make their own.
+    owner: Option<String>,
     /// One line.
     oneliner: Option<String>,
     /// Markdown, at most 10,000 characters.

@@ -108,16 +108,34 @@ pub(super) async fn lock(
 pub(super) struct Promotion {
     /// Identifier of the version.
     version: String,
+    /// Do not wait for its comparison with the live version; false where nothing is said.
+    skip_comparison: Option<bool>,
 }
 
-/// Make a version live, a former one too. A pointer moves; simulations keep their versions.
+/// How to promote.
+#[derive(Deserialize, ToSchema)]
+#[allow(dead_code, reason = "the document shows the field; the handler takes it from any kind of body")]
+pub(super) struct PromotionChoices {
+    /// Do not wait for its comparison with the live version; false where nothing is said.
+    skip_comparison: Option<bool>,
+}
+
+/// Make a version live, a former one too. A pointer moves; simulations keep their versions. A staged one is compared with
+/// the live one first; while that is at work the answer is 409.
 #[utoipa::path(
     post,
     path = "/publish/api/{owner}/{title}/promote/", operation_id = "promote",
     tag = "versions",
     params(ModelPath),
     request_body = Promotion,
-    responses((status = 200, body = Project), (status = 400), (status = 401), (status = 403), (status = 404)),
+    responses(
+        (status = 200, body = Project),
+        (status = 400),
+        (status = 401),
+        (status = 403),
+        (status = 404),
+        (status = 409, description = "Its comparison is at work, or it can't be promoted"),
+    ),
 )]
 pub(super) async fn promote(
     State(state): State<WebState>,
@@ -128,9 +146,10 @@ pub(super) async fn promote(
     if version.is_none() {
         fields.refuse("version", "This is not the identifier of a version.");
     }
+    let skip = fields.flag("skip_comparison").unwrap_or(false);
     fields.check()?;
     match version {
-        Some(version) => carry_out(&state, &at, version).await,
+        Some(version) => carry_out(&state, &at, version, skip).await,
         None => Err(crate::error::ApiError::not_found()),
     }
 }
@@ -141,14 +160,25 @@ pub(super) async fn promote(
     path = "/publish/api/{owner}/{title}/versions/{version}/promote/", operation_id = "promote_version",
     tag = "versions",
     params(ModelPath, ("version" = String, Path, description = "Identifier of the version")),
-    responses((status = 200, body = Project), (status = 401), (status = 403), (status = 404)),
+    request_body = PromotionChoices,
+    responses(
+        (status = 200, body = Project),
+        (status = 400),
+        (status = 401),
+        (status = 403),
+        (status = 404),
+        (status = 409, description = "Its comparison is at work, or it can't be promoted"),
+    ),
 )]
 pub(super) async fn promote_by_id(
     State(state): State<WebState>,
     Path((_, _, version)): Path<(String, String, String)>,
     at: AtModel,
+    mut fields: Fields,
 ) -> ApiResult<Json<Project>> {
-    carry_out(&state, &at, id(&version)?).await
+    let skip = fields.flag("skip_comparison").unwrap_or(false);
+    fields.check()?;
+    carry_out(&state, &at, id(&version)?, skip).await
 }
 
 /// Make the version live that was so before the present one.
@@ -170,8 +200,8 @@ pub(super) async fn roll_back(State(state): State<WebState>, at: AtModel) -> Api
     answer(&state, &at, model).await
 }
 
-async fn carry_out(state: &WebState, at: &AtModel, version: VersionId) -> ApiResult<Json<Project>> {
-    let model = state.app.promote(&at.who.caller, &at.view, version).await?;
+async fn carry_out(state: &WebState, at: &AtModel, version: VersionId, skip: bool) -> ApiResult<Json<Project>> {
+    let model = state.app.promote(&at.who.caller, &at.view, version, skip).await?;
     answer(state, at, model).await
 }
 

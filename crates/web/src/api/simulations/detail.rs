@@ -191,6 +191,7 @@ async fn read(
     }
     if admin && who.caller.active().is_some() {
         let everybody = app.collaborators(&who.caller, &view).await?;
+        body.views = Some(app.views_of(simulation));
         body.access = Some(everybody.into_iter().map(AccessBody::from).collect());
     }
     let waiting = simulation.status == SimulationStatus::Pending && simulation.traceback.is_none();

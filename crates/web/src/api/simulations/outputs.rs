@@ -46,6 +46,7 @@ pub(super) struct OutputQuery {
     responses(
         (status = 200, description = "The bytes, with the content type of the output", content_type = "*/*"),
         (status = 206, description = "The range that was asked for"),
+        (status = 302, description = "A large download: the address at the object storage, good for a short time"),
         (status = 304, description = "The client has them"),
         (status = 403),
         (status = 404),
@@ -70,6 +71,10 @@ pub(super) async fn output(
         Part::Bytes(range) => (StatusCode::PARTIAL_CONTENT, Some(range)),
         Part::Unsatisfiable => return Ok(unsatisfiable(output.size)),
     };
+    let download = query.download.is_some_and(|text| text != "0");
+    if download && let Some(address) = elsewhere(&state, &output).await {
+        return Ok(address);
+    }
     let length = range.as_ref().map_or(output.size, |range| range.end - range.start);
     let bytes = state.app.read_output(&output, range.clone()).await?;
     let mut response = with_headers(status, Body::from_stream(bytes), &output, &etag, public);
@@ -79,9 +84,30 @@ pub(super) async fn output(
         let text = format!("bytes {}-{}/{}", range.start, range.end - 1, output.size);
         headers.insert(header::CONTENT_RANGE, HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("")));
     }
-    let way = if query.download.is_some_and(|text| text != "0") { "attachment" } else { "inline" };
+    let way = if download { "attachment" } else { "inline" };
     headers.insert(header::CONTENT_DISPOSITION, disposition(way, &output.filename));
     Ok(response)
+}
+
+/// The way to the object storage, for a large download where the operator wants that. What can't be signed comes from us.
+async fn elsewhere(state: &WebState, output: &Output) -> Option<Response> {
+    let signed = state.options.signed_downloads.filter(|signed| output.size >= signed.from_bytes)?;
+    let disposition = disposition("attachment", &output.filename);
+    match state.app.download_address(output, disposition.to_str().ok()?, signed.valid).await {
+        Ok(address) => {
+            let location = HeaderValue::try_from(address?).ok()?;
+            let caching = HeaderValue::from_static("private, no-store");
+            // Whoever reads the address in a `Referer` could read the output.
+            let referrer = HeaderValue::from_static("no-referrer");
+            let headers =
+                [(header::LOCATION, location), (header::CACHE_CONTROL, caching), (header::REFERRER_POLICY, referrer)];
+            Some((StatusCode::FOUND, headers).into_response())
+        }
+        Err(error) => {
+            tracing::warn!(%error, "a download can't be signed");
+            None
+        }
+    }
 }
 
 fn with_headers(status: StatusCode, body: Body, output: &Output, etag: &str, public: bool) -> Response {

@@ -1,0 +1,75 @@
+//! `csw job`: one run, inside the Job that a server made for it.
+
+use csw_core::run::RunOrder;
+use csw_kubernetes::job::{Carrier, JobError, Orders};
+use csw_runtime::direct::{self, Place};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use super::up::start_log;
+use crate::{
+    cli::{Job, LogForm},
+    failure::{Code, Failure, Outcome},
+};
+
+pub(super) async fn run(options: Job) -> Outcome {
+    start_log(Some(LogForm::Text))?;
+    let stop = asked_to_stop()?;
+    let scratch = std::env::temp_dir();
+    let carrier =
+        Carrier::new(&options.callback_url, options.token.clone(), scratch.clone()).map_err(|error| failed(&error))?;
+    let order = tokio::select! {
+        order = carrier.order() => order,
+        // Nobody has heard of this process yet.
+        () = stop.cancelled() => return Ok(()),
+    };
+    let order = match order {
+        Ok(order) => checked(order, &options)?,
+        Err(JobError::Gone) => return Ok(()),
+        Err(error) => return Err(failed(&error)),
+    };
+    let place = Place { environment: options.environment, code: options.code, scratch };
+    let run = direct::execute(&order, &place, &carrier, stop);
+    tokio::select! {
+        () = run => {}
+        () = log_to_the_end(&carrier) => {}
+    }
+    Ok(())
+}
+
+/// Sends the log for as long as the run is told of.
+async fn log_to_the_end(carrier: &Carrier) {
+    carrier.send_log().await;
+    // Nobody wants it; the run finds that out by itself.
+    std::future::pending::<()>().await;
+}
+
+/// The order that this Job was made for.
+fn checked(order: RunOrder, options: &Job) -> Outcome<RunOrder> {
+    if (order.run, order.task) == (options.run, options.task) {
+        return Ok(order);
+    }
+    Err(Failure::usage(
+        format!("the token is good for run {} ({}), and this is another", order.run, order.task.as_str()),
+        "start `csw job` with the words of its Job",
+    ))
+}
+
+/// Cancelled by SIGTERM: the node is emptied, or the Job deleted.
+fn asked_to_stop() -> Outcome<CancellationToken> {
+    let mut terminate = signal(SignalKind::terminate()).map_err(|error| {
+        Failure::local(format!("signals can't be handled: {error}"), "raise the limit of open files")
+    })?;
+    let stop = CancellationToken::new();
+    let asked = stop.clone();
+    tokio::spawn(async move {
+        terminate.recv().await;
+        tracing::info!("asked to stop");
+        asked.cancel();
+    });
+    Ok(stop)
+}
+
+fn failed(error: &JobError) -> Failure {
+    Failure::new(Code::Unavailable, error.to_string(), "its server makes another Job where that helps")
+}

@@ -1,0 +1,153 @@
+//! Runs in a cluster: the executor, what its Jobs call, and the Lease of whoever looks after them.
+
+use std::{fs::File, io::Write, os::unix::fs::OpenOptionsExt, path::Path, time::Duration};
+
+use csw_core::ports::Randomness;
+use csw_kubernetes::{KubernetesConfig, KubernetesExecutor, RunKey, SharedFolders, leader::Candidate};
+use tokio::net::TcpListener;
+
+use super::bytes;
+use crate::{
+    ambient::SystemRandomness,
+    failure::{Failure, Outcome},
+    settings::{ClusterSettings, Settings},
+};
+
+/// Where Jobs call, unless told otherwise.
+const CALLBACKS: &str = "127.0.0.1:8090";
+
+/// The Lease of the process that looks after the Jobs of a site.
+const LEASE: &str = "csw-scheduler";
+
+/// The file with what tells this folder from others, where several processes want the lead.
+const IDENTITY: &str = "lead-identity";
+
+/// The file with the key of the tokens of runs.
+const KEY: &str = "run-tokens.key";
+
+/// The cluster that runs go to.
+pub(crate) struct Cluster {
+    client: csw_kubernetes::Client,
+    namespace: String,
+}
+
+impl Cluster {
+    /// The cluster that `KUBECONFIG` names, or that this process runs in.
+    pub(crate) async fn find(settings: &Settings) -> Outcome<Self> {
+        let (client, default) = csw_kubernetes::connect().await.map_err(|error| {
+            Failure::local(error.to_string(), "name a cluster in KUBECONFIG, or set `executor = \"local\"`")
+        })?;
+        let namespace = settings.cluster.namespace.clone().unwrap_or(default);
+        Ok(Self { client, namespace })
+    }
+
+    /// Who wants to look after the site's Jobs: one process at a time may. A process that is started again in the same
+    /// folder of the same machine is the same candidate, and has its lead back at once.
+    pub(crate) fn candidate(&self, settings: &Settings, data: &Path) -> Outcome<Candidate> {
+        let site = settings.cluster.site.as_deref().filter(|site| *site != "default");
+        let lease = site.map_or_else(|| LEASE.to_owned(), |site| format!("{LEASE}-{site}"));
+        let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+        let folder = random_file(&data.join(IDENTITY))?;
+        let identity =
+            format!("{}-{}", host.trim(), String::from_utf8_lossy(&folder).chars().take(16).collect::<String>());
+        Ok(Candidate::new(self.client.clone(), self.namespace.clone(), lease, identity))
+    }
+
+    /// The executor, and where its Jobs call.
+    pub(crate) async fn executor(self, settings: &Settings, data: &Path) -> Outcome<(KubernetesExecutor, TcpListener)> {
+        let cluster = &settings.cluster;
+        let wanted = cluster.callback_listen.as_deref().unwrap_or(CALLBACKS);
+        let failed = |cause: String| Failure::local(cause, "choose another address as `kubernetes.callback_listen`");
+        let listener = TcpListener::bind(wanted)
+            .await
+            .map_err(|error| failed(format!("can't listen for Jobs at {wanted}: {error}")))?;
+        let address = listener.local_addr().map_err(|error| failed(error.to_string()))?;
+        let url = match &cluster.callback_url {
+            Some(url) => url.clone(),
+            None if !address.ip().is_unspecified() => format!("http://{address}"),
+            None => {
+                return Err(Failure::usage(
+                    "Jobs have to be told where they reach this process",
+                    "set `kubernetes.callback_url`, such as http://csw.NAMESPACE:8090",
+                ));
+            }
+        };
+        let uploads = data.join("run-outputs");
+        // What a process that was killed left there is sent again.
+        if uploads.exists() {
+            std::fs::remove_dir_all(&uploads).map_err(|error| Failure::file(&uploads, &error))?;
+        }
+        std::fs::create_dir_all(&uploads).map_err(|error| Failure::file(&uploads, &error))?;
+        let mut config = KubernetesConfig::new(self.namespace, url, uploads);
+        apply(cluster, data, &mut config)?;
+        let executor = KubernetesExecutor::new(self.client, config, key(cluster, data)?);
+        Ok((executor, listener))
+    }
+}
+
+fn apply(cluster: &ClusterSettings, data: &Path, config: &mut KubernetesConfig) -> Outcome {
+    let seconds = |value: Option<u64>, default: Duration| value.map_or(default, Duration::from_secs);
+    if let Some(site) = &cluster.site {
+        config.site.clone_from(site);
+    }
+    let capacity = &mut config.capacity;
+    capacity.runs = cluster.jobs.unwrap_or(capacity.runs);
+    capacity.cpus = cluster.cpus.unwrap_or(capacity.cpus);
+    capacity.memory_bytes = cluster.memory_gigabytes.map_or(capacity.memory_bytes, bytes);
+    config.queue.clone_from(&cluster.queue);
+    config.pull_secrets.clone_from(&cluster.pull_secrets);
+    for selector in &cluster.node_selector {
+        let (label, value) = selector.split_once('=').ok_or_else(|| {
+            Failure::usage(
+                format!("`{selector}` in kubernetes.node_selector is no label with a value"),
+                "write node_selector = [\"LABEL=VALUE\"]",
+            )
+        })?;
+        config.node_selector.insert(label.to_owned(), value.to_owned());
+    }
+    config.keep = seconds(cluster.keep_seconds, config.keep);
+    config.start_limit = seconds(cluster.start_seconds, config.start_limit);
+    config.image_patience = seconds(cluster.image_seconds, config.image_patience);
+    config.scratch_bytes = cluster.scratch_gigabytes.map_or(config.scratch_bytes, bytes);
+    config.writes_per_second = cluster.writes_per_second.unwrap_or(config.writes_per_second);
+    config.shared = match (&cluster.image, &cluster.volume_claim) {
+        (Some(image), Some(claim)) => Some(SharedFolders {
+            image: image.clone(),
+            claim: claim.clone(),
+            path: cluster.volume_path.clone().unwrap_or_else(|| data.to_owned()),
+        }),
+        (None, None) => None,
+        _ => {
+            return Err(Failure::usage(
+                "kubernetes.image and kubernetes.volume_claim belong together",
+                "set both, for versions on a shared volume, or none, for versions that are images",
+            ));
+        }
+    };
+    Ok(())
+}
+
+/// The key of the tokens of runs: the operator's, or one of the data folder, made where it is missing.
+fn key(cluster: &ClusterSettings, data: &Path) -> Outcome<RunKey> {
+    let path = cluster.token_key_file.clone().unwrap_or_else(|| data.join(KEY));
+    RunKey::new(&random_file(&path)?).map_err(|error| {
+        Failure::local(format!("{}: {error}", path.display()), "write 64 random characters into that file")
+    })
+}
+
+/// What a file has; one that is missing is made, with random digits that nobody else can read.
+fn random_file(path: &Path) -> Outcome<Vec<u8>> {
+    let failed = |error: &std::io::Error| Failure::file(path, error);
+    match File::options().create_new(true).write(true).mode(0o600).open(path) {
+        Ok(mut file) => {
+            let mut secret = [0; 32];
+            SystemRandomness::new().fill(&mut secret);
+            file.write_all(hex::encode(secret).as_bytes()).map_err(|error| failed(&error))?;
+        }
+        // It is there; an operator's may be where nothing can be made.
+        Err(_) if path.exists() => {}
+        Err(error) => return Err(failed(&error)),
+    }
+    let text = std::fs::read(path).map_err(|error| failed(&error))?;
+    Ok(text.trim_ascii().to_vec())
+}

@@ -1,0 +1,125 @@
+//! One attempt at a run: what is known of it, and the turn of telling its end.
+
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::Arc,
+};
+
+use csw_core::{
+    ports::{ReportError, RunEvents},
+    run::{Outcome, Phases, RunEnd, RunOrder, Usage},
+};
+use k8s_openapi::api::{batch::v1::Job, core::v1::Pod};
+use tokio::{
+    sync::{Mutex, watch},
+    time::Instant,
+};
+use uuid::Uuid;
+
+use crate::{names::job_name, standing::Waiting, wire::OutputPlace};
+
+/// An attempt that this process looks after.
+pub(crate) struct Attempt {
+    pub(crate) order: RunOrder,
+    pub(crate) events: Arc<dyn RunEvents>,
+    /// The name of its Job.
+    pub(crate) name: String,
+    pub(crate) begun: Instant,
+    /// Whoever reports holds it: reports come one by one.
+    pub(crate) told: Mutex<Told>,
+    /// What is seen of it in the cluster, and wished.
+    pub(crate) seen: watch::Sender<Seen>,
+}
+
+/// What its process has told.
+#[derive(Default)]
+pub(crate) struct Told {
+    /// The process that is heard.
+    pub(crate) process: Option<Uuid>,
+    /// Bytes of its log.
+    pub(crate) received: u64,
+    /// Outputs that are stored.
+    pub(crate) outputs: HashSet<OutputPlace>,
+    /// When it asked for its order.
+    pub(crate) fetched: Option<Instant>,
+    /// Nothing counts any more.
+    pub(crate) over: bool,
+}
+
+/// What is known without asking it.
+#[derive(Clone, Default)]
+pub(crate) struct Seen {
+    pub(crate) job: Option<Arc<Job>>,
+    /// It was there and is not any more.
+    pub(crate) gone: bool,
+    pub(crate) pods: BTreeMap<String, Pod>,
+    /// What an event says.
+    pub(crate) event: Option<Waiting>,
+    /// Its process has its order.
+    pub(crate) fetched: bool,
+    /// Its end is told.
+    pub(crate) over: bool,
+    /// Nobody wants to hear of it any more.
+    pub(crate) unwanted: bool,
+    /// Somebody wants it stopped.
+    pub(crate) cancelled: bool,
+}
+
+impl Seen {
+    /// Nothing more is to be done for its sake.
+    pub(crate) const fn is_settled(&self) -> bool {
+        self.over || self.unwanted || self.cancelled
+    }
+}
+
+impl Attempt {
+    pub(crate) fn new(order: RunOrder, events: Arc<dyn RunEvents>) -> Self {
+        Self {
+            name: job_name(order.run, order.lease),
+            order,
+            events,
+            begun: Instant::now(),
+            told: Mutex::default(),
+            seen: watch::Sender::new(Seen::default()),
+        }
+    }
+
+    pub(crate) fn see(&self, change: impl FnOnce(&mut Seen)) {
+        self.seen.send_modify(change);
+    }
+
+    pub(crate) fn cancel(&self) {
+        self.see(|seen| seen.cancelled = true);
+    }
+
+    /// Tells an end that its process did not tell, unless it has by now. The error is for another time.
+    pub(crate) async fn end(&self, outcome: Outcome) -> Result<(), ReportError> {
+        let mut told = self.told.lock().await;
+        if told.over {
+            return Ok(());
+        }
+        let end = RunEnd { outcome, model_version: None, phases: self.phases(told.fetched), usage: Usage::default() };
+        self.settle(&mut told, end).await
+    }
+
+    /// The same for whoever holds the turn. That nobody wants to hear it is an error, and no reason to tell it again.
+    pub(crate) async fn settle(&self, told: &mut Told, end: RunEnd) -> Result<(), ReportError> {
+        let stored = self.events.ended(&self.order, end).await;
+        if !matches!(stored, Err(ReportError::Unavailable { .. })) {
+            told.over = true;
+            self.see(|seen| (seen.over, seen.unwanted) = (true, stored.is_err()));
+        }
+        stored
+    }
+
+    /// Milliseconds before its process had its order, and since.
+    fn phases(&self, fetched: Option<Instant>) -> Phases {
+        let until = fetched.unwrap_or_else(Instant::now);
+        let run = fetched.map_or(0, |at| milliseconds(at.elapsed()));
+        Phases { start: milliseconds(until.duration_since(self.begun)), run, ..Phases::default() }
+    }
+}
+
+pub(crate) fn milliseconds(duration: std::time::Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

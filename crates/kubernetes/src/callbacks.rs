@@ -1,0 +1,243 @@
+//! What Jobs call: `wire` has the requests.
+
+use std::{io, sync::Arc};
+
+use axum::{
+    Json, Router,
+    body::{Body, Bytes},
+    extract::{Query, State},
+    http::{HeaderMap, StatusCode, header},
+    response::{IntoResponse, Response},
+    routing::{get, post, put},
+};
+use csw_core::{
+    ports::ReportError,
+    run::{OutputBody, OutputDraft, RunEnd},
+};
+use futures::StreamExt;
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+use tempfile::NamedTempFile;
+use tokio::{io::AsyncWriteExt, sync::MutexGuard, time::Instant};
+use uuid::Uuid;
+
+use crate::{
+    attempt::{Attempt, Told, milliseconds},
+    executor::Inner,
+    wire::{End, Head, LOG_BASE, Missing, OUTPUT, Order, OutputPlace, PROCESS, Received},
+};
+
+/// A piece of a log is not longer.
+const LOG_PIECE: usize = 1 << 20;
+
+/// An end is not longer: it may have a whole input schema in it.
+const END: usize = 80 << 20;
+
+/// Larger outputs go through a file.
+const IN_MEMORY: u64 = 256 * 1024;
+
+pub(crate) fn router(inner: Arc<Inner>) -> Router {
+    Router::new()
+        .route("/run/order", get(order))
+        .route("/run/log", post(log))
+        .route("/run/output", put(output))
+        .route("/run/end", post(end))
+        .with_state(inner)
+}
+
+/// Why a request is not carried out.
+enum Refusal {
+    /// The token is none of ours.
+    Stranger,
+    /// The run is somebody else's, or over.
+    Gone,
+    /// Not now.
+    Later(String),
+    /// It makes no sense.
+    Nonsense(String),
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        match self {
+            Self::Stranger => (StatusCode::UNAUTHORIZED, "this token is good for no run").into_response(),
+            Self::Gone => (StatusCode::GONE, "the run is somebody else's now, or over").into_response(),
+            Self::Later(cause) => (StatusCode::SERVICE_UNAVAILABLE, cause).into_response(),
+            Self::Nonsense(cause) => (StatusCode::BAD_REQUEST, cause).into_response(),
+        }
+    }
+}
+
+impl From<ReportError> for Refusal {
+    fn from(error: ReportError) -> Self {
+        match error {
+            ReportError::Stale { .. } => Self::Gone,
+            ReportError::Unavailable { cause, .. } => Self::Later(cause),
+        }
+    }
+}
+
+type Answer<T> = Result<T, Refusal>;
+
+fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok()
+}
+
+/// The attempt that a token is good for.
+fn attempt(inner: &Inner, headers: &HeaderMap) -> Answer<Arc<Attempt>> {
+    let token = text(headers, header::AUTHORIZATION.as_str()).and_then(|value| value.strip_prefix("Bearer "));
+    let (run, lease) = token.and_then(|token| inner.key.check(token)).ok_or(Refusal::Stranger)?;
+    match inner.attempts.find(run, lease) {
+        Some(attempt) => Ok(attempt),
+        None if inner.may_adopt() => Err(Refusal::Later("the server has just started; ask again".to_owned())),
+        None => Err(Refusal::Gone),
+    }
+}
+
+fn process(headers: &HeaderMap) -> Answer<Uuid> {
+    let process = text(headers, PROCESS).and_then(|text| text.parse().ok());
+    process.ok_or_else(|| Refusal::Nonsense(format!("the header {PROCESS} is missing")))
+}
+
+/// The turn of a process that is heard. One that the server has forgotten tells its log from the beginning.
+async fn turn<'a>(attempt: &'a Attempt, headers: &HeaderMap) -> Answer<MutexGuard<'a, Told>> {
+    let process = process(headers)?;
+    let mut told = attempt.told.lock().await;
+    if told.over || told.process.is_some_and(|heard| heard != process) {
+        return Err(Refusal::Gone);
+    }
+    if told.process.is_none() {
+        let base = text(headers, LOG_BASE).and_then(|text| text.parse().ok()).unwrap_or_default();
+        attempt.events.log_resumes(&attempt.order, base).await;
+        begin(attempt, &mut told, process);
+    }
+    Ok(told)
+}
+
+fn begin(attempt: &Attempt, told: &mut Told, process: Uuid) {
+    told.process = Some(process);
+    told.received = 0;
+    told.outputs.clear();
+    told.fetched = Some(Instant::now());
+    attempt.see(|seen| seen.fetched = true);
+}
+
+async fn order(State(inner): State<Arc<Inner>>, headers: HeaderMap) -> Answer<Json<Order>> {
+    let attempt = attempt(&inner, &headers)?;
+    let process = process(&headers)?;
+    let mut told = attempt.told.lock().await;
+    if told.over {
+        return Err(Refusal::Gone);
+    }
+    let log_base = attempt.events.begins(&attempt.order).await?;
+    begin(&attempt, &mut told, process);
+    Ok(Json(Order::new(&attempt.order, log_base)))
+}
+
+#[derive(Deserialize)]
+struct Offset {
+    offset: u64,
+}
+
+async fn log(
+    State(inner): State<Arc<Inner>>,
+    Query(Offset { offset }): Query<Offset>,
+    headers: HeaderMap,
+    body: Body,
+) -> Answer<Json<Received>> {
+    let attempt = attempt(&inner, &headers)?;
+    let piece = axum::body::to_bytes(body, LOG_PIECE).await.map_err(|error| Refusal::Later(error.to_string()))?;
+    let mut told = turn(&attempt, &headers).await?;
+    // What is known is left out; before what is missing nothing is taken.
+    if let Some(known) = told.received.checked_sub(offset)
+        && let Ok(known) = usize::try_from(known)
+        && known < piece.len()
+    {
+        let new = piece.slice(known..);
+        told.received += new.len() as u64;
+        attempt.events.log(&attempt.order, new).await;
+    }
+    Ok(Json(Received { received: told.received }))
+}
+
+async fn output(State(inner): State<Arc<Inner>>, headers: HeaderMap, body: Body) -> Answer<StatusCode> {
+    let attempt = attempt(&inner, &headers)?;
+    let head = text(&headers, OUTPUT).and_then(Head::decode);
+    let head = head.ok_or_else(|| Refusal::Nonsense(format!("the header {OUTPUT} can't be read")))?;
+    // Whoever is not heard need not send it all.
+    if turn(&attempt, &headers).await?.outputs.contains(&head.place()) {
+        return Ok(StatusCode::NO_CONTENT);
+    }
+    let (body, _file) = received(&inner, &head, body).await?;
+    let mut told = turn(&attempt, &headers).await?;
+    attempt.events.output(&attempt.order, draft(&head, body)).await?;
+    told.outputs.insert(head.place());
+    Ok(StatusCode::NO_CONTENT)
+}
+
+fn draft(head: &Head, body: OutputBody) -> OutputDraft {
+    OutputDraft {
+        id: head.id,
+        kind: head.kind,
+        position: head.position,
+        title: head.title.clone(),
+        media_type: head.media_type,
+        body,
+        size: head.size,
+        sha256: head.sha256.clone(),
+    }
+}
+
+/// The bytes of an output, once they are what their hash says. The file lives as long as the second part.
+async fn received(inner: &Inner, head: &Head, body: Body) -> Answer<(OutputBody, Option<NamedTempFile>)> {
+    let later = |error: io::Error| Refusal::Later(format!("an output can't be kept on its way: {error}"));
+    let mut memory = Vec::new();
+    let mut file = None;
+    if head.size > IN_MEMORY {
+        let named = NamedTempFile::new_in(&inner.config.uploads).map_err(later)?;
+        let writer = tokio::fs::File::from_std(named.reopen().map_err(later)?);
+        file = Some((named, writer));
+    }
+    let (mut hash, mut size) = (Sha256::new(), 0_u64);
+    let mut parts = body.into_data_stream();
+    while let Some(part) = parts.next().await {
+        let part: Bytes = part.map_err(|error| Refusal::Later(error.to_string()))?;
+        size += part.len() as u64;
+        if size > head.size {
+            break;
+        }
+        hash.update(&part);
+        match &mut file {
+            Some((_, writer)) => writer.write_all(&part).await.map_err(later)?,
+            None => memory.extend_from_slice(&part),
+        }
+    }
+    if size != head.size || hex::encode(hash.finalize()) != head.sha256 {
+        return Err(Refusal::Later("the output arrived damaged; send it again".to_owned()));
+    }
+    match file {
+        None => Ok((OutputBody::Bytes(memory.into()), None)),
+        Some((named, mut writer)) => {
+            writer.flush().await.map_err(later)?;
+            Ok((OutputBody::File(named.path().to_owned()), Some(named)))
+        }
+    }
+}
+
+async fn end(State(inner): State<Arc<Inner>>, headers: HeaderMap, body: Body) -> Answer<Response> {
+    let attempt = attempt(&inner, &headers)?;
+    let text = axum::body::to_bytes(body, END).await.map_err(|error| Refusal::Later(error.to_string()))?;
+    let end: End = serde_json::from_slice(&text).map_err(|error| Refusal::Nonsense(error.to_string()))?;
+    let mut told = turn(&attempt, &headers).await?;
+    let missing: Vec<OutputPlace> =
+        end.outputs.iter().filter(|output| !told.outputs.contains(output)).cloned().collect();
+    if !missing.is_empty() || told.received < end.log {
+        return Ok((StatusCode::CONFLICT, Json(Missing { missing, received: told.received })).into_response());
+    }
+    let mut end = RunEnd::from(end);
+    if let Some(fetched) = told.fetched {
+        end.phases.start += milliseconds(fetched.duration_since(attempt.begun));
+    }
+    attempt.settle(&mut told, end).await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}

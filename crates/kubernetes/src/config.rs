@@ -1,0 +1,74 @@
+//! What an operator decides about runs in a cluster.
+
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+
+use csw_core::ports::Capacity;
+
+/// How runs become Jobs. [`KubernetesConfig::new`] has defaults for everything but the places.
+#[derive(Debug, Clone)]
+pub struct KubernetesConfig {
+    /// Namespace of the Jobs.
+    pub namespace: String,
+    /// Tells the Jobs of this site from those of others in the namespace.
+    pub site: String,
+    /// Where Jobs reach the callbacks: `http://HOST:PORT`.
+    pub callback_url: String,
+    /// What runs may use together. Its number of runs is that of live Jobs at most.
+    pub capacity: Capacity,
+    /// Where versions that are folders, not images, are found by Jobs.
+    pub shared: Option<SharedFolders>,
+    /// Labels of the nodes that models run on.
+    pub node_selector: BTreeMap<String, String>,
+    /// Secrets that images are pulled with.
+    pub pull_secrets: Vec<String>,
+    /// Queue of Kueue that admits the Jobs; they are made suspended then.
+    pub queue: Option<String>,
+    /// A finished Job is kept for so long.
+    pub keep: Duration,
+    /// A Job may wait so long for its start: for quota, a node, and its image.
+    pub start_limit: Duration,
+    /// An image that can't be pulled is tried for so long.
+    pub image_patience: Duration,
+    /// A Job whose run has told its end may take so long to finish by itself.
+    pub linger: Duration,
+    /// Bytes a run may write.
+    pub scratch_bytes: u64,
+    /// Jobs created and deleted in a second.
+    pub writes_per_second: u32,
+    /// Where outputs wait on their way.
+    pub uploads: PathBuf,
+}
+
+/// Folders of environments and code on a volume that every node can mount.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SharedFolders {
+    /// Image that brings `csw`, and the Python that environments were made of.
+    pub image: String,
+    /// The claim of the volume that has the data folder.
+    pub claim: String,
+    /// Where it is mounted: where the server has it, for byte code and scripts name the place.
+    pub path: PathBuf,
+}
+
+impl KubernetesConfig {
+    /// The defaults for a namespace, the callbacks' address, and a folder for outputs on their way.
+    pub fn new(namespace: String, callback_url: String, uploads: PathBuf) -> Self {
+        Self {
+            namespace,
+            site: "default".to_owned(),
+            callback_url,
+            capacity: Capacity { cpus: 1000.0, memory_bytes: 4_000_000_000_000, runs: 100 },
+            shared: None,
+            node_selector: BTreeMap::new(),
+            pull_secrets: Vec::new(),
+            queue: None,
+            keep: Duration::from_mins(10),
+            start_limit: Duration::from_mins(15),
+            image_patience: Duration::from_mins(1),
+            linger: Duration::from_secs(30),
+            scratch_bytes: 20_000_000_000,
+            writes_per_second: 20,
+            uploads,
+        }
+    }
+}

@@ -1,0 +1,38 @@
+//! Runs as Jobs of Kubernetes.
+//!
+//! [`KubernetesExecutor`] makes a `batch/v1` Job of each order and watches what becomes of it; it never polls, and keeps
+//! nothing that a restart would lose: names, labels and tokens of Jobs follow from the order. [`job`] is the other side,
+//! what runs inside the Job: it fetches its order, and tells log, outputs and end by HTTP with a token that is good for
+//! this attempt alone. [`leader`] decides which of several replicas looks after the Jobs.
+//!
+//! It decides nothing about who may run what, knows no database, and starts no process.
+//!
+//! Start reading at `follow` (an attempt from its turn to the last trace of its Job), then `standing` (what Kubernetes says,
+//! in sentences), `manifest` (the Job), `callbacks` and `wire` (what Jobs call), and `job`.
+
+mod attempt;
+mod attempts;
+mod callbacks;
+mod cluster;
+mod config;
+mod connect;
+mod executor;
+mod finished;
+mod follow;
+pub mod job;
+pub mod leader;
+mod manifest;
+pub mod manifests;
+mod names;
+mod pace;
+mod standing;
+mod token;
+mod watching;
+mod wire;
+
+pub use config::{KubernetesConfig, SharedFolders};
+pub use connect::{NoCluster, connect};
+pub use executor::KubernetesExecutor;
+pub use finished::remove_finished;
+pub use kube::Client;
+pub use token::RunKey;

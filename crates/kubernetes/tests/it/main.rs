@@ -1,0 +1,11 @@
+//! The executor on a cluster of the tests, with Jobs that are processes.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod ends;
+mod leading;
+mod load;
+mod restarts;
+mod rig;
+mod runs;
+mod trouble;

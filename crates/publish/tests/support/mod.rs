@@ -1,0 +1,158 @@
+//! A publisher over a folder of its own, and small models for it.
+//!
+//! Needs git, a system Python and uv (`CSW_UV`, `PATH`, or `.tools/bin/uv` of the repository).
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
+#![allow(dead_code, reason = "not every test needs every helper")]
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::Command,
+    sync::Mutex,
+};
+
+use csw_core::{
+    build::Source,
+    model::Artifact,
+    names::ModelName,
+    ports::{BuildError, BuildLog, BuildOptions, Built, Checkout, Publisher},
+};
+use csw_publish::{PATH_FILE, PublishConfig, UvPublisher};
+
+/// Keeps a log.
+#[derive(Default)]
+pub struct Kept(Mutex<String>);
+
+impl BuildLog for Kept {
+    fn write(&self, text: &str) {
+        self.0.lock().unwrap().push_str(text);
+    }
+}
+
+/// A publisher, its folder, and what it said.
+pub struct Bench {
+    pub place: tempfile::TempDir,
+    pub publisher: UvPublisher,
+    pub log: Kept,
+}
+
+/// The folder of the project.
+pub fn repository_root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap().to_path_buf()
+}
+
+fn uv() -> PathBuf {
+    let tools = repository_root().join(".tools/bin/uv");
+    let given = env::var_os("CSW_UV").map(PathBuf::from);
+    given.or_else(|| tools.exists().then_some(tools)).unwrap_or_else(|| "uv".into())
+}
+
+/// A cache that lives as long as the build folder: the tests are about us, not about the index.
+fn cache() -> PathBuf {
+    let target = env::current_exe().unwrap();
+    target.ancestors().nth(2).unwrap().join("publish-test-cache")
+}
+
+impl Bench {
+    pub fn new() -> Self {
+        Self::with(|_| {})
+    }
+
+    /// With other settings.
+    pub fn with(change: impl FnOnce(&mut PublishConfig)) -> Self {
+        let place = tempfile::Builder::new().prefix("publish-").tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        let helper = env::current_exe().unwrap().ancestors().nth(2).unwrap().join("examples/exec_sandbox");
+        assert!(helper.exists(), "`cargo test` builds {}", helper.display());
+        let mut config = PublishConfig::new(place.path().canonicalize().unwrap().join("data"), helper);
+        config.uv = uv();
+        config.cache = cache();
+        config.allow_local_repositories = true;
+        change(&mut config);
+        let publisher = UvPublisher::new(config);
+        Self { place, publisher, log: Kept::default() }
+    }
+
+    pub fn data(&self) -> PathBuf {
+        self.place.path().canonicalize().unwrap().join("data")
+    }
+
+    pub fn said(&self) -> String {
+        self.log.0.lock().unwrap().clone()
+    }
+
+    /// Writes a small model; each file can be replaced or added.
+    pub fn model(&self, files: &[(&str, &str)]) -> PathBuf {
+        let root = self.place.path().join(format!("model-{}", fs::read_dir(self.place.path()).unwrap().count()));
+        let functions = "def get_version():\n    return '1'\n";
+        let setup = "from setuptools import setup\nsetup(name='cs-config', version='1', packages=['cs_config'])\n";
+        let base = [
+            ("cs-config/cs_config/functions.py", functions),
+            ("cs-config/cs_config/__init__.py", ""),
+            ("cs-config/setup.py", setup),
+            ("cs-config/install.sh", "true\n"),
+        ];
+        for (name, text) in base.iter().chain(files) {
+            let path = root.join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+        root
+    }
+
+    pub async fn fetch(&self, source: Source) -> Result<Checkout, BuildError> {
+        self.publisher.fetch(&source, &self.log).await
+    }
+
+    pub async fn build(&self, checkout: &Checkout) -> Result<Built, BuildError> {
+        self.publisher.build(&name(), checkout, &BuildOptions::default(), &self.log).await
+    }
+
+    pub async fn publish(&self, folder: &Path) -> Built {
+        let checkout = self.fetch(Source::Folder(folder.to_path_buf())).await.unwrap();
+        let built = self.build(&checkout).await;
+        built.unwrap_or_else(|error| panic!("{error}\n{}", self.said()))
+    }
+
+    pub async fn build_error(&self, folder: &Path) -> BuildError {
+        let checkout = self.fetch(Source::Folder(folder.to_path_buf())).await.unwrap();
+        self.build(&checkout).await.map(|built| built.facts).unwrap_err()
+    }
+
+    pub fn folders(&self, built: &Built) -> (PathBuf, PathBuf) {
+        let Artifact::Environment { environment, code } = &built.artifact else { panic!("no folders") };
+        (self.data().join("envs").join(environment), self.data().join("code").join(code))
+    }
+
+    /// Runs Python of the version, as a run does.
+    pub fn python(&self, built: &Built, script: &str) -> String {
+        let (environment, code) = self.folders(built);
+        let lines = fs::read_to_string(code.join(PATH_FILE)).unwrap();
+        let path: Vec<String> = lines.lines().map(|line| code.join(line).display().to_string()).collect();
+        let ended = Command::new(environment.join("bin/python"))
+            .args(["-c", script])
+            .env("PYTHONPATH", path.join(":"))
+            .current_dir("/")
+            .output()
+            .unwrap();
+        assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
+        String::from_utf8(ended.stdout).unwrap().trim().to_owned()
+    }
+}
+
+/// The model of all tests.
+pub fn name() -> ModelName {
+    "tests/Model".parse().unwrap()
+}
+
+/// Runs git, which must succeed.
+pub fn git(folder: &Path, args: &[&str]) -> String {
+    let ended = Command::new("git")
+        .args(["-c", "user.name=t", "-c", "user.email=t@t", "-c", "init.defaultBranch=master"])
+        .args(args)
+        .current_dir(folder)
+        .output()
+        .unwrap();
+    assert!(ended.status.success(), "{args:?}: {}", String::from_utf8_lossy(&ended.stderr));
+    String::from_utf8(ended.stdout).unwrap().trim().to_owned()
+}

@@ -1,0 +1,183 @@
+//! The whole server with its runs in a cluster: `csw job` in the place where a pod would be, models as they are published.
+
+use std::{collections::BTreeMap, net::TcpListener, time::Duration};
+
+use anyhow::Context;
+use csw_client::{Client, Detail, NewSimulation, RemoteOutputs};
+use csw_kubernetes_testing::{Cluster, Fate, NodeConfig};
+use csw_tests::{Result, Server, csw, program};
+use serde_json::{Value, json};
+
+const NULL: &str = "contract/Null";
+const EDGES: &str = "contract/Edge-Cases";
+const NAMESPACE: &str = "models";
+
+/// A server, and the cluster that its runs go to.
+pub(crate) struct Site {
+    pub(crate) server: Server,
+    pub(crate) cluster: Cluster,
+}
+
+impl Site {
+    pub(crate) async fn start() -> Result<Self> {
+        let mut server = Server::prepared()?;
+        let bin = program()?.parent().context("the program is in a folder")?.display().to_string();
+        let node = NodeConfig {
+            folder: server.beside("node").into(),
+            path: bin,
+            claims: BTreeMap::from([("csw-data".to_owned(), server.data())]),
+            images: BTreeMap::new(),
+        };
+        let cluster = Cluster::start(node).await?;
+        let kubeconfig = server.beside("kubeconfig");
+        cluster.write_kubeconfig(kubeconfig.as_ref(), NAMESPACE)?;
+        server.variable("KUBECONFIG", kubeconfig);
+        // Jobs know where to call, also after the server was started again.
+        let callbacks = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+        server.configure(&format!(
+            "executor = 'kubernetes'\n[kubernetes]\ncallback_listen = '{callbacks}'\njobs = 8\nimage = 'registry/csw:1'\n\
+             volume_claim = 'csw-data'\nimage_seconds = 1\n[site]\nsubmissions_per_minute = 100000\n"
+        ))?;
+        server.start()?;
+        Ok(Self { server, cluster })
+    }
+
+    fn client(&self) -> Result<Client> {
+        self.server.client(Some(&self.server.publisher()?))
+    }
+
+    fn jobs(&self) -> Vec<Value> {
+        self.cluster.objects("jobs", NAMESPACE)
+    }
+
+    /// A Job that asks this of a model.
+    fn has_job(&self, task: &str) -> bool {
+        self.jobs().iter().any(|job| job["metadata"]["labels"]["studio.compute/task"] == task)
+    }
+}
+
+fn number(value: i64) -> NewSimulation {
+    NewSimulation { adjustment: json!({ "Null": { "number": [{ "value": value }] } }), ..NewSimulation::default() }
+}
+
+fn case(name: &str, seconds: f64) -> NewSimulation {
+    let adjustment = json!({ "Run": { "case": [{ "value": name }], "seconds": [{ "value": seconds }] } });
+    NewSimulation { adjustment, ..NewSimulation::default() }
+}
+
+async fn run(client: &Client, model: &str, new: &NewSimulation) -> Result<(u32, Detail<RemoteOutputs>)> {
+    let pk = client.create(model, new).await?.sim.model_pk;
+    Ok((pk, client.wait(model, pk).await?))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_simulation_runs_as_jobs_and_its_outputs_can_be_read() -> Result {
+    let site = Site::start().await?;
+    let client = site.client()?;
+    let (pk, done) = run(&client, NULL, &number(7)).await?;
+    assert_eq!(done.status, "SUCCESS", "{:?} {}", done.traceback, site.server.log()?);
+    let outputs = client.simulation(NULL, pk).await?.outputs.context("it has outputs")?;
+    assert_eq!(outputs.renderable[0].data, Value::String("7\n".to_owned()));
+    assert!(site.has_job("parse") && site.has_job("sim"));
+    let phases = &done.more["phases"];
+    assert!(phases["start"].as_u64().is_some_and(|start| start > 0), "{phases}");
+    let log =
+        String::from_utf8(client.log(EDGES, run(&client, EDGES, &case("prints", 0.0)).await?.0, 0).await?.to_vec())?;
+    assert!(!log.is_empty());
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cancelled_simulation_takes_its_job_along() -> Result {
+    let site = Site::start().await?;
+    let client = site.client()?;
+    let pk = client.create(EDGES, &case("sleeps", 600.0)).await?.sim.model_pk;
+    while !site.has_job("sim") {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    client.cancel(EDGES, pk).await?;
+    let done = client.wait(EDGES, pk).await?;
+    assert_eq!(done.reason.as_deref(), Some("CANCELLED"));
+    while site.has_job("sim") {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_kubernetes_does_to_a_run_has_a_reason_and_a_sentence() -> Result {
+    let site = Site::start().await?;
+    let client = site.client()?;
+    // Whatever has to be asked of the model first is asked.
+    run(&client, NULL, &number(1)).await?;
+    site.cluster.fates([Fate::Run, Fate::OutOfMemory]);
+    let (_, done) = run(&client, NULL, &number(2)).await?;
+    assert_eq!(done.reason.as_deref(), Some("OUT_OF_MEMORY"), "{:?}", done.traceback);
+    site.cluster.fates([Fate::Run, Fate::NoImage, Fate::NoImage, Fate::NoImage]);
+    let (_, done) = run(&client, NULL, &number(3)).await?;
+    assert_eq!(done.reason.as_deref(), Some("WORKER_FAILURE"));
+    let traceback = done.traceback.context("it has a sentence")?;
+    assert!(traceback.contains("the image registry/csw:1 can't be pulled: manifest unknown"), "{traceback}");
+    assert!(traceback.contains("attempt 3 of 3"), "{traceback}");
+    // One lost attempt is made good by the next.
+    site.cluster.fates([Fate::Run, Fate::Evicted]);
+    assert_eq!(run(&client, NULL, &number(4)).await?.1.status, "SUCCESS");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn runs_outlive_the_server() -> Result {
+    let mut site = Site::start().await?;
+    let client = site.client()?;
+    let pk = client.create(EDGES, &case("sleeps", 2.0)).await?.sim.model_pk;
+    while !site.has_job("sim") {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    site.server.kill()?;
+    let before = site.jobs().len();
+    site.server.start()?;
+    let client = site.client()?;
+    let done = client.wait(EDGES, pk).await?;
+    assert_eq!(done.status, "SUCCESS", "{:?}", done.traceback);
+    assert_eq!(site.jobs().len(), before, "no second Job was made");
+    Ok(())
+}
+
+#[test]
+fn without_a_cluster_the_server_says_what_to_name() -> Result {
+    let folder = tempfile::tempdir()?;
+    let place = folder.path().join("data").display().to_string();
+    let done = csw(&["up", "--executor", "kubernetes", "--data", &place], &[("KUBECONFIG", "/nowhere")])?;
+    assert_eq!(done.code, 5, "{}", done.stderr);
+    assert!(done.stderr.contains("no cluster can be reached"), "{}", done.stderr);
+    assert!(done.stderr.contains("KUBECONFIG"), "{}", done.stderr);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn half_of_a_shared_volume_is_refused() -> Result {
+    let folder = tempfile::tempdir()?;
+    let cluster = Cluster::start(NodeConfig { folder: folder.path().join("node"), ..NodeConfig::default() }).await?;
+    let at = |name: &str| folder.path().join(name).display().to_string();
+    cluster.write_kubeconfig(at("kubeconfig").as_ref(), NAMESPACE)?;
+    std::fs::write(at("csw.toml"), "[kubernetes]\nimage = 'registry/csw:1'\ncallback_listen = '127.0.0.1:0'\n")?;
+    let words = [
+        "up",
+        "--executor",
+        "kubernetes",
+        "--listen",
+        "127.0.0.1:0",
+        "--data",
+        &at("data"),
+        "--config",
+        &at("csw.toml"),
+    ]
+    .map(str::to_owned);
+    let kubeconfig = at("kubeconfig");
+    let done =
+        tokio::task::spawn_blocking(move || csw(&words.each_ref().map(String::as_str), &[("KUBECONFIG", &kubeconfig)]));
+    let done = done.await??;
+    assert_eq!(done.code, 2, "{}", done.stderr);
+    assert!(done.stderr.contains("kubernetes.volume_claim belong together"), "{}", done.stderr);
+    Ok(())
+}
