@@ -110,7 +110,7 @@ async fn differences_of_tables_are_shown_before_a_promotion() -> Result {
     let table = &outputs[0]["change"]["table"];
     assert_eq!(
         (&table["changed"], &table["compared"], &table["largest"]),
-        (&json!(1), &json!(2), &json!(0.5)),
+        (&json!(1), &json!(2), &json!(1.0)),
         "{outputs}"
     );
     assert_eq!((&table["cells"][0]["row"], &table["cells"][0]["column"]), (&json!("2030"), &json!("tax")));
@@ -120,7 +120,7 @@ async fn differences_of_tables_are_shown_before_a_promotion() -> Result {
         .fetch(Some(&ada), &format!("/{MODEL}/versions/{version}/comparison/"), &[("Accept", "text/html")])
         .await?;
     let page = page.text().await?;
-    assert!(page.contains("by up to 50.000 %") && page.contains("1 more is private"), "{page}");
+    assert!(page.contains("by up to 100 %") && page.contains("1 more is private"), "{page}");
     let refused = server.fetch(Some(&eve), &format!("/{MODEL}/api/v1/versions/{version}/comparison/"), &[]).await?;
     assert_eq!(refused.status(), 403);
 

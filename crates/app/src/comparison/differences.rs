@@ -82,7 +82,10 @@ fn of_bytes(kind: MediaType, before: &[u8], after: &[u8]) -> OutputChange {
         _ => {
             let lines = one.lines().zip(two.lines()).filter(|(one, two)| one != two).count();
             let more = one.lines().count().abs_diff(two.lines().count());
-            changed(format!("{} lines are different", lines + more), None)
+            match lines + more {
+                1 => changed("1 line is different".to_owned(), None),
+                many => changed(format!("{many} lines are different"), None),
+            }
         }
     }
 }
@@ -94,17 +97,22 @@ fn of_tables((before, old_prose): (Vec<Grid>, String), (after, new_prose): (Vec<
     }
     let mut told = Vec::new();
     if found.changed > 0 {
-        let largest = found.largest.map_or_else(String::new, |largest| format!(", by up to {:.3} %", largest * 100.0));
-        told.push(format!("{} of {} cells are different{largest}", found.changed, found.compared));
+        let largest =
+            found.largest.map_or_else(String::new, |largest| format!(", by up to {}", tables::percent(largest)));
+        let verb = if found.changed == 1 { "is" } else { "are" };
+        told.push(format!("{} of {} cells {verb} different{largest}", found.changed, found.compared));
     }
     for (list, what) in [
-        (&found.rows_came, "rows came"),
-        (&found.rows_went, "rows went"),
-        (&found.columns_came, "columns came"),
-        (&found.columns_went, "columns went"),
+        (&found.rows_came, ("row", "came")),
+        (&found.rows_went, ("row", "went")),
+        (&found.columns_came, ("column", "came")),
+        (&found.columns_went, ("column", "went")),
     ] {
-        if list.0 > 0 {
-            told.push(format!("{} {what}", list.0));
+        let (thing, happened) = what;
+        match list.0 {
+            0 => {}
+            1 => told.push(format!("1 {thing} {happened}")),
+            many => told.push(format!("{many} {thing}s {happened}")),
         }
     }
     if before.len() != after.len() {
@@ -165,10 +173,10 @@ mod tests {
         };
         assert_eq!(
             sentence(MediaType::Table, &cells("10"), &cells("12.5")),
-            "1 of 2 cells are different, by up to 20.000 %"
+            "1 of 2 cells is different, by up to 25 %"
         );
         assert_eq!(sentence(MediaType::Table, &cells("1"), &cells("<b>1</b>")), "Equal");
-        assert_eq!(sentence(MediaType::Csv, "y,a\n1,2\n", "y,a\n1,2\n2,3\n"), "1 rows came");
+        assert_eq!(sentence(MediaType::Csv, "y,a\n1,2\n", "y,a\n1,2\n2,3\n"), "1 row came");
         assert_eq!(sentence(MediaType::Bokeh, r#"{"id":"p1","x":1}"#, r#"{"id":"p2","x":1}"#), "Equal");
         assert_eq!(sentence(MediaType::Bokeh, r#"{"id":"p1","x":1}"#, r#"{"id":"p1","x":2}"#), "The plot is different");
         assert_eq!(sentence(MediaType::Text, "a\nb", "a\nc\nd"), "2 lines are different");

@@ -21,7 +21,7 @@ pub struct CellChange {
     pub before: String,
     /// As it is.
     pub after: String,
-    /// By how much a number is different, as a share of the larger one.
+    /// By how much a number is different, as a share of what it was; nothing where it was zero or is no number.
     pub relative: Option<f64>,
 }
 
@@ -32,7 +32,7 @@ pub struct TableDifference {
     pub changed: u64,
     /// How many cells both have.
     pub compared: u64,
-    /// The largest relative difference of numbers.
+    /// The largest relative difference of numbers, as a share of what they were.
     pub largest: Option<f64>,
     /// The cells with the largest differences.
     pub cells: Vec<CellChange>,
@@ -97,7 +97,7 @@ pub fn difference(before: &Grid, after: &Grid) -> TableDifference {
             let relative = match (number(&one), number(&two)) {
                 _ if one == two => continue,
                 (Some(one), Some(two)) if (one - two).abs() <= f64::EPSILON * one.abs().max(two.abs()) => continue,
-                (Some(one), Some(two)) => Some((one - two).abs() / one.abs().max(two.abs())),
+                (Some(one), Some(two)) if one != 0.0 => Some((two - one).abs() / one.abs()),
                 _ => None,
             };
             found.changed += 1;
@@ -113,7 +113,7 @@ pub fn difference(before: &Grid, after: &Grid) -> TableDifference {
     found
 }
 
-/// What is no number any more is news as large as can be.
+/// What is no number any more, or was zero, is news as large as can be.
 fn keep_largest(cells: &mut Vec<CellChange>) {
     let size = |cell: &CellChange| cell.relative.unwrap_or(f64::INFINITY);
     cells.sort_by(|one, two| size(two).total_cmp(&size(one)));
@@ -226,7 +226,7 @@ mod tests {
             &grid("year,tax,rate\n2020,10,5%\n2021,20,6%"),
             &grid("year,tax,rate\n2020,11,5 %\n2021,40,n/a"),
         );
-        assert_eq!((found.changed, found.compared, found.largest), (3, 6, Some(0.5)));
+        assert_eq!((found.changed, found.compared, found.largest), (3, 6, Some(1.0)));
         let told: Vec<_> =
             found.cells.iter().map(|cell| (cell.row.as_str(), cell.column.as_str(), cell.after.as_str())).collect();
         assert_eq!(told, [("2021", "rate", "n/a"), ("2021", "tax", "40"), ("2020", "tax", "11")]);

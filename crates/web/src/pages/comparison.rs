@@ -100,7 +100,7 @@ fn cells(table: &TableDifference) -> Vec<Cell> {
         column: cell.column.clone(),
         before: cell.before.clone(),
         after: cell.after.clone(),
-        relative: cell.relative.map_or_else(String::new, |share| format!("{:.3} %", share * 100.0)),
+        relative: cell.relative.map_or_else(String::new, csw_core::tables::percent),
     };
     table.cells.iter().map(cell).collect()
 }
