@@ -2,6 +2,7 @@
 
 use std::{
     fs::{self, File, TryLockError},
+    io::Write,
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
@@ -50,6 +51,12 @@ impl Folder {
         let digest = hex::encode(Sha256::digest(self.path.as_os_str().as_encoded_bytes()));
         digest.chars().take(12).collect()
     }
+}
+
+/// Writes a file that, where it is new, nobody else may read.
+pub(crate) fn write_privately(path: &Path, text: &str) -> Outcome {
+    let opened = File::options().create(true).truncate(true).write(true).mode(0o600).open(path);
+    opened.and_then(|mut file| file.write_all(text.as_bytes())).map_err(|error| Failure::file(path, &error))
 }
 
 #[cfg(test)]

@@ -18,6 +18,23 @@ pub(crate) struct Source {
     pub(crate) as_of: Option<String>,
 }
 
+/// Where images are made, and with what.
+#[derive(Debug, Args)]
+pub(crate) struct Container {
+    /// Folder of images, an OCI image layout [default: csw-images/layout in the user's cache folder]
+    #[arg(long, env = "CSW_IMAGES", value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// Speak to registries of bases without encryption
+    #[arg(long)]
+    pub(crate) insecure: bool,
+    /// Tool for builds that need a container: buildah, podman or docker [default: the first that works]
+    #[arg(long, env = "CSW_BUILDER", value_name = "TOOL")]
+    pub(crate) builder: Option<String>,
+    /// A further argument of its `build`, such as --isolation=chroot; may be repeated
+    #[arg(long, env = "CSW_BUILDER_FLAGS", value_name = "FLAG", value_delimiter = ' ', allow_hyphen_values = true)]
+    pub(crate) builder_flag: Vec<String>,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct Build {
     #[command(flatten)]
@@ -31,21 +48,11 @@ pub(crate) struct Build {
     /// Image to stand on, such as debian:bookworm-slim [default: none, the image brings all it needs]
     #[arg(long, env = "CSW_IMAGE_BASE", value_name = "IMAGE")]
     pub(crate) base: Option<String>,
-    /// Folder of images, an OCI image layout [default: csw-images/layout in the user's cache folder]
-    #[arg(long, env = "CSW_IMAGES", value_name = "DIR")]
-    pub(crate) out: Option<PathBuf>,
     /// Where environments are kept between builds [default: csw-images/data in the user's cache folder]
     #[arg(long, env = "CSW_IMAGE_CACHE", value_name = "DIR")]
     pub(crate) cache: Option<PathBuf>,
-    /// Speak to registries of bases without encryption
-    #[arg(long)]
-    pub(crate) insecure: bool,
-    /// Tool for builds that need a container: buildah, podman or docker [default: the first that works]
-    #[arg(long, env = "CSW_BUILDER", value_name = "TOOL")]
-    pub(crate) builder: Option<String>,
-    /// A further argument of its `build`, such as --isolation=chroot; may be repeated
-    #[arg(long, env = "CSW_BUILDER_FLAGS", value_name = "FLAG", value_delimiter = ' ', allow_hyphen_values = true)]
-    pub(crate) builder_flag: Vec<String>,
+    #[command(flatten)]
+    pub(crate) container: Container,
 }
 
 #[derive(Debug, Args)]
@@ -104,18 +111,8 @@ pub(crate) struct ServiceBuild {
     /// Image to stand on: Debian or Ubuntu, with the Python that models get
     #[arg(long, env = "CSW_IMAGE_BASE", value_name = "IMAGE")]
     pub(crate) base: Option<String>,
-    /// Folder of images, an OCI image layout [default: csw-images/layout in the user's cache folder]
-    #[arg(long, env = "CSW_IMAGES", value_name = "DIR")]
-    pub(crate) out: Option<PathBuf>,
-    /// Speak to registries of bases without encryption
-    #[arg(long)]
-    pub(crate) insecure: bool,
-    /// Tool that builds the container: buildah, podman or docker [default: the first that works]
-    #[arg(long, env = "CSW_BUILDER", value_name = "TOOL")]
-    pub(crate) builder: Option<String>,
-    /// A further argument of its `build`, such as --isolation=chroot; may be repeated
-    #[arg(long, env = "CSW_BUILDER_FLAGS", value_name = "FLAG", value_delimiter = ' ', allow_hyphen_values = true)]
-    pub(crate) builder_flag: Vec<String>,
+    #[command(flatten)]
+    pub(crate) container: Container,
 }
 
 #[derive(Debug, Args)]

@@ -1,13 +1,6 @@
 //! `csw up`: the whole site in one process, until it is asked to stop.
 
-use std::{
-    fs::File,
-    io::{IsTerminal, Write},
-    net::SocketAddr,
-    os::unix::fs::OpenOptionsExt,
-    path::Path,
-    time::Duration,
-};
+use std::{io::IsTerminal, net::SocketAddr, path::Path, time::Duration};
 
 use axum::{http::Uri, serve::ListenerExt};
 use csw_kubernetes::leader::Leadership;
@@ -19,7 +12,7 @@ use tracing_subscriber::{EnvFilter, layer::SubscriberExt, util::SubscriberInitEx
 use crate::{
     cli::{LogForm, Up},
     failure::{Code, Failure, Outcome},
-    folder::Folder,
+    folder::{Folder, write_privately},
     output::Printer,
     settings::{ExecutorWord, LISTEN, Settings},
     wiring,
@@ -217,15 +210,7 @@ fn explain_first_login(data: &Path, url: &str, printer: Printer) -> Outcome {
          It prints a token for the API and for `csw`. Log in with name and password at {url}/users/login/\n"
     );
     printer.note(&text);
-    let path = data.join(FIRST_LOGIN);
-    let mut file = File::options()
-        .create(true)
-        .truncate(true)
-        .write(true)
-        .mode(0o600)
-        .open(&path)
-        .map_err(|error| Failure::file(&path, &error))?;
-    file.write_all(text.as_bytes()).map_err(|error| Failure::file(&path, &error))
+    write_privately(&data.join(FIRST_LOGIN), &text)
 }
 
 #[cfg(test)]

@@ -2,9 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{
-    CALLBACK_PORT, CALLBACKS, CLAIM, DATA, Ingress, NAME, SERVER_PORT, SETTINGS, Site, labels, part, restricted,
-};
+use super::{CALLBACK_PORT, CALLBACKS, CLAIM, DATA, Ingress, NAME, SERVER_PORT, SETTINGS, Site, part, restricted};
 
 /// The part that serves, builds, and looks after Jobs.
 pub(super) const SERVER: &str = "server";
@@ -142,7 +140,10 @@ fn ingress(site: &Site, rule: &Ingress) -> Value {
     if let Some(certificate) = &rule.certificate {
         spec["tls"] = json!([{ "hosts": [rule.host], "secretName": certificate }]);
     }
-    let mut metadata = site.metadata(NAME);
-    metadata["labels"] = json!(labels());
-    json!({ "apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "metadata": metadata, "spec": spec })
+    json!({
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "Ingress",
+        "metadata": site.metadata(NAME),
+        "spec": spec,
+    })
 }

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::push::credentials;
 use crate::{
-    cli::build::{Build, Source as Given},
+    cli::build::{Build, Container, Source as Given},
     commands::{check::Shown, date},
     failure::{Failure, Outcome},
     folder::Folder,
@@ -75,24 +75,34 @@ pub(crate) async fn run(settings: &Settings, name: &str, options: &Build, printe
 }
 
 /// The folder of images that flags or settings name.
-pub(crate) fn images(settings: &Settings, given: Option<&std::path::Path>) -> Outcome<Layout> {
+pub(super) fn images(settings: &Settings, given: Option<&std::path::Path>) -> Outcome<Layout> {
     let folder = given.map(std::path::Path::to_owned).or_else(|| settings.images.folder.clone());
     let folder = folder.unwrap_or_else(|| tools::cache_folder().join("csw-images").join("layout"));
     Ok(Layout::open(&folder)?)
 }
 
 fn image_options(settings: &Settings, options: &Build) -> Outcome<ImageOptions> {
-    let flags = if options.builder_flag.is_empty() { &settings.images.builder_flags } else { &options.builder_flag };
     Ok(ImageOptions {
-        layout: images(settings, options.out.as_deref())?,
-        program: tools::own_program()?,
         base: options.base.clone().or_else(|| settings.images.base.clone()),
         tag: options.tag.clone(),
-        insecure: options.insecure,
         login: login(settings)?,
+        ..container_options(settings, &options.container)?
+    })
+}
+
+/// An image without a base, made as flags or settings say.
+pub(crate) fn container_options(settings: &Settings, given: &Container) -> Outcome<ImageOptions> {
+    let flags = if given.builder_flag.is_empty() { &settings.images.builder_flags } else { &given.builder_flag };
+    Ok(ImageOptions {
+        layout: images(settings, given.out.as_deref())?,
+        program: tools::own_program()?,
+        base: None,
+        tag: None,
+        insecure: given.insecure,
+        login: None,
         patience: Patience::default(),
         tool: Tool {
-            name: options.builder.clone().or_else(|| settings.images.builder.clone()),
+            name: given.builder.clone().or_else(|| settings.images.builder.clone()),
             flags: flags.iter().filter(|flag| !flag.is_empty()).cloned().collect(),
             seconds: CONTAINER_SECONDS,
         },

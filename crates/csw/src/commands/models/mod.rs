@@ -20,7 +20,7 @@ mod test;
 mod versions;
 
 pub(super) use self::{
-    build::images,
+    build::container_options,
     promote::{choose, promote_version},
     publish::{ensure, finish, follow},
     push::push_image,

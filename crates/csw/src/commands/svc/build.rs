@@ -1,7 +1,7 @@
 //! `csw svc build` and `csw svc push`: the one image that the server runs in, and Jobs whose versions are on its volume.
 
 use csw_core::{model::Described, names::ModelName, ports::Checkout};
-use csw_publish::image::{self, ImageOptions, Patience, Tool};
+use csw_publish::image::{self, ImageOptions};
 use serde_json::json;
 
 use crate::{
@@ -19,9 +19,6 @@ const BASE: &str = "docker.io/library/debian:bookworm-slim";
 
 /// Its name among the images of a registry.
 const IMAGE: &str = "compute-studio/csw";
-
-/// Seconds that the container tool may take.
-const SECONDS: u64 = 3600;
 
 /// What the server calls: git to fetch, Python for models, certificates to speak with both.
 const PACKAGES: &str = "ca-certificates git python3 python3-venv";
@@ -48,21 +45,7 @@ pub(super) async fn build(settings: &Settings, options: &ServiceBuild, printer: 
     let work = tempfile::tempdir().map_err(|error| Failure::local(error.to_string(), "make room in TMPDIR"))?;
     let folder = Folder::take(work.path(), "try again")?;
     let bench = wiring::image_bench(settings, &folder)?;
-    let flags = if options.builder_flag.is_empty() { &settings.images.builder_flags } else { &options.builder_flag };
-    let images = ImageOptions {
-        layout: models::images(settings, options.out.as_deref())?,
-        program: tools::own_program()?,
-        base: None,
-        tag: Some(tag),
-        insecure: options.insecure,
-        login: None,
-        patience: Patience::default(),
-        tool: Tool {
-            name: options.builder.clone().or_else(|| settings.images.builder.clone()),
-            flags: flags.iter().filter(|flag| !flag.is_empty()).cloned().collect(),
-            seconds: SECONDS,
-        },
-    };
+    let images = ImageOptions { tag: Some(tag), ..models::container_options(settings, &options.container)? };
     let checkout = Checkout {
         folder: context.path().to_owned(),
         commit: env!("CARGO_PKG_VERSION").to_owned(),

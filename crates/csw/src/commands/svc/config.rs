@@ -10,6 +10,7 @@ use super::namespace;
 use crate::{
     cli::build::Manifests,
     failure::{Failure, Outcome},
+    folder::write_privately,
     output::Printer,
     settings::{
         self, Settings,
@@ -150,7 +151,7 @@ fn yaml(object: &Value) -> Outcome<String> {
     serde_saphyr::to_string(object).map_err(|error| Failure::local(error.to_string(), "this is a defect"))
 }
 
-/// A file for each object, in the order in which they are made.
+/// A file for each object, in the order in which they are made. One of them is a Secret.
 fn write(folder: &Path, objects: &[Value]) -> Outcome<Vec<String>> {
     std::fs::create_dir_all(folder).map_err(|error| Failure::file(folder, &error))?;
     let mut names = Vec::new();
@@ -162,12 +163,4 @@ fn write(folder: &Path, objects: &[Value]) -> Outcome<Vec<String>> {
         names.push(file);
     }
     Ok(names)
-}
-
-/// One of them is a Secret.
-fn write_privately(path: &Path, text: &str) -> Outcome {
-    use std::{io::Write, os::unix::fs::OpenOptionsExt};
-    let mut options = std::fs::File::options();
-    let made = options.create(true).truncate(true).write(true).mode(0o600).open(path);
-    made.and_then(|mut file| file.write_all(text.as_bytes())).map_err(|error| Failure::file(path, &error))
 }
