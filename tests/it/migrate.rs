@@ -90,7 +90,7 @@ async fn check(client: &csw_client::Client, first: &Run, failed: &Run) -> Result
 
 #[tokio::test]
 async fn outputs_move_into_a_bucket_and_a_move_that_was_cut_goes_on() -> Result {
-    let Some(bucket) = S3::start() else { return Ok(()) };
+    let bucket = S3::start();
     let mut server = Server::with_models()?;
     let owner = server.publisher()?;
     let run = Run::new(&server.client(Some(&owner))?, NULL, &number(42)).await?.succeeded();

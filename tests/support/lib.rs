@@ -8,15 +8,11 @@ mod disk;
 mod draft;
 mod git;
 mod mail;
-#[path = "../../crates/store/tests/support/postgres.rs"]
-#[allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a test fails by panicking")]
-mod postgres;
 mod processes;
-#[path = "../../crates/store/tests/support/s3.rs"]
-#[allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a test fails by panicking")]
-mod s3;
 mod server;
 mod template;
+
+pub use csw_store_testing::{Postgres, S3};
 
 pub use crate::{
     command::{Done, csw, csw_in, example, program},
@@ -24,9 +20,7 @@ pub use crate::{
     draft::Draft,
     git::WorkingCopy,
     mail::MailServer,
-    postgres::Postgres,
     processes::Processes,
-    s3::S3,
     server::{Account, Ground, Server},
 };
 

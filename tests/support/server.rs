@@ -73,6 +73,13 @@ pub struct Account {
 }
 
 impl Server {
+    /// A server that has not even the environments of the tools.
+    pub(crate) fn bare() -> Result<Self> {
+        let mut server = Self::of(template::folder()?);
+        server.start()?;
+        Ok(server)
+    }
+
     /// A server that has nothing yet.
     pub fn empty() -> Result<Self> {
         Self::asked(&[])
@@ -80,7 +87,7 @@ impl Server {
 
     /// The same, with further words for `csw up`.
     pub fn asked(words: &[&str]) -> Result<Self> {
-        let mut server = Self::of(template::folder()?);
+        let mut server = Self::of(template::with_tools()?);
         server.words = words.iter().map(ToString::to_string).collect();
         server.start()?;
         Ok(server)
@@ -88,7 +95,7 @@ impl Server {
 
     /// The same, with variables in its environment.
     pub fn with_variables(variables: &[(&'static str, &'static str)]) -> Result<Self> {
-        let mut server = Self::of(template::folder()?);
+        let mut server = Self::of(template::with_tools()?);
         server.variables = variables.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
         server.start()?;
         Ok(server)
@@ -103,7 +110,7 @@ impl Server {
 
     /// The same, with a configuration file.
     pub fn configured(settings: &str) -> Result<Self> {
-        let mut server = Self::of(template::folder()?);
+        let mut server = Self::of(template::with_tools()?);
         server.configure(settings)?;
         server.start()?;
         Ok(server)

@@ -57,6 +57,16 @@ pub(crate) fn folder() -> Result<TempDir> {
     Ok(folder)
 }
 
+/// A new folder whose `data` has nothing but the environments of a shelf: a model of the standard library need not wait
+/// until cs-kit and pytest are installed once more.
+pub(crate) fn with_tools() -> Result<TempDir> {
+    let folder = folder()?;
+    let data = folder.path().join("data");
+    fs::create_dir(&data)?;
+    run("cp", &[Path::new("-al"), &made(&CONTRACT)?.join("envs"), &data])?;
+    Ok(folder)
+}
+
 /// A folder whose `data` has the published models of a shelf.
 pub(crate) fn copy(shelf: &Shelf) -> Result<TempDir> {
     let folder = folder()?;
@@ -117,7 +127,7 @@ fn made(shelf: &Shelf) -> Result<PathBuf> {
     if template.exists() {
         fs::remove_dir_all(&template)?;
     }
-    let mut server = Server::empty()?;
+    let mut server = Server::bare()?;
     let account = server.account(OWNER, "admin")?;
     for name in shelf.models {
         let source = example(name)?.display().to_string();

@@ -57,7 +57,7 @@ fn leftovers(bench: &Bench) -> usize {
 
 #[tokio::test]
 async fn an_empty_repository_is_told_so() {
-    let bench = Bench::new();
+    let bench = Bench::new().await;
     let folder = bench.place.path().join("empty");
     fs::create_dir(&folder).unwrap();
     git(&folder, &["init", "-q"]);
@@ -68,13 +68,13 @@ async fn an_empty_repository_is_told_so() {
 
 #[tokio::test]
 async fn a_huge_repository_is_refused_with_the_limit() {
-    let bench = Bench::with(|config| config.source_bytes = 1_000_000);
+    let bench = Bench::bare(|config| config.source_bytes = 1_000_000);
     let folder = repository(&bench, &[("data.csv", &"0123456789".repeat(200_000))]);
     let sentence = refusal(&bench, at(folder.display().to_string(), "master")).await;
     assert!(sentence.contains("has more than 1 MB") && sentence.contains("branch without data"), "{sentence}");
     let sentence = refusal(&bench, Source::Folder(folder)).await;
     assert!(sentence.contains("has more than 1 MB"), "{sentence}");
-    let many = Bench::with(|config| config.source_entries = 3);
+    let many = Bench::bare(|config| config.source_entries = 3);
     let folder = repository(&many, &[]);
     assert!(refusal(&many, at(folder.display().to_string(), "")).await.contains("or 3 files"));
     assert_eq!(leftovers(&bench) + leftovers(&many), 0);
@@ -82,7 +82,7 @@ async fn a_huge_repository_is_refused_with_the_limit() {
 
 #[tokio::test]
 async fn history_that_was_written_anew_is_followed_and_what_it_lost_is_missed() {
-    let bench = Bench::new();
+    let bench = Bench::new().await;
     let folder = repository(&bench, &[]);
     let (url, old) = (folder.display().to_string(), git(&folder, &["rev-parse", "HEAD"]));
     git(&folder, &["tag", "v1"]);
@@ -101,7 +101,7 @@ async fn history_that_was_written_anew_is_followed_and_what_it_lost_is_missed() 
 
 #[tokio::test]
 async fn submodules_and_links_out_of_the_tree_stay_out() {
-    let bench = Bench::new();
+    let bench = Bench::new().await;
     let other = repository(&bench, &[]);
     let folder = repository(&bench, &[]);
     let add = format!("{}", other.display());
@@ -182,7 +182,7 @@ async fn serve_git(State(root): State<PathBuf>, headers: HeaderMap, request: Req
 
 #[tokio::test]
 async fn hosts_that_refuse_are_told_apart_and_a_moved_repository_is_followed() {
-    let bench = Bench::new();
+    let bench = Bench::new().await;
     let folder = repository(&bench, &[]);
     let bare = bench.place.path().join("hosted");
     fs::create_dir(&bare).unwrap();
@@ -225,14 +225,14 @@ fn processes(words: &str) -> usize {
 
 #[tokio::test]
 async fn a_script_without_end_is_stopped() {
-    let bench = Bench::with(|config| config.build_seconds = 2);
+    let bench = Bench::bare(|config| config.build_seconds = 2);
     let sentence = installed(&bench, "echo begun\nwhile true; do :; done\n").await;
     assert_eq!(sentence, "`install.sh` was stopped after 2 seconds; the last line was: begun");
 }
 
 #[tokio::test]
 async fn a_script_that_forks_without_end_leaves_no_process() {
-    let bench = Bench::with(|config| config.build_seconds = 4);
+    let bench = Bench::bare(|config| config.build_seconds = 4);
     let script = "for i in $(seq 3000); do sleep 6174 & done\nwait\n";
     let sentence = installed(&bench, script).await;
     assert!(sentence.contains("was stopped") || sentence.contains("failed with"), "{sentence}");
@@ -249,7 +249,7 @@ async fn a_script_that_forks_without_end_leaves_no_process() {
 
 #[tokio::test]
 async fn a_script_that_eats_the_disk_is_stopped() {
-    let bench = Bench::with(|config| {
+    let bench = Bench::bare(|config| {
         config.room_bytes = 20_000_000;
         config.build_seconds = 60;
     });
@@ -260,14 +260,14 @@ async fn a_script_that_eats_the_disk_is_stopped() {
 
 #[tokio::test]
 async fn a_script_that_asks_gets_no_answer() {
-    let bench = Bench::new();
+    let bench = Bench::new().await;
     let sentence = installed(&bench, "read -p 'Proceed? ' answer || { echo nobody answers; exit 7; }\n").await;
     assert!(sentence.contains("exit status: 7") && sentence.contains("nobody answers"), "{sentence}");
 }
 
 #[tokio::test]
 async fn tests_without_end_are_stopped() {
-    let bench = Bench::with(|config| config.test_seconds = 5);
+    let bench = Bench::with(|config| config.test_seconds = 5).await;
     let tests = "import time\n\ndef test_slow():\n    print('begun', flush=True)\n    time.sleep(6175)\n";
     let folder = bench.model(&[("cs-config/cs_config/tests/test_functions.py", tests)]);
     let checkout = bench.fetch(Source::Folder(folder)).await.unwrap();

@@ -17,7 +17,7 @@ use support::{Bench, git, name, repository_root};
 
 #[tokio::test]
 async fn a_model_of_the_standard_library_is_built_and_tested() {
-    let bench = Bench::new();
+    let bench = Bench::bare(|_| {});
     let folder = repository_root().join("examples/models/contract/Null");
     let checkout = bench.fetch(Source::Folder(folder)).await.unwrap();
     let built = bench.build(&checkout).await.unwrap_or_else(|error| panic!("{error}\n{}", bench.said()));
@@ -38,7 +38,7 @@ async fn a_model_of_the_standard_library_is_built_and_tested() {
 
 #[tokio::test]
 async fn own_packages_are_code_and_a_change_of_code_keeps_the_environment() {
-    let bench = Bench::new();
+    let bench = Bench::new().await;
     let folder = repository_root().join("examples/models/finlab/Mortgage");
     let first = bench.publish(&folder).await;
     assert_eq!(bench.python(&first, "import mortgage, importlib.metadata as m; print(m.version('mortgage'))"), "1.2.0");
@@ -58,7 +58,7 @@ async fn own_packages_are_code_and_a_change_of_code_keeps_the_environment() {
 
 #[tokio::test]
 async fn packages_of_install_sh_come_from_one_lock() {
-    let bench = Bench::new();
+    let bench = Bench::new().await;
     let install = "set -e\nconda install -y -c conda-forge 'six=1.16'\npip install -r req.txt\napt-get install -y no-such-tool\npython -c 'import six'\necho \"made by $(python -c 'import six; print(six.__version__)')\" > made.txt\n";
     let folder = bench.model(&[("cs-config/install.sh", install), ("req.txt", "attrs\n")]);
     let built = bench.publish(&folder).await;
@@ -77,7 +77,7 @@ async fn packages_of_install_sh_come_from_one_lock() {
 
 #[tokio::test]
 async fn a_source_distribution_is_built_in_the_sandbox() {
-    let bench = Bench::new();
+    let bench = Bench::new().await;
     let folder = bench.model(&[("cs-config/install.sh", "pip install docopt==0.6.2\n")]);
     let built = bench.publish(&folder).await;
     assert_eq!(built.facts["built_in_sandbox"], true);
@@ -86,7 +86,7 @@ async fn a_source_distribution_is_built_in_the_sandbox() {
 
 #[tokio::test]
 async fn a_repository_without_install_sh_is_understood() {
-    let bench = Bench::new();
+    let bench = Bench::new().await;
     let pyproject = "[build-system]\nrequires=['setuptools']\nbuild-backend='setuptools.build_meta'\n[project]\nname='the-model'\nversion='2'\ndependencies=['six<2']\n";
     let folder = bench.model(&[
         ("pyproject.toml", pyproject),
@@ -100,7 +100,7 @@ async fn a_repository_without_install_sh_is_understood() {
 
 #[tokio::test]
 async fn an_environment_file_alone_is_enough() {
-    let bench = Bench::new();
+    let bench = Bench::new().await;
     let yml = "name: model\nchannels:\n  - conda-forge\ndependencies:\n  - python>=3.8\n  - \"six>=1.15\"\n  - pandoc\n  \
                - pip:\n    - \"attrs==23.2.0\"\n";
     let folder = bench.model(&[("environment.yml", yml)]);
@@ -113,7 +113,7 @@ async fn an_environment_file_alone_is_enough() {
 
 #[tokio::test]
 async fn a_setup_file_alone_is_enough() {
-    let bench = Bench::new();
+    let bench = Bench::new().await;
     let setup = "from setuptools import setup, find_packages\nsetup(name='the-model', version='4', \
                  packages=find_packages(exclude=['cs-config']), package_data={'the_model': ['*.csv']}, \
                  install_requires=['six<2'])\n";
@@ -133,7 +133,7 @@ async fn a_setup_file_alone_is_enough() {
 /// Beside the package lies a folder of its name, with data: what is installed is meant.
 #[tokio::test]
 async fn a_folder_hides_no_package() {
-    let bench = Bench::new();
+    let bench = Bench::new().await;
     let setup = "from setuptools import setup\nsetup(name='thing', version='1', packages=['thing'])\n";
     let folder = bench.model(&[
         ("cs-config/install.sh", "mamba install -y six=1.16\npip install ./python\n"),
@@ -149,7 +149,7 @@ async fn a_folder_hides_no_package() {
 
 #[tokio::test]
 async fn a_git_reference_to_the_repository_itself_is_the_checkout() {
-    let bench = Bench::new();
+    let bench = Bench::new().await;
     let install = "pip install 'git+file:///REPO@v0#egg=own'\n";
     let setup =
         "from setuptools import setup\nsetup(name='own', version='3', py_modules=['own'], install_requires=['six'])\n";
@@ -174,7 +174,7 @@ async fn a_git_reference_to_the_repository_itself_is_the_checkout() {
 
 #[tokio::test]
 async fn what_cannot_be_fetched_is_a_sentence() {
-    let bench = Bench::new();
+    let bench = Bench::new().await;
     let folder = bench.model(&[]);
     git(&folder, &["init", "-q"]);
     git(&folder, &["add", "."]);
@@ -201,7 +201,7 @@ async fn what_cannot_be_fetched_is_a_sentence() {
 
 #[tokio::test]
 async fn what_cannot_be_built_is_a_sentence() {
-    let bench = Bench::new();
+    let bench = Bench::new().await;
     for (install, expected) in [
         ("set -e\necho working\nRscript x.R\n", "Rscript: command not found"),
         ("pip install no-such-package-xyzzy-42\n", UNRESOLVABLE),
@@ -218,7 +218,7 @@ async fn what_cannot_be_built_is_a_sentence() {
 
 #[tokio::test]
 async fn packages_as_of_a_date() {
-    let bench = Bench::new();
+    let bench = Bench::new().await;
     let folder = bench.model(&[("cs-config/install.sh", "pip install attrs\n")]);
     let checkout = bench.fetch(Source::Folder(folder)).await.unwrap();
     let options = BuildOptions { as_of: Some("2022-01-15T00:00:00Z".parse().unwrap()), ..BuildOptions::default() };
@@ -229,7 +229,7 @@ async fn packages_as_of_a_date() {
 
 #[tokio::test]
 async fn a_stranger_reaches_nothing_of_ours() {
-    let bench = Bench::new();
+    let bench = Bench::new().await;
     let secret = bench.place.path().join("secret");
     fs::write(&secret, "the key").unwrap();
     let install = format!(
@@ -247,7 +247,7 @@ async fn a_stranger_reaches_nothing_of_ours() {
 
 #[tokio::test]
 async fn tests_that_fail_name_the_first() {
-    let bench = Bench::new();
+    let bench = Bench::new().await;
     let tests = "from cs_config import functions\n\ndef test_good():\n    assert functions.get_version()\n\ndef test_bad():\n    assert functions.get_version() == '2'\n";
     let folder = bench.model(&[
         ("cs-config/cs_config/tests/test_functions.py", tests),
@@ -277,7 +277,7 @@ async fn tests_that_fail_name_the_first() {
 
 #[tokio::test]
 async fn own_tests_have_the_secrets_and_install_steps_do_not() {
-    let bench = Bench::new();
+    let bench = Bench::new().await;
     let tests = "import os\n\ndef test_secret():\n    assert len(os.environ['API_KEY']) == 7\n    assert 'PYTHONPATH' in os.environ\n";
     let folder = bench.model(&[
         ("cs-config/install.sh", "env | grep -q API_KEY && exit 9\ntrue\n"),
@@ -299,7 +299,7 @@ async fn own_tests_have_the_secrets_and_install_steps_do_not() {
 
 #[tokio::test]
 async fn builds_side_by_side_make_one_environment() {
-    let bench = Bench::new();
+    let bench = Bench::new().await;
     let folder = bench.model(&[("cs-config/install.sh", "pip install six\n")]);
     let (one, two) = tokio::join!(bench.publish(&folder), bench.publish(&folder));
     assert_eq!((one.digest, one.artifact), (two.digest, two.artifact));
@@ -309,7 +309,7 @@ async fn builds_side_by_side_make_one_environment() {
 
 #[tokio::test]
 async fn an_archive_is_a_source() {
-    let bench = Bench::new();
+    let bench = Bench::new().await;
     let folder = bench.model(&[]);
     let file = bench.place.path().join("upload.tar");
     let mut builder = tar::Builder::new(fs::File::create(&file).unwrap());
@@ -329,7 +329,7 @@ async fn an_archive_is_a_source() {
 #[tokio::test]
 #[ignore = "installs about 2 GB of packages"]
 async fn every_example_is_built_and_tested() {
-    let bench = Bench::new();
+    let bench = Bench::new().await;
     let mut failed = vec![];
     let owners = fs::read_dir(repository_root().join("examples/models")).unwrap().flatten();
     for folder in owners.filter_map(|owner| fs::read_dir(owner.path()).ok()).flatten().flatten() {

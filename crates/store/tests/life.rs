@@ -319,7 +319,7 @@ mod support;
 macro_rules! on_both {
     ($($name:ident),*) => {
         mod on_sqlite { $(#[tokio::test] async fn $name() { let (_folder, store) = super::sqlite().await; super::$name(store).await; })* }
-        mod on_postgres { $(#[tokio::test] async fn $name() { let server = super::support::Postgres::shared(); super::$name(server.fresh(stringify!($name)).await).await; })* }
+        mod on_postgres { $(#[tokio::test] async fn $name() { super::$name(super::support::fresh(stringify!($name)).await).await; })* }
     };
 }
 

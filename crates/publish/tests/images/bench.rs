@@ -4,6 +4,7 @@ use std::{
     env, fs,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
+    process::Command,
     rc::Rc,
     sync::Mutex,
     time::Duration,
@@ -12,7 +13,7 @@ use std::{
 use csw_core::{
     build::Source,
     names::ModelName,
-    ports::{BuildLog, BuildOptions, Publisher},
+    ports::{BuildLog, BuildOptions, Built, Checkout, Publisher},
 };
 use csw_publish::{
     PublishConfig, UvPublisher,
@@ -57,7 +58,27 @@ fn helper() -> PathBuf {
 }
 
 impl Bench {
-    pub(crate) fn new(model: &str) -> Self {
+    /// With what builds packages installed, once for all tests.
+    pub(crate) async fn new(model: &str) -> Self {
+        let bench = Self::bare(model);
+        let shared = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("image-tools");
+        fs::create_dir_all(&shared).unwrap();
+        let lock = fs::File::create(shared.join("lock")).unwrap();
+        lock.lock().unwrap();
+        let made = shared.join("envs");
+        if !made.exists() {
+            let first = Self::bare("tests/First");
+            first.built(&first.write(&[])).await;
+            link(&first.place().join("data/envs"), &shared.join("part"));
+            fs::rename(shared.join("part"), &made).unwrap();
+        }
+        fs::create_dir_all(bench.place().join("data")).unwrap();
+        link(&made, &bench.place().join("data/envs"));
+        bench
+    }
+
+    /// With a folder that has nothing yet.
+    pub(crate) fn bare(model: &str) -> Self {
         let place = tempfile::Builder::new().prefix("images-").tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         Self::at(Rc::new(place), model)
     }
@@ -117,15 +138,19 @@ impl Bench {
     }
 
     pub(crate) async fn try_image(&self, folder: &Path, base: Option<&str>) -> Result<Image, ImageError> {
-        let log = &self.log;
-        let failed = |error: csw_core::ports::BuildError| panic!("{error}\n{}", log.0.lock().unwrap());
-        let source = Source::Folder(folder.to_path_buf());
-        let checkout = self.publisher.fetch(&source, log).await.unwrap_or_else(failed);
-        let built = self.publisher.build(&self.model, &checkout, &BuildOptions::default(), log).await;
-        let built = built.unwrap_or_else(|error| panic!("{error}\n{}", log.0.lock().unwrap()));
-        let image = self.publisher.image(&self.model, &checkout, &built, &self.options(base), &(), log).await;
+        let (checkout, built) = self.built(folder).await;
+        let image = self.publisher.image(&self.model, &checkout, &built, &self.options(base), &(), &self.log).await;
         self.publisher.discard(checkout).await;
         image
+    }
+
+    async fn built(&self, folder: &Path) -> (Checkout, Built) {
+        let log = &self.log;
+        let failed = |error: csw_core::ports::BuildError| panic!("{error}\n{}", log.0.lock().unwrap());
+        let checkout = self.publisher.fetch(&Source::Folder(folder.to_path_buf()), log).await.unwrap_or_else(failed);
+        let built = self.publisher.build(&self.model, &checkout, &BuildOptions::default(), log).await;
+        let built = built.unwrap_or_else(|error| panic!("{error}\n{}", log.0.lock().unwrap()));
+        (checkout, built)
     }
 
     pub(crate) async fn image(&self, folder: &Path, base: Option<&str>) -> Image {
@@ -141,6 +166,12 @@ impl Bench {
         let image = self.publisher.image_of_containerfile(&self.model, &checkout, &file, &options, &self.log).await;
         image.unwrap_or_else(|error| panic!("{error}\n{}", self.log.0.lock().unwrap()))
     }
+}
+
+/// Environments never change, so that a copy can be links.
+fn link(from: &Path, to: &Path) {
+    let copied = Command::new("cp").arg("-alT").arg(from).arg(to).status().unwrap();
+    assert!(copied.success(), "{}", from.display());
 }
 
 impl Drop for Bench {

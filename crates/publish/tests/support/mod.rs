@@ -17,6 +17,7 @@ use csw_core::{
     model::Artifact,
     names::ModelName,
     ports::{BuildError, BuildLog, BuildOptions, Built, Checkout, Publisher},
+    secret::Secrets,
 };
 use csw_publish::{PATH_FILE, PublishConfig, UvPublisher};
 
@@ -55,12 +56,38 @@ fn cache() -> PathBuf {
 }
 
 impl Bench {
-    pub fn new() -> Self {
-        Self::with(|_| {})
+    /// With what builds and tests packages installed, once for all tests: it takes longer than most of them.
+    pub async fn new() -> Self {
+        Self::with(|_| {}).await
     }
 
-    /// With other settings.
-    pub fn with(change: impl FnOnce(&mut PublishConfig)) -> Self {
+    /// The same with other settings.
+    pub async fn with(change: impl FnOnce(&mut PublishConfig)) -> Self {
+        let bench = Self::bare(change);
+        let shared = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("tools");
+        fs::create_dir_all(&shared).unwrap();
+        let lock = fs::File::create(shared.join("lock")).unwrap();
+        lock.lock().unwrap();
+        let made = shared.join("envs");
+        if !made.exists() {
+            let first = Self::bare(|_| {});
+            let tests = "def test_nothing():\n    pass\n";
+            let folder = first.model(&[("cs-config/cs_config/tests/test_functions.py", tests)]);
+            let checkout = first.fetch(Source::Folder(folder)).await.unwrap();
+            let built = first.build(&checkout).await.unwrap_or_else(|error| panic!("{error}\n{}", first.said()));
+            let (options, secrets) = (BuildOptions::default(), Secrets::new());
+            let tested = first.publisher.test(&name(), &checkout, &built, &options, &secrets, &first.log).await;
+            tested.unwrap_or_else(|error| panic!("{error}\n{}", first.said()));
+            link(&first.data().join("envs"), &shared.join("part"));
+            fs::rename(shared.join("part"), &made).unwrap();
+        }
+        fs::create_dir_all(bench.data()).unwrap();
+        link(&made, &bench.data().join("envs"));
+        bench
+    }
+
+    /// With a folder that has nothing yet.
+    pub fn bare(change: impl FnOnce(&mut PublishConfig)) -> Self {
         let place = tempfile::Builder::new().prefix("publish-").tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         let helper = env::current_exe().unwrap().ancestors().nth(2).unwrap().join("examples/exec_sandbox");
         assert!(helper.exists(), "`cargo test` builds {}", helper.display());
@@ -138,6 +165,12 @@ impl Bench {
         assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
         String::from_utf8(ended.stdout).unwrap().trim().to_owned()
     }
+}
+
+/// Environments never change, so that a copy can be links.
+fn link(from: &Path, to: &Path) {
+    let copied = Command::new("cp").arg("-alT").arg(from).arg(to).status().unwrap();
+    assert!(copied.success(), "{}", from.display());
 }
 
 /// The model of all tests.

@@ -39,7 +39,7 @@ macro_rules! on_each {
             $(mod $suite {$(
                 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
                 async fn $test() {
-                    let store = crate::support::Postgres::shared().fresh(stringify!($test)).await;
+                    let store = crate::support::fresh(stringify!($test)).await;
                     crate::$suite::$test(&store).await;
                     store.close().await;
                 }

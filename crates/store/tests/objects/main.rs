@@ -7,7 +7,5 @@ mod azure;
 mod folder;
 mod gcs;
 mod s3;
-#[path = "../support/s3.rs"]
-mod s3_server;
 mod server;
 mod suite;

@@ -1,15 +1,11 @@
 //! What the tests of the store share.
 
-mod postgres;
-
 use csw_store::SqlStore;
 
-pub use postgres::Postgres;
+pub use csw_store_testing::Postgres;
 
-impl Postgres {
-    /// A store on a database of its own.
-    #[allow(dead_code, reason = "each test binary uses what it needs")]
-    pub async fn fresh(&self, name: &str) -> SqlStore {
-        SqlStore::open_postgres(&self.fresh_url(name), 8).await.unwrap()
-    }
+/// A store on a database of its own.
+#[allow(dead_code, reason = "each test binary uses what it needs")]
+pub async fn fresh(name: &str) -> SqlStore {
+    SqlStore::open_postgres(&Postgres::shared().fresh_url(name), 8).await.unwrap()
 }

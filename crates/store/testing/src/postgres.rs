@@ -1,11 +1,9 @@
 //! A real PostgreSQL on a free port, started for this process and stopped with it.
 
-#![allow(dead_code, reason = "each test binary uses what it needs")]
-
 use std::{
     net::TcpListener,
     os::unix::fs::{PermissionsExt, chown},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::Command,
     sync::OnceLock,
 };
@@ -47,6 +45,33 @@ fn must(mut command: Command) {
     assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
+/// The files of a server that has no database yet. They are made once for each build folder: every test that is a process
+/// of its own needs them, and making them takes longer than most of these tests.
+fn template(work: &Path) -> PathBuf {
+    let program = std::env::current_exe().unwrap();
+    let place = program.ancestors().nth(2).unwrap().join("tests-postgres");
+    std::fs::create_dir_all(&place).unwrap();
+    let lock = std::fs::File::create(place.join("lock")).unwrap();
+    lock.lock().unwrap();
+    let version = binaries().ancestors().nth(1).unwrap().file_name().unwrap().to_owned();
+    let made = place.join(version);
+    if !made.exists() {
+        let (password, data) = (work.join("password"), work.join("new"));
+        std::fs::write(&password, "secret").unwrap();
+        let _ = chown(&password, Some(UNPRIVILEGED), Some(UNPRIVILEGED));
+        let mut initdb = command("initdb");
+        initdb.args(["-A", "scram-sha-256", "-U", "csw", "--pwfile"]).arg(&password).arg(&data).current_dir("/");
+        must(initdb);
+        let part = place.join("part");
+        let _ = std::fs::remove_dir_all(&part);
+        let mut copy = Command::new("cp");
+        copy.arg("-a").arg(&data).arg(&part);
+        must(copy);
+        std::fs::rename(part, &made).unwrap();
+    }
+    made
+}
+
 impl Postgres {
     /// The server of this process.
     pub fn shared() -> &'static Self {
@@ -57,16 +82,12 @@ impl Postgres {
     fn start() -> Self {
         let folder = std::env::temp_dir().join(format!("csw-postgres-{}", uuid::Uuid::new_v4()));
         std::fs::create_dir(&folder).unwrap();
-        let password = folder.join("password");
-        std::fs::write(&password, "secret").unwrap();
         std::fs::set_permissions(&folder, PermissionsExt::from_mode(0o700)).unwrap();
         // Without the right to, the folder is ours anyway.
-        let _ = chown(&password, Some(UNPRIVILEGED), Some(UNPRIVILEGED));
         let _ = chown(&folder, Some(UNPRIVILEGED), Some(UNPRIVILEGED));
-        let data = folder.join("data");
-        let mut initdb = command("initdb");
-        initdb.args(["-A", "scram-sha-256", "-U", "csw", "--pwfile"]).arg(&password).arg(&data).current_dir("/");
-        must(initdb);
+        let mut copy = Command::new("cp");
+        copy.arg("-a").arg(template(&folder)).arg(folder.join("data"));
+        must(copy);
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let server = Self { folder, port };
         server.begin();
@@ -82,11 +103,8 @@ impl Postgres {
 
     /// Starts it, again where it was ended.
     pub fn begin(&self) {
-        let options = format!(
-            "-p {} -c listen_addresses=127.0.0.1 -c unix_socket_directories={} -c fsync=off",
-            self.port,
-            self.folder.display()
-        );
+        let options =
+            format!("-p {} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c fsync=off", self.port);
         let mut start = self.control();
         start.arg("-l").arg(self.folder.join("log")).args(["-o", &options, "start"]);
         assert!(start.status().unwrap().success(), "PostgreSQL does not start");
