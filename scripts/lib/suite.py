@@ -96,16 +96,22 @@ def stages():
     if shutil.which("cargo-nextest"):
         nextest = ["cargo", "nextest", "run", "--workspace", "--no-fail-fast", "--status-level", "slow"]
         nextest += ["--final-status-level", "fail", "--test-threads", str((os.cpu_count() or 1) + 1)]
-        tests = Check("tests", nextest, "nextest", driver)
+        # A process for each of these would start a PostgreSQL for each.
+        nextest += ["-E", "not binary_id(csw-store::contract)"]
+        contracts = ["cargo", "test", "--workspace", "--test", "contract", "--no-fail-fast", "--quiet"]
+        tests = [
+            Check("contracts of stores", [*contracts, "--", "--test-threads", "3"], "cargo", driver),
+            Check("tests", nextest, "nextest", driver),
+        ]
     else:
-        tests = Check("tests", ["cargo", "test", "--workspace", "--no-fail-fast", "--quiet"], "cargo", driver)
+        tests = [Check("tests", ["cargo", "test", "--workspace", "--no-fail-fast", "--quiet"], "cargo", driver)]
     program = {"CSW": str(CSW)}
     client = [TOOLS / "cskit/bin/python", "-m", "pytest", "-q", "--color=no", "-rA", "tests/cskit"]
     modules = TOOLS / "browser/node_modules"
     browser = ["node", "--test", "--test-reporter=tap", *sorted(ROOT.glob("tests/e2e/*.test.mjs"))]
     scripts = [path for path in sorted((ROOT / "scripts").glob("check-*")) if os.access(path, os.X_OK)]
     yield [
-        [tests],
+        tests,
         [
             Check("Python client", client, "pytest", program),
             Check("types of scripts", [modules / ".bin/tsc", "--project", "crates/web/tsconfig.json"]),

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use crate::common::Run;
 
 const NULL: &str = "contract/Null";
+const EDGES: &str = "contract/Edge-Cases";
 
 #[tokio::test]
 async fn a_month_is_paid_by_runs_sponsors_and_budgets() -> Result {
@@ -15,12 +16,14 @@ async fn a_month_is_paid_by_runs_sponsors_and_budgets() -> Result {
     let [owners, anns] = [&owner, &ann].map(|account| server.client(Some(account)));
     let (owners, anns) = (owners?, anns?);
     let fresh = || NewSimulation { fresh: true, ..NewSimulation::default() };
-    Run::new(&anns, NULL, &fresh()).await?.succeeded();
+    // Less than a millisecond would cost nothing.
+    let adjustment = json!({ "Run": { "case": [{ "value": "sleeps" }], "seconds": [{ "value": 0.05 }] } });
+    Run::new(&anns, EDGES, &NewSimulation { adjustment, ..fresh() }).await?.succeeded();
     let costs = anns.costs(None, None).await?;
     assert_eq!(costs.results.len(), 1, "{costs:?}");
     let row = &costs.results[0];
     let names = [&row.payer, &row.account, &row.model].map(|name| name.as_deref().unwrap_or_default());
-    assert_eq!((names, row.runs), (["ann", "ann", NULL], 1));
+    assert_eq!((names, row.runs), (["ann", "ann", EDGES], 1));
     assert!(row.cost > 0.0 && row.seconds > 0.0 && (costs.total - row.cost).abs() < 1e-12);
     let place = server.place();
     let budget = |words: &[&str]| csw(&[&["accounts", "budget"], words, &["--data", &place, "--json"]].concat(), &[]);

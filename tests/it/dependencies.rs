@@ -33,6 +33,7 @@ const MAY: &[(&str, &[&str])] = &[
     ("csw-runtime", &["csw-core", "csw-sandbox"]),
     ("csw-kubernetes", &["csw-core"]),
     ("csw-kubernetes-testing", &[]),
+    ("csw-store-testing", &[]),
     ("csw-secrets", &["csw-core"]),
     ("csw-publish", &["csw-core", "csw-sandbox", "csw-runtime"]),
     ("csw-web", &["csw-core", "csw-app", "csw-params"]),

@@ -63,8 +63,19 @@ pub(crate) fn with_tools() -> Result<TempDir> {
     let folder = folder()?;
     let data = folder.path().join("data");
     fs::create_dir(&data)?;
-    run("cp", &[Path::new("-al"), &made(&CONTRACT)?.join("envs"), &data])?;
+    lend(&made(&CONTRACT)?.join("envs"), &data)?;
     Ok(folder)
+}
+
+/// Folders that never change, by their names: each has thousands of files.
+fn lend(part: &Path, data: &Path) -> Result {
+    let to = data.join(part.file_name().context("a part of the template")?);
+    fs::create_dir(&to)?;
+    for entry in fs::read_dir(part)? {
+        let entry = entry?;
+        std::os::unix::fs::symlink(entry.path(), to.join(entry.file_name()))?;
+    }
+    Ok(())
 }
 
 /// A folder whose `data` has the published models of a shelf.
@@ -72,8 +83,8 @@ pub(crate) fn copy(shelf: &Shelf) -> Result<TempDir> {
     let folder = folder()?;
     let data = folder.path().join("data");
     fs::create_dir(&data)?;
-    // Environments and code never change: links do. Everything else is the server's own.
-    fill(&data, shelf, |part, _| run("cp", &[Path::new("-al"), part, &data]))?;
+    // Environments and code never change. Everything else is the server's own.
+    fill(&data, shelf, |part, _| lend(part, &data))?;
     Ok(folder)
 }
 
@@ -87,11 +98,11 @@ pub(crate) fn copy_on_small_disk(bytes: u64) -> Result<(TempDir, SmallDisk)> {
     Ok((folder, disk))
 }
 
-fn fill(data: &Path, shelf: &Shelf, lend: impl Fn(&Path, &str) -> Result) -> Result {
+fn fill(data: &Path, shelf: &Shelf, link: impl Fn(&Path, &str) -> Result) -> Result {
     for entry in fs::read_dir(made(shelf)?)? {
         let part = entry?.path();
         match part.file_name().and_then(|name| name.to_str()) {
-            Some(name @ ("envs" | "code")) => lend(&part, name)?,
+            Some(name @ ("envs" | "code")) => link(&part, name)?,
             _ => run("cp", &[Path::new("-a"), &part, data])?,
         }
     }

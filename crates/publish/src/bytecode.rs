@@ -16,6 +16,9 @@ use crate::{
     tree,
 };
 
+/// Files that one process compiles sooner than several.
+const FEW: usize = 40;
+
 /// Compiles all of a folder that is going to be at `place`.
 ///
 /// The compiler reads strangers' text, so it works in the sandbox and writes into the room; what it made is then moved
@@ -32,7 +35,7 @@ pub(crate) async fn compile(
         vec!["-I".to_owned(), "-S".to_owned(), "-X".to_owned(), format!("pycache_prefix={}", made.display())];
     // What a compiler writes depends a little on what it compiled before. Where equal packages must give equal bytes on
     // all machines, one process compiles all of them, in order.
-    let processes = if config.place.is_some() { "1" } else { "0" };
+    let processes = if config.place.is_some() || is_small(folder) { "1" } else { "0" };
     args.extend(
         ["-m", "compileall", "-q", "-q", "-j", processes, "--invalidation-mode", "unchecked-hash"].map(str::to_owned),
     );
@@ -58,6 +61,16 @@ pub(crate) async fn compile(
     let relative = folder.strip_prefix("/").unwrap_or(folder);
     let (from, to) = (made.join(relative), folder.to_path_buf());
     background(move || gather(&from, &to)).await.map_err(Failure::io("Moving the byte code"))
+}
+
+/// Whether it has so few files that a pool of processes starts later than one process ends.
+fn is_small(folder: &Path) -> bool {
+    let mut files = 0;
+    let walked = tree::walk(folder, &mut |path, _| {
+        files += usize::from(path.extension().is_some_and(|ending| ending == "py"));
+        Ok(())
+    });
+    walked.is_ok() && files <= FEW
 }
 
 fn gather(from: &Path, to: &Path) -> std::io::Result<()> {

@@ -1,6 +1,6 @@
 //! The model's own tests, in the sandbox, with cs-kit and pytest beside its packages.
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, time::Instant};
 
 use csw_core::{ports::TestReport, secret::Secrets};
 
@@ -63,15 +63,17 @@ pub(crate) async fn run(
         seconds: config.test_seconds,
         output: Output::Logged,
     };
+    let begun = Instant::now();
     let ended = jail.run(step).await?;
-    report(&ended, config)
+    let milliseconds = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+    Ok(TestReport { milliseconds, ..report(&ended, config)? })
 }
 
 fn none() -> TestReport {
     let summary =
         "The model has no tests of its own: write `cs-config/cs_config/tests/test_functions.py`, as `csk init` does"
             .to_owned();
-    TestReport { passed: 0, skipped: 0, summary }
+    TestReport { passed: 0, skipped: 0, summary, milliseconds: 0 }
 }
 
 /// cs-kit and pytest in versions that suit the model's packages; only what these lack.
@@ -84,12 +86,12 @@ async fn kit(uv: &Uv<'_>, lock: &Lock, code: &Code) -> Result<Environment, Failu
     }
     wanted.constraints =
         lock.packages().filter(|line| line.contains("==") && package_name(line).is_some()).map(str::to_owned).collect();
-    let found = match uv.resolve(&wanted).await {
+    let found = match uv.resolve_tools(&wanted).await {
         Err(Failure::Unresolvable { reason, .. }) if !wanted.constraints.is_empty() => {
             uv.log.line(&format!(
                 "cs-kit has no version that suits the model's packages; trying the newest one ({reason})"
             ));
-            uv.resolve(&Wanted { constraints: vec![], ..wanted }).await?
+            uv.resolve_tools(&Wanted { constraints: vec![], ..wanted }).await?
         }
         other => other?,
     };
@@ -133,7 +135,8 @@ fn report(ended: &Ended, config: &PublishConfig) -> Result<TestReport, Failure> 
     let passed = count(&summary, " passed").unwrap_or(0);
     let skipped = count(&summary, " skipped").unwrap_or(0);
     if ended.status.success() {
-        return Ok(TestReport { passed, skipped, summary: format!("The model's own tests: {summary}") });
+        let summary = format!("The model's own tests: {summary}");
+        return Ok(TestReport { passed, skipped, summary, milliseconds: 0 });
     }
     let first = ended.tail.iter().find(|line| line.starts_with("FAILED ") || line.starts_with("ERROR "));
     let first = first.cloned().unwrap_or_else(|| ended.last_line());

@@ -8,9 +8,11 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::Command,
+    time::Duration,
 };
 
 use jiff::Timestamp;
+use sha2::{Digest, Sha256};
 
 use crate::{
     asked::plan::package_name,
@@ -112,6 +114,35 @@ impl Uv<'_> {
             return Ok(Lock { text: text_of(&ended), confined: true });
         }
         Err(unresolved(&ended, wanted))
+    }
+
+    /// The same for tools, which are not the model's own choice: what was found within a day is found again, and no index
+    /// is asked.
+    pub(crate) async fn resolve_tools(&self, wanted: &Wanted) -> Result<Lock, Failure> {
+        let python = self.interpreter;
+        let asked = format!(
+            "{} {} {}\n{:?}\n{wanted:?}",
+            python.version(),
+            python.soabi,
+            python.platform,
+            index_variables().collect::<Vec<_>>()
+        );
+        let folder = self.config.data.join("cache").join("locks");
+        let file = folder.join(hex::encode(Sha256::digest(asked)));
+        let found_at = fs::metadata(&file).and_then(|found| found.modified());
+        let is_new = found_at.is_ok_and(|time| time.elapsed().is_ok_and(|age| age < Duration::from_hours(24)));
+        if let Some(text) = is_new.then(|| fs::read_to_string(&file).ok()).flatten() {
+            return Ok(Lock { text, confined: false });
+        }
+        let lock = self.resolve(wanted).await?;
+        if !lock.confined {
+            let part = folder.join(format!(".{}", uuid::Uuid::now_v7()));
+            // Whoever cannot keep it asks again.
+            let _ = fs::create_dir_all(&folder)
+                .and_then(|()| fs::write(&part, &lock.text))
+                .and_then(|()| fs::rename(&part, &file));
+        }
+        Ok(lock)
     }
 
     fn resolve_args(&self, wanted: &Wanted) -> Result<Vec<String>, Failure> {

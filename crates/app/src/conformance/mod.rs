@@ -13,7 +13,7 @@ use csw_core::{
     model::{Artifact, Strategy},
     names::ModelName,
     ports::{BuildError, BuildLog, BuildOptions, Built, Checkout, Clock, Executor, Publisher, Randomness, TestReport},
-    run::{Limits, Outcome, Phases, RunOrder, Sharing, Task, TaskResult},
+    run::{Limits, Outcome, RunOrder, Sharing, Task, TaskResult},
     secret::Secrets,
 };
 use csw_params::{InputSchema, first_pass, meta_json, validate_meta};
@@ -26,6 +26,9 @@ use strategy::{Choice, SimRun, Trial};
 /// Milliseconds of `import cs_config.functions` and of `get_inputs` above which the author is warned.
 const SLOW_IMPORT: u64 = 2000;
 const SLOW_INPUTS: u64 = 1000;
+
+/// Seconds that a forked call may take: what hangs after a fork hangs for ever.
+const PATIENCE: u32 = 60;
 
 /// Percent of the memory of a run above which the author is warned.
 const TIGHT_MEMORY: u64 = 80;
@@ -83,9 +86,8 @@ pub(crate) struct Subject {
 struct Defaults {
     meta: Value,
     model: Value,
-    /// Of the call, and of the import before it.
+    /// Of the call.
     milliseconds: u64,
-    import: u64,
 }
 
 /// What became of the default inputs.
@@ -138,8 +140,8 @@ impl Conformance<'_> {
         Ok(report)
     }
 
-    /// Calls the four functions in fresh interpreters and looks for a faster way that gives the same outputs. The
-    /// model's own `tests` run as soon as it can be imported.
+    /// Calls the four functions, `run_model` in a fresh interpreter, and looks for a faster way that gives the same
+    /// outputs. The model's own `tests` run as soon as it can be imported.
     pub(crate) async fn examine(
         &self,
         subject: &Subject,
@@ -150,15 +152,15 @@ impl Conformance<'_> {
         self.executor.reconsider(&subject.artifact);
         let (version, defaults) = futures::future::try_join(self.version(subject), self.defaults(subject)).await?;
         log.write(&format!("get_version: {version}\n"));
-        let Defaults { meta, model, milliseconds, import } = defaults;
+        let Defaults { meta, model, milliseconds } = defaults;
         log.write(&format!("get_inputs: {} sections in {milliseconds} ms\n", model.as_object().map_or(0, Map::len)));
         warnings.extend(slow_inputs(milliseconds));
-        warnings.extend(slow_import(import));
         let arguments = default_arguments(&meta, &model)?;
         let held = Held::default();
         let both = futures::future::try_join(self.default_run(subject, &arguments, &held), tests).await;
         log.write(&held.take());
         let (run, tests) = both?;
+        warnings.extend(slow_import(run.fresh.import));
         warnings.extend(run.warnings);
         let Choice { strategy, reason, deterministic } = run.choice;
         warnings.extend(reason.as_ref().map(|reason| match strategy {
@@ -169,7 +171,7 @@ impl Conformance<'_> {
             warnings.push("equal inputs give different outputs: results are never reused".to_owned());
         }
         let facts = json!({
-            "import_milliseconds": import,
+            "import_milliseconds": run.fresh.import,
             "get_inputs_milliseconds": milliseconds,
             "default_run_milliseconds": run.fresh.milliseconds,
             "default_run_memory_bytes": run.fresh.memory_bytes,
@@ -190,15 +192,15 @@ impl Conformance<'_> {
         log: &dyn BuildLog,
     ) -> Result<DefaultRun, BuildError> {
         let mut warnings = Vec::new();
-        let refusal = self.refusal(subject, arguments).await?;
+        let sim = json!({ "meta_param_dict": arguments["meta_param_dict"], "adjustment": arguments["adjustment"] });
+        let run = self.sim(subject, Strategy::Fresh, &sim);
+        let (refusal, fresh) = futures::future::try_join(self.refusal(subject, arguments), run).await?;
         let takes_defaults = refusal.is_none();
         log.write(&format!(
             "validate_inputs: {} the default inputs\n",
             if takes_defaults { "takes" } else { "refuses" }
         ));
         warnings.extend(refusal.map(|refusal| format!("validate_inputs refuses the default inputs: {refusal}")));
-        let sim = json!({ "meta_param_dict": arguments["meta_param_dict"], "adjustment": arguments["adjustment"] });
-        let fresh = self.sim(subject, Strategy::Fresh, &sim).await?;
         log.write(&format!("run_model: {} outputs in {} ms\n", fresh.outputs.len(), fresh.milliseconds));
         let limit = subject.limits.memory_bytes;
         if fresh.memory_bytes / TIGHT_MEMORY > limit / 100 {
@@ -210,7 +212,7 @@ impl Conformance<'_> {
     }
 
     async fn version(&self, subject: &Subject) -> Result<String, BuildError> {
-        let asked = self.ask(subject, Task::Version, Strategy::Fresh, json!({})).await?;
+        let asked = self.soon(subject, Task::Version, json!({})).await?;
         match asked.end.outcome {
             Outcome::Returned(TaskResult::Version(text)) if !text.trim().is_empty() => Ok(text),
             Outcome::Returned(_) => Err(failed("get_version returned an empty text".to_owned())),
@@ -219,11 +221,10 @@ impl Conformance<'_> {
     }
 
     async fn defaults(&self, subject: &Subject) -> Result<Defaults, BuildError> {
-        let asked = self.ask(subject, Task::Defaults, Strategy::Fresh, json!({ "meta_param_dict": {} })).await?;
+        let asked = self.soon(subject, Task::Defaults, json!({ "meta_param_dict": {} })).await?;
         match asked.end.outcome {
             Outcome::Returned(TaskResult::Defaults { meta_parameters: meta, model_parameters: model }) => {
-                let Phases { import, run: milliseconds, .. } = asked.end.phases;
-                Ok(Defaults { meta, model, milliseconds, import })
+                Ok(Defaults { meta, model, milliseconds: asked.end.phases.run })
             }
             other => Err(told("get_inputs", other, &asked.log)),
         }
@@ -231,7 +232,7 @@ impl Conformance<'_> {
 
     /// The messages with which `validate_inputs` refuses the inputs, if it does.
     async fn refusal(&self, subject: &Subject, arguments: &Value) -> Result<Option<Value>, BuildError> {
-        let asked = self.ask(subject, Task::Parse, Strategy::Fresh, arguments.clone()).await?;
+        let asked = self.soon(subject, Task::Parse, arguments.clone()).await?;
         match asked.end.outcome {
             Outcome::Returned(TaskResult::Parse { errors_warnings, .. }) => {
                 Ok((!csw_core::simulation::is_valid(&errors_warnings)).then_some(errors_warnings))
@@ -250,6 +251,17 @@ impl Conformance<'_> {
                 memory_bytes: asked.end.usage.peak_memory_bytes,
             }),
             other => Err(told("run_model with the default inputs", other, &asked.log)),
+        }
+    }
+
+    /// Forks the call from an interpreter that others of these calls are forked from as well; what does not return there
+    /// is called in a fresh one, which has the last word.
+    async fn soon(&self, subject: &Subject, task: Task, arguments: Value) -> Result<Asked, BuildError> {
+        let mut patient = subject.clone();
+        patient.limits.deadline_seconds = patient.limits.deadline_seconds.min(PATIENCE);
+        match self.ask(&patient, task, Strategy::Zygote, arguments.clone()).await? {
+            asked if matches!(asked.end.outcome, Outcome::Returned(_)) => Ok(asked),
+            _ => self.ask(subject, task, Strategy::Fresh, arguments).await,
         }
     }
 

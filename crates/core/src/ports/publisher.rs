@@ -61,6 +61,9 @@ pub struct TestReport {
     pub skipped: u32,
     /// A sentence.
     pub summary: String,
+    /// How long the command took that ran them.
+    #[serde(default)]
+    pub milliseconds: u64,
 }
 
 /// Why a stage failed.
