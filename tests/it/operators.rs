@@ -7,7 +7,7 @@ use std::{
 };
 
 use csw_client::NewSimulation;
-use csw_tests::{Result, Server, csw};
+use csw_tests::{Draft, Result, Server, csw};
 use serde_json::{Value, json};
 
 use crate::common::Run;
@@ -200,4 +200,37 @@ fn walk(folder: &Path) -> Result<Vec<PathBuf>> {
         if path.is_dir() { found.extend(walk(&path)?) } else { found.push(path) }
     }
     Ok(found)
+}
+
+/// What the dashboard shows and the alerts watch is measured.
+#[tokio::test]
+async fn dashboards_and_alerts_name_what_is_measured() -> Result {
+    let server = Server::with_models()?;
+    let owner = server.publisher()?;
+    let client = server.client(Some(&owner))?;
+    for _ in 0..2 {
+        Run::of(&client, "contract/Null", json!({}), json!({})).await?.succeeded();
+    }
+    let draft = Draft::new(&server.beside("model"), "")?;
+    server.publish(&owner, "contract/Watched", draft.folder(), &["--skip-test"])?.json::<Value>()?;
+    let measured = server.fetch(None, "/metrics", &[]).await?.text().await?;
+    let mut named = 0;
+    for file in ["grafana-dashboard.json", "alerts.yml"] {
+        let text = std::fs::read_to_string(format!("{}/../deploy/{file}", env!("CARGO_MANIFEST_DIR")))?;
+        let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+        for name in words.filter(|word| word.starts_with("csw_")) {
+            assert!(measured.lines().any(|line| line.starts_with(name)), "{file} names {name}:\n{measured}");
+            named += 1;
+        }
+    }
+    assert!(named > 20, "{named}");
+    for line in ["csw_database_up 1", "csw_runs{state=\"queued\"} 0", "csw_builds_total{state=\"succeeded\"} 1"] {
+        assert!(measured.lines().any(|measure| measure == line), "{line}:\n{measured}");
+    }
+    let rules: Value = serde_saphyr::from_str(&std::fs::read_to_string(concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../deploy/alerts.yml"
+    ))?)?;
+    assert!(rules["groups"][0]["rules"].as_array().is_some_and(|rules| rules.len() > 5), "{rules}");
+    Ok(())
 }

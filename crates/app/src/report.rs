@@ -24,7 +24,7 @@ use jiff::SignedDuration;
 use serde_json::json;
 use tokio::sync::Mutex;
 
-use crate::{App, dispatch::lost, new_id, schemas::limits_of};
+use crate::{App, dispatch::lost, measures::run_ended, new_id, schemas::limits_of};
 
 /// A log is stored at latest this long after it was written.
 const LOG_DELAY: Duration = Duration::from_millis(250);
@@ -129,7 +129,11 @@ impl Reporter {
             phases: self.phases(end.phases, Duration::ZERO),
             now,
         };
-        match self.app.store().finish_parse(&end).await.map_err(|error| unavailable(order.run, &error))? {
+        let applied = self.app.store().finish_parse(&end).await.map_err(|error| unavailable(order.run, &error))?;
+        if !matches!(applied, ParseApplied::Stale) {
+            run_ended(order.task, reason, end.phases);
+        }
+        match applied {
             ParseApplied::Stale => Err(ReportError::Stale { run: order.run }),
             ParseApplied::Answered(simulation, _) => {
                 metrics::counter!("csw_memo_hits_total").increment(1);
@@ -199,6 +203,7 @@ impl Reporter {
             let stored = run.is_some_and(|run| run.state == RunState::Finished && run.reason == Some(reason));
             return if stored { Ok(()) } else { Err(ReportError::Stale { run: order.run }) };
         }
+        run_ended(order.task, reason, end.phases);
         for simulation in &finished {
             self.app.tell_owner(simulation).await;
         }

@@ -44,7 +44,7 @@ use crate::{
 const CONNECTIONS: u32 = 10;
 
 /// Bounds of the histograms of times.
-const SECONDS: [f64; 11] = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
+const SECONDS: [f64; 13] = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0, 120.0, 600.0];
 
 /// Sender of mail, where the operator names none.
 const SENDER: &str = "Compute Studio <no-reply@localhost>";

@@ -16,6 +16,8 @@ use crate::{
     tree,
 };
 
+const COMPILER: &str = include_str!("compile.py");
+
 /// Files that one process compiles sooner than several.
 const FEW: usize = 40;
 
@@ -31,21 +33,13 @@ pub(crate) async fn compile(
     config: &PublishConfig,
 ) -> Result<(), Failure> {
     let made = jail.room.join(format!("pyc-{}", uuid::Uuid::new_v4()));
-    let mut args =
-        vec!["-I".to_owned(), "-S".to_owned(), "-X".to_owned(), format!("pycache_prefix={}", made.display())];
-    // What a compiler writes depends a little on what it compiled before. Where equal packages must give equal bytes on
-    // all machines, one process compiles all of them, in order.
-    let processes = if config.place.is_some() || is_small(folder) { "1" } else { "0" };
-    args.extend(
-        ["-m", "compileall", "-q", "-q", "-j", processes, "--invalidation-mode", "unchecked-hash"].map(str::to_owned),
-    );
-    if interpreter.can_rename_byte_code() {
-        args.extend(["-s".to_owned(), folder.display().to_string(), "-p".to_owned(), place.display().to_string()]);
-    }
-    args.push(folder.display().to_string());
+    let words = [folder, place, &made].map(|path| path.display().to_string());
+    let mut args = ["-I", "-S", "-c", COMPILER].map(str::to_owned).to_vec();
+    args.extend(words);
+    args.push(processes(folder, config).to_string());
     let mut read_only = interpreter.shown();
     read_only.push(folder.to_path_buf());
-    // A file for another version of Python does not compile, and does no harm: the status says nothing.
+    // What was not compiled is compiled where it is imported: the status says nothing.
     jail.run(Step {
         what: "Compiling byte code",
         program: &interpreter.executable,
@@ -58,19 +52,26 @@ pub(crate) async fn compile(
         output: Output::Quiet,
     })
     .await?;
-    let relative = folder.strip_prefix("/").unwrap_or(folder);
-    let (from, to) = (made.join(relative), folder.to_path_buf());
-    background(move || gather(&from, &to)).await.map_err(Failure::io("Moving the byte code"))
+    let to = folder.to_path_buf();
+    background(move || gather(&made, &to)).await.map_err(Failure::io("Moving the byte code"))
 }
 
-/// Whether it has so few files that a pool of processes starts later than one process ends.
-fn is_small(folder: &Path) -> bool {
+/// How many processes compile a folder.
+///
+/// What a compiler writes depends a little on what it compiled before. Where equal packages must give equal bytes on all
+/// machines, one process compiles all of them, in order; and so it does where others would start later than it ends.
+fn processes(folder: &Path, config: &PublishConfig) -> usize {
     let mut files = 0;
     let walked = tree::walk(folder, &mut |path, _| {
         files += usize::from(path.extension().is_some_and(|ending| ending == "py"));
         Ok(())
     });
-    walked.is_ok() && files <= FEW
+    if config.place.is_some() || walked.is_ok() && files <= FEW {
+        return 1;
+    }
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "settings are checked to 0.1..=1024")]
+    let allowed = config.limits.cpus.ceil() as usize;
+    std::thread::available_parallelism().map_or(1, usize::from).min(allowed).max(1)
 }
 
 fn gather(from: &Path, to: &Path) -> std::io::Result<()> {

@@ -52,11 +52,6 @@ impl Interpreter {
         format!("{}.{}", self.version.0, self.version.1)
     }
 
-    /// Whether its compiler can write another folder than the present one into byte code.
-    pub(crate) fn can_rename_byte_code(&self) -> bool {
-        self.version >= (3, 9, 0)
-    }
-
     /// What a sandbox must show beside the system, for this interpreter to run.
     pub(crate) fn shown(&self) -> Vec<PathBuf> {
         if self.prefix.starts_with("/usr") { vec![] } else { vec![self.prefix.clone()] }

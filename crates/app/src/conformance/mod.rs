@@ -90,6 +90,13 @@ struct Defaults {
     milliseconds: u64,
 }
 
+/// What the four functions did.
+struct Functions {
+    version: String,
+    defaults: Defaults,
+    run: DefaultRun,
+}
+
 /// What became of the default inputs.
 struct DefaultRun {
     takes_defaults: bool,
@@ -141,25 +148,21 @@ impl Conformance<'_> {
     }
 
     /// Calls the four functions, `run_model` in a fresh interpreter, and looks for a faster way that gives the same
-    /// outputs. The model's own `tests` run as soon as it can be imported.
+    /// outputs. The model's own `tests` run beside.
     pub(crate) async fn examine(
         &self,
         subject: &Subject,
         tests: impl Future<Output = Result<Option<TestReport>, BuildError>> + Send,
         log: &dyn BuildLog,
     ) -> Result<CheckReport, BuildError> {
-        let mut warnings = Vec::new();
         self.executor.reconsider(&subject.artifact);
-        let (version, defaults) = futures::future::try_join(self.version(subject), self.defaults(subject)).await?;
-        log.write(&format!("get_version: {version}\n"));
-        let Defaults { meta, model, milliseconds } = defaults;
-        log.write(&format!("get_inputs: {} sections in {milliseconds} ms\n", model.as_object().map_or(0, Map::len)));
-        warnings.extend(slow_inputs(milliseconds));
-        let arguments = default_arguments(&meta, &model)?;
         let held = Held::default();
-        let both = futures::future::try_join(self.default_run(subject, &arguments, &held), tests).await;
+        // Own tests need not wait: what can't be imported ends them.
+        let both = futures::future::try_join(self.functions(subject, log, &held), tests).await;
         log.write(&held.take());
-        let (run, tests) = both?;
+        let (Functions { version, defaults, run }, tests) = both?;
+        let Defaults { meta, model, milliseconds } = defaults;
+        let mut warnings: Vec<String> = slow_inputs(milliseconds).into_iter().collect();
         warnings.extend(slow_import(run.fresh.import));
         warnings.extend(run.warnings);
         let Choice { strategy, reason, deterministic } = run.choice;
@@ -182,6 +185,17 @@ impl Conformance<'_> {
         });
         let schema = (meta.to_string(), model.to_string());
         Ok(CheckReport { version, strategy, takes_defaults: run.takes_defaults, facts, schema, tests })
+    }
+
+    /// Calls the four functions. Lines of what follows the first two are held back, for they would come among those of
+    /// the tests.
+    async fn functions(&self, subject: &Subject, log: &dyn BuildLog, held: &Held) -> Result<Functions, BuildError> {
+        let (version, defaults) = futures::future::try_join(self.version(subject), self.defaults(subject)).await?;
+        let (sections, milliseconds) = (defaults.model.as_object().map_or(0, Map::len), defaults.milliseconds);
+        log.write(&format!("get_version: {version}\nget_inputs: {sections} sections in {milliseconds} ms\n"));
+        let arguments = default_arguments(&defaults.meta, &defaults.model)?;
+        let run = self.default_run(subject, &arguments, held).await?;
+        Ok(Functions { version, defaults, run })
     }
 
     /// Validates and runs the default inputs, and tries the faster ways to do so.

@@ -19,7 +19,7 @@ use csw_core::{
 use tokio_util::sync::CancellationToken;
 
 use super::forget_upload;
-use crate::{App, error::AppResult, patience::Patience};
+use crate::{App, error::AppResult, measures::build_ended, patience::Patience};
 
 /// The longest that the end of the server waits for its builds.
 const HANDING_BACK: Duration = Duration::from_secs(10);
@@ -184,6 +184,7 @@ impl App {
             tracing::warn!(build = %build.id, %error, "the end of a build waits to be stored");
             patience.pause().await;
         }
+        build_ended(build);
         forget_upload(build).await;
         if let Err(error) = self.tell_of_build(build).await {
             tracing::warn!(build = %build.id, %error, "nobody could be told of the end of a build");

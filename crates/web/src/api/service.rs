@@ -70,6 +70,7 @@ async fn readyz(State(state): State<WebState>) -> ApiResult<Json<Health>> {
     responses((status = 200, body = String, content_type = "text/plain")),
 )]
 async fn metrics(State(state): State<WebState>) -> impl IntoResponse {
+    state.app.measure().await;
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], (state.options.metrics)())
 }
 
