@@ -16,7 +16,7 @@ use crate::{
     failure::Failure,
     process::Output,
     tree,
-    uv::{Uv, Wanted},
+    uv::{TOOLS, Uv, Wanted},
 };
 
 /// Entries of `sys.path` relative to the folder, one a line.
@@ -222,7 +222,7 @@ async fn tools(uv: &Uv<'_>, packages: &[&Own], staging: &Path) -> Option<Environ
         return None;
     }
     let requirements = ["setuptools", "wheel"].map(str::to_owned).into();
-    let lock = uv.resolve_tools(&Wanted { requirements, ..Wanted::default() }).await.ok()?;
+    let lock = uv.resolve_within(TOOLS, &Wanted { requirements, ..Wanted::default() }).await.ok()?;
     environment::build(uv, &lock).await.ok()
 }
 

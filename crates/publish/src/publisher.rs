@@ -33,7 +33,7 @@ use crate::{
     look,
     mask::{Log, mask},
     suite, system, tree,
-    uv::{Lock, Uv, Wanted},
+    uv::{Lock, NEWEST, Uv, Wanted},
 };
 
 /// Builds versions on this machine with uv; see the crate.
@@ -232,13 +232,13 @@ impl Build<'_> {
             .retain(|line| line.split_once('@').is_none_or(|(_, place)| !self.is_this_repository(place)));
         let has_setuptools = wanted.requirements.iter().any(|line| package_name(line).as_deref() == Some("setuptools"));
         if wanted.requirements.is_empty() || has_setuptools {
-            return uv.resolve(&wanted).await;
+            return uv.resolve_within(NEWEST, &wanted).await;
         }
         // Every environment of conda or pip had it, so that nobody declared it; from 81 on `pkg_resources` is gone.
         let plain = wanted.clone();
         wanted.requirements.push("setuptools<81".to_owned());
-        match uv.resolve(&wanted).await {
-            Err(Failure::Unresolvable { .. }) => uv.resolve(&plain).await,
+        match uv.resolve_within(NEWEST, &wanted).await {
+            Err(Failure::Unresolvable { .. }) => uv.resolve_within(NEWEST, &plain).await,
             other => other,
         }
     }

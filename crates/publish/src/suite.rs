@@ -16,7 +16,7 @@ use crate::{
     mask::Log,
     process::{Ended, Output},
     tree,
-    uv::{Lock, Uv, Wanted},
+    uv::{Lock, TOOLS, Uv, Wanted},
 };
 
 /// pytest's own code for "there was no test".
@@ -86,12 +86,12 @@ async fn kit(uv: &Uv<'_>, lock: &Lock, code: &Code) -> Result<Environment, Failu
     }
     wanted.constraints =
         lock.packages().filter(|line| line.contains("==") && package_name(line).is_some()).map(str::to_owned).collect();
-    let found = match uv.resolve_tools(&wanted).await {
+    let found = match uv.resolve_within(TOOLS, &wanted).await {
         Err(Failure::Unresolvable { reason, .. }) if !wanted.constraints.is_empty() => {
             uv.log.line(&format!(
                 "cs-kit has no version that suits the model's packages; trying the newest one ({reason})"
             ));
-            uv.resolve_tools(&Wanted { constraints: vec![], ..wanted }).await?
+            uv.resolve_within(TOOLS, &Wanted { constraints: vec![], ..wanted }).await?
         }
         other => other?,
     };

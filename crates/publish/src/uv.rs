@@ -24,6 +24,13 @@ use crate::{
     process::{Ended, Output, run},
 };
 
+/// How long the versions of a model's packages are taken for the newest ones. PyPI lets everybody keep its answers for so
+/// long.
+pub(crate) const NEWEST: Duration = Duration::from_mins(10);
+
+/// The same of tools, which are not the model's own choice.
+pub(crate) const TOOLS: Duration = Duration::from_hours(24);
+
 /// What a lock must satisfy.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Wanted {
@@ -116,9 +123,8 @@ impl Uv<'_> {
         Err(unresolved(&ended, wanted))
     }
 
-    /// The same for tools, which are not the model's own choice: what was found within a day is found again, and no index
-    /// is asked.
-    pub(crate) async fn resolve_tools(&self, wanted: &Wanted) -> Result<Lock, Failure> {
+    /// The same; what was found not longer than `age` ago is found again, and no index is asked.
+    pub(crate) async fn resolve_within(&self, age: Duration, wanted: &Wanted) -> Result<Lock, Failure> {
         let python = self.interpreter;
         let asked = format!(
             "{} {} {}\n{:?}\n{wanted:?}",
@@ -130,7 +136,7 @@ impl Uv<'_> {
         let folder = self.config.data.join("cache").join("locks");
         let file = folder.join(hex::encode(Sha256::digest(asked)));
         let found_at = fs::metadata(&file).and_then(|found| found.modified());
-        let is_new = found_at.is_ok_and(|time| time.elapsed().is_ok_and(|age| age < Duration::from_hours(24)));
+        let is_new = found_at.is_ok_and(|time| time.elapsed().is_ok_and(|old| old < age));
         if let Some(text) = is_new.then(|| fs::read_to_string(&file).ok()).flatten() {
             return Ok(Lock { text, confined: false });
         }
