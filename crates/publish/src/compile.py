@@ -42,7 +42,7 @@ if processes == 1:
         compile_module(path)
     sys.exit()
 # What takes longest begins first, so that all end together.
-paths.sort(key=os.path.getsize, reverse=True)
+paths.sort(key=lambda path: os.lstat(path).st_size, reverse=True)
 tickets, counter = os.pipe()
 for _ in range(processes):
     if not os.fork():

@@ -57,7 +57,9 @@ impl UvPublisher {
     async fn sweep(&self) {
         let data = self.config.data.clone();
         let swept = background(move || {
-            for (name, prefix) in [("work", ""), ("checkouts", ""), ("envs", ".staging-"), ("code", ".staging-")] {
+            let left =
+                [("work", ""), ("checkouts", ""), ("cache/locks", ""), ("envs", ".staging-"), ("code", ".staging-")];
+            for (name, prefix) in left {
                 tree::sweep(&data.join(name), prefix);
             }
             Ok(())

@@ -247,11 +247,12 @@ pub(crate) fn settle(staging: &Path, place: &Path) -> io::Result<()> {
     }
 }
 
-/// Removes a folder, sealed or not.
+/// Removes a folder, sealed or not; or a file.
 pub(crate) fn remove(folder: &Path) -> io::Result<()> {
     match fs::symlink_metadata(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(error),
+        Ok(found) if !found.is_dir() => return fs::remove_file(folder),
         Ok(_) => {}
     }
     if fs::remove_dir_all(folder).is_ok() {
