@@ -121,11 +121,8 @@ impl BuildLog for Still {
     fn write(&self, _: &str) {}
 }
 
-/// Plays the scenes after a fresh run that returned `fresh`, and gives what was decided and the deadlines.
-async fn play(fresh: &'static [&'static str], milliseconds: u64, scenes: Vec<Scene>) -> (Choice, Vec<u32>) {
-    let script = Script::default();
-    let conformance = Conformance { executor: &script, clock: &Still, randomness: &Still };
-    let subject = Subject {
+fn subject() -> Subject {
+    Subject {
         model: "a/M".parse().unwrap(),
         version: VersionId::from_uuid(uuid::Uuid::nil()),
         artifact: Artifact::Environment { environment: "e".to_owned(), code: "c".to_owned() },
@@ -134,7 +131,14 @@ async fn play(fresh: &'static [&'static str], milliseconds: u64, scenes: Vec<Sce
         sharing: Sharing::Public,
         warm_up: true,
         secrets: csw_core::secret::Secrets::new(),
-    };
+    }
+}
+
+/// Plays the scenes after a fresh run that returned `fresh`, and gives what was decided and the deadlines.
+async fn play(fresh: &'static [&'static str], milliseconds: u64, scenes: Vec<Scene>) -> (Choice, Vec<u32>) {
+    let script = Script::default();
+    let conformance = Conformance { executor: &script, clock: &Still, randomness: &Still };
+    let subject = subject();
     script.scenes.lock().unwrap().push_back(scene(FRESH, fresh, milliseconds));
     let first = conformance.sim(&subject, FRESH, &json!({})).await.unwrap();
     script.scenes.lock().unwrap().extend(scenes);
@@ -255,4 +259,14 @@ async fn what_breaks_or_hangs_when_forked_is_not_forked() {
     let (strategy, deterministic, reason) = chosen(&["1"], vec![breaks, scene(FRESH, &["2"], 1)]).await;
     assert_eq!((strategy, deterministic), (FRESH, false));
     assert!(reason.contains("a forked run failed") && reason.contains("SIGSEGV"), "{reason}");
+}
+
+#[tokio::test]
+async fn what_does_not_return_from_a_fork_is_called_anew() {
+    let hangs = Scene { returns: Err(Outcome::TimedOut { seconds: 60 }), ..scene(ZYGOTE, &[], 60_000) };
+    let script = Script { scenes: Mutex::new(VecDeque::from([hangs, scene(FRESH, &["1"], 5)])), ..Script::default() };
+    let conformance = Conformance { executor: &script, clock: &Still, randomness: &Still };
+    let asked = conformance.soon(&subject(), csw_core::run::Task::Sim, json!({})).await.unwrap();
+    assert!(matches!(asked.end.outcome, Outcome::Returned(_)));
+    assert_eq!(*script.deadlines.lock().unwrap(), [60, 3600]);
 }
