@@ -90,6 +90,7 @@ def clippy():
 def stages():
     """Lanes of checks; the lanes of a stage run side by side, for most of them wait more than they compute."""
     driver = clippy()
+    threads = str((os.cpu_count() or 1) + 1)
     yield [[Check("format", ["cargo", "fmt", "--all", "--check"])]]
     build = ["cargo", "build", "--workspace", "--all-targets", "--quiet"]
     yield [[Check("lints and build", build, environment=driver)]]
@@ -97,12 +98,12 @@ def stages():
         nextest = ["cargo", "nextest", "run", "--workspace", "--no-fail-fast", "--status-level", "slow"]
         # What a machine at its limits fails is tried once more, and listed as flaky where that helps.
         nextest += ["--final-status-level", "flaky", "--retries", "1"]
-        nextest += ["--test-threads", str((os.cpu_count() or 1) + 1)]
+        nextest += ["--test-threads", threads]
         # A process for each of these would start a PostgreSQL for each.
         nextest += ["-E", "not binary_id(csw-store::contract)"]
         contracts = ["cargo", "test", "--workspace", "--test", "contract", "--no-fail-fast", "--quiet"]
         tests = [
-            Check("contracts of stores", [*contracts, "--", "--test-threads", "3"], "cargo", driver),
+            Check("contracts of stores", [*contracts, "--", "--test-threads", threads], "cargo", driver),
             Check("tests", nextest, "nextest", driver),
         ]
     else:

@@ -18,9 +18,6 @@ use crate::{
 
 const COMPILER: &str = include_str!("compile.py");
 
-/// Files that one process compiles sooner than several.
-const FEW: usize = 40;
-
 /// Compiles all of a folder that is going to be at `place`.
 ///
 /// The compiler reads strangers' text, so it works in the sandbox and writes into the room; what it made is then moved
@@ -36,7 +33,7 @@ pub(crate) async fn compile(
     let words = [folder, place, &made].map(|path| path.display().to_string());
     let mut args = ["-I", "-S", "-c", COMPILER].map(str::to_owned).to_vec();
     args.extend(words);
-    args.push(processes(folder, config).to_string());
+    args.push(processes(config).to_string());
     let mut read_only = interpreter.shown();
     read_only.push(folder.to_path_buf());
     // What was not compiled is compiled where it is imported: the status says nothing.
@@ -56,17 +53,12 @@ pub(crate) async fn compile(
     background(move || gather(&made, &to)).await.map_err(Failure::io("Moving the byte code"))
 }
 
-/// How many processes compile a folder.
+/// How many processes compile a folder at most.
 ///
 /// What a compiler writes depends a little on what it compiled before. Where equal packages must give equal bytes on all
-/// machines, one process compiles all of them, in order; and so it does where others would start later than it ends.
-fn processes(folder: &Path, config: &PublishConfig) -> usize {
-    let mut files = 0;
-    let walked = tree::walk(folder, &mut |path, _| {
-        files += usize::from(path.extension().is_some_and(|ending| ending == "py"));
-        Ok(())
-    });
-    if config.place.is_some() || walked.is_ok() && files <= FEW {
+/// machines, one process compiles all of them, in order.
+fn processes(config: &PublishConfig) -> usize {
+    if config.place.is_some() {
         return 1;
     }
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "settings are checked to 0.1..=1024")]

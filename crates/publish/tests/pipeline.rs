@@ -13,7 +13,7 @@ use csw_core::{
 };
 use csw_publish::UNRESOLVABLE;
 
-use support::{Bench, git, name, repository_root};
+use support::{Bench, common::repository_root, git, name};
 
 #[tokio::test]
 async fn a_model_of_the_standard_library_is_built_and_tested() {

@@ -28,7 +28,7 @@ const SLOW_IMPORT: u64 = 2000;
 const SLOW_INPUTS: u64 = 1000;
 
 /// Seconds that a forked call may take: what hangs after a fork hangs for ever.
-const PATIENCE: u32 = 60;
+const PATIENCE: u64 = 60;
 
 /// Percent of the memory of a run above which the author is warned.
 const TIGHT_MEMORY: u64 = 80;
@@ -80,6 +80,15 @@ pub(crate) struct Subject {
     pub(crate) sharing: Sharing,
     pub(crate) warm_up: bool,
     pub(crate) secrets: Secrets,
+}
+
+impl Subject {
+    /// The same, with so many seconds for a call, if it may take longer.
+    fn within(&self, seconds: u64) -> Self {
+        let seconds = u32::try_from(seconds).unwrap_or(u32::MAX);
+        let deadline_seconds = self.limits.deadline_seconds.min(seconds);
+        Self { limits: Limits { deadline_seconds, ..self.limits }, ..self.clone() }
+    }
 }
 
 /// What `get_inputs` returns when it is asked for nothing special.
@@ -271,9 +280,7 @@ impl Conformance<'_> {
     /// Forks the call from an interpreter that others of these calls are forked from as well; what does not return there
     /// is called in a fresh one, which has the last word.
     async fn soon(&self, subject: &Subject, task: Task, arguments: Value) -> Result<Asked, BuildError> {
-        let mut patient = subject.clone();
-        patient.limits.deadline_seconds = patient.limits.deadline_seconds.min(PATIENCE);
-        match self.ask(&patient, task, Strategy::Zygote, arguments.clone()).await? {
+        match self.ask(&subject.within(PATIENCE), task, Strategy::Zygote, arguments.clone()).await? {
             asked if matches!(asked.end.outcome, Outcome::Returned(_)) => Ok(asked),
             _ => self.ask(subject, task, Strategy::Fresh, arguments).await,
         }

@@ -7,7 +7,7 @@ use csw_core::{
 };
 use serde_json::Value;
 
-use super::{Conformance, Subject, asked::Seen};
+use super::{Conformance, PATIENCE, Subject, asked::Seen};
 
 /// A run shorter than this gains nothing from a zygote that has run the model before.
 const WORTH_WARMING: u64 = 200;
@@ -15,8 +15,7 @@ const WORTH_WARMING: u64 = 200;
 /// A run so long is not repeated in more ways than are needed to decide.
 const LONG: u64 = 2000;
 
-/// Seconds that a forked run may take beside a multiple of the fresh one: what hangs after a fork hangs for ever.
-const PATIENCE: u64 = 60;
+/// A forked run may take a multiple of the fresh one, beside [`PATIENCE`].
 const TIMES_AS_LONG: u64 = 5;
 
 /// A run of the default inputs.
@@ -162,11 +161,8 @@ impl Trial<'_> {
     }
 
     async fn forked(&self, strategy: Strategy) -> Forked {
-        let limits = &self.subject.limits;
         let patience = PATIENCE + TIMES_AS_LONG * (self.fresh.import + self.fresh.milliseconds) / 1000;
-        let deadline_seconds = u32::try_from(patience).unwrap_or(u32::MAX).min(limits.deadline_seconds);
-        let limits = csw_core::run::Limits { deadline_seconds, ..*limits };
-        let subject = Subject { limits, ..self.subject.clone() };
+        let subject = self.subject.within(patience);
         let run = self.conformance.sim(&subject, strategy, self.arguments).await;
         match (run, self.conformance.executor.obstacle(&subject.artifact, strategy)) {
             (run, Some(obstacle)) => Forked::Not(obstacle, run.ok()),

@@ -1,36 +1,28 @@
 //! A publisher and a folder of images, in a place that goes away.
 
 use std::{
-    env, fs,
+    fs,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     rc::Rc,
-    sync::Mutex,
     time::Duration,
 };
 
 use csw_core::{
     build::Source,
     names::ModelName,
-    ports::{BuildLog, BuildOptions, Built, Checkout, Publisher},
+    ports::{BuildOptions, Built, Checkout, Publisher},
 };
 use csw_publish::{
     PublishConfig, UvPublisher,
     image::{Image, ImageError, ImageOptions, Layout, Patience, ROOT, Tool, containerfile},
 };
 
+use crate::common::{Kept, cache, helper, lend, uv};
+
 /// Tests wait for nobody.
 pub(crate) const IMPATIENT: Patience =
     Patience { attempts: 3, pause: Duration::from_millis(50), silence: Duration::from_secs(20) };
-
-#[derive(Default)]
-struct Kept(Mutex<String>);
-
-impl BuildLog for Kept {
-    fn write(&self, text: &str) {
-        self.0.lock().unwrap().push_str(text);
-    }
-}
 
 pub(crate) struct Bench {
     place: Rc<tempfile::TempDir>,
@@ -39,39 +31,16 @@ pub(crate) struct Bench {
     pub(crate) model: ModelName,
 }
 
-pub(crate) fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap().to_path_buf()
-}
-
-fn uv() -> PathBuf {
-    let tools = root().join(".tools/bin/uv");
-    let given = env::var_os("CSW_UV").map(PathBuf::from);
-    given.or_else(|| tools.exists().then_some(tools)).unwrap_or_else(|| "uv".into())
-}
-
-/// The helper stands for `csw`: a program with libraries of its own.
-fn helper() -> PathBuf {
-    let helper = env::current_exe().unwrap().ancestors().nth(2).unwrap().join("examples/exec_sandbox");
-    assert!(helper.exists(), "`cargo test` builds {}", helper.display());
-    helper
-}
-
 impl Bench {
     /// With what builds packages installed, once for all tests.
     pub(crate) async fn new(model: &str) -> Self {
         let bench = Self::bare(model);
-        let shared = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("image-tools");
-        fs::create_dir_all(&shared).unwrap();
-        let lock = fs::File::create(shared.join("lock")).unwrap();
-        lock.lock().unwrap();
-        let made = shared.join("envs");
-        if !made.exists() {
+        lend("image-tools", &bench.place().join("data"), async |made| {
             let first = Self::bare("tests/First");
             first.built(&first.write(&[])).await;
-            fs::rename(first.place().join("data/envs"), &made).unwrap();
-        }
-        fs::create_dir_all(bench.place().join("data")).unwrap();
-        lend(&made, &bench.place().join("data/envs"));
+            fs::rename(first.place().join("data/envs"), made).unwrap();
+        })
+        .await;
         bench
     }
 
@@ -90,7 +59,7 @@ impl Bench {
         let mut config = PublishConfig::new(place.path().canonicalize().unwrap().join("data"), helper());
         config.place = Some(ROOT.into());
         config.uv = uv();
-        config.cache = env::current_exe().unwrap().ancestors().nth(2).unwrap().join("publish-test-cache");
+        config.cache = cache();
         Self { place, publisher: UvPublisher::new(config), log: Kept::default(), model: model.parse().unwrap() }
     }
 
@@ -163,15 +132,6 @@ impl Bench {
         let options = ImageOptions { insecure: true, ..self.options(None) };
         let image = self.publisher.image_of_containerfile(&self.model, &checkout, &file, &options, &self.log).await;
         image.unwrap_or_else(|error| panic!("{error}\n{}", self.log.0.lock().unwrap()))
-    }
-}
-
-/// Lends environments, which never change.
-fn lend(from: &Path, to: &Path) {
-    fs::create_dir(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        std::os::unix::fs::symlink(entry.path(), to.join(entry.file_name())).unwrap();
     }
 }
 

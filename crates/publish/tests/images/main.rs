@@ -6,6 +6,8 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
 mod bench;
+#[path = "../support/common.rs"]
+mod common;
 mod registry;
 mod tools;
 
@@ -15,6 +17,7 @@ use std::{
 };
 
 use bench::Bench;
+use common::repository_root;
 use csw_publish::image::{ImageError, PushOptions, Pushed, newest_tag, push};
 use registry::Registry;
 use tools::{Podman, missing, tool};
@@ -55,7 +58,7 @@ async fn try_send(bench: &Bench, registry: &Registry) -> Result<Pushed, ImageErr
 
 /// A copy of an example, so that it can be changed.
 fn copy(bench: &Bench, name: &str) -> PathBuf {
-    let (from, to) = (bench::root().join("examples/models").join(name), bench.place().join("copy"));
+    let (from, to) = (repository_root().join("examples/models").join(name), bench.place().join("copy"));
     tool("cp", &["-r", &from.display().to_string(), &to.display().to_string()]);
     to
 }
@@ -118,7 +121,7 @@ async fn a_base_is_taken_over_from_the_registry_itself() {
     let bench = Bench::new("contract/Null").await;
     let registry = Registry::start(&bench.place().join("registry"), false);
     let base = registry.push_base(&bench.place().join("base"), &[]);
-    let folder = bench::root().join("examples/models/contract/Null");
+    let folder = repository_root().join("examples/models/contract/Null");
     let image = bench.image(&folder, Some(&base)).await;
     let whats: Vec<&str> = image.layers.iter().map(|layer| layer.what.as_str()).collect();
     assert_eq!(whats[0], "base");
@@ -167,7 +170,7 @@ async fn a_wrong_password_and_a_registry_that_is_gone_are_told() {
     }
     let bench = Bench::new("contract/Null").await;
     let mut registry = Registry::start(&bench.place().join("registry"), true);
-    bench.image(&bench::root().join("examples/models/contract/Null"), None).await;
+    bench.image(&repository_root().join("examples/models/contract/Null"), None).await;
     let right = std::mem::replace(&mut registry.password, "wrong".to_owned());
     let error = try_send(&bench, &registry).await.unwrap_err();
     assert!(matches!(error, ImageError::Unknown { .. }), "{error:?}");
@@ -185,7 +188,7 @@ async fn a_base_that_is_missing_or_does_not_suit_is_told() {
     }
     let bench = Bench::new("contract/Null").await;
     let registry = Registry::start(&bench.place().join("registry"), false);
-    let folder = bench::root().join("examples/models/contract/Null");
+    let folder = repository_root().join("examples/models/contract/Null");
     let missing = format!("{}/base/nothing:1", registry.address());
     let error = bench.try_image(&folder, Some(&missing)).await.unwrap_err();
     assert!(matches!(error, ImageError::Missing { .. }) && error.to_string().contains(&missing), "{error}");
@@ -208,7 +211,7 @@ async fn a_containerfile_of_the_repository_is_built() {
     }
     let bench = Bench::new("ann/Contained").await;
     let registry = Registry::start(&bench.place().join("registry"), false);
-    let python = bench.image(&bench::root().join("examples/models/contract/Null"), None).await;
+    let python = bench.image(&repository_root().join("examples/models/contract/Null"), None).await;
     let base = send(&bench, &registry).await.tagged;
     let text = format!(
         "FROM {base}\nUSER root\nCOPY cs-config/cs_config /model/cs_config\nENV PYTHONPATH=/model\nRUN echo built > /model/made.txt\n"
@@ -246,5 +249,5 @@ async fn packages_of_the_system_are_installed_by_a_container_build() {
 
 #[test]
 fn the_example_model_is_where_the_tests_look() {
-    assert!(Path::new(&bench::root()).join("examples/models/contract/Null").is_dir());
+    assert!(repository_root().join("examples/models/contract/Null").is_dir());
 }

@@ -5,54 +5,30 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
 #![allow(dead_code, reason = "not every test needs every helper")]
 
+pub mod common;
+
 use std::{
     env, fs,
     path::{Path, PathBuf},
     process::Command,
-    sync::Mutex,
 };
 
 use csw_core::{
     build::Source,
     model::Artifact,
     names::ModelName,
-    ports::{BuildError, BuildLog, BuildOptions, Built, Checkout, Publisher},
+    ports::{BuildError, BuildOptions, Built, Checkout, Publisher},
     secret::Secrets,
 };
 use csw_publish::{PATH_FILE, PublishConfig, UvPublisher};
 
-/// Keeps a log.
-#[derive(Default)]
-pub struct Kept(Mutex<String>);
-
-impl BuildLog for Kept {
-    fn write(&self, text: &str) {
-        self.0.lock().unwrap().push_str(text);
-    }
-}
+use common::{Kept, cache, helper, lend, uv};
 
 /// A publisher, its folder, and what it said.
 pub struct Bench {
     pub place: tempfile::TempDir,
     pub publisher: UvPublisher,
     pub log: Kept,
-}
-
-/// The folder of the project.
-pub fn repository_root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap().to_path_buf()
-}
-
-fn uv() -> PathBuf {
-    let tools = repository_root().join(".tools/bin/uv");
-    let given = env::var_os("CSW_UV").map(PathBuf::from);
-    given.or_else(|| tools.exists().then_some(tools)).unwrap_or_else(|| "uv".into())
-}
-
-/// A cache that lives as long as the build folder: the tests are about us, not about the index.
-fn cache() -> PathBuf {
-    let target = env::current_exe().unwrap();
-    target.ancestors().nth(2).unwrap().join("publish-test-cache")
 }
 
 impl Bench {
@@ -64,12 +40,7 @@ impl Bench {
     /// The same with other settings.
     pub async fn with(change: impl FnOnce(&mut PublishConfig)) -> Self {
         let bench = Self::bare(change);
-        let shared = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("tools");
-        fs::create_dir_all(&shared).unwrap();
-        let lock = fs::File::create(shared.join("lock")).unwrap();
-        lock.lock().unwrap();
-        let made = shared.join("envs");
-        if !made.exists() {
+        lend("tools", &bench.data(), async |made| {
             let first = Self::bare(|_| {});
             let tests = "def test_nothing():\n    pass\n";
             let folder = first.model(&[("cs-config/cs_config/tests/test_functions.py", tests)]);
@@ -78,19 +49,16 @@ impl Bench {
             let (options, secrets) = (BuildOptions::default(), Secrets::new());
             let tested = first.publisher.test(&name(), &checkout, &built, &options, &secrets, &first.log).await;
             tested.unwrap_or_else(|error| panic!("{error}\n{}", first.said()));
-            fs::rename(first.data().join("envs"), &made).unwrap();
-        }
-        fs::create_dir_all(bench.data()).unwrap();
-        lend(&made, &bench.data().join("envs"));
+            fs::rename(first.data().join("envs"), made).unwrap();
+        })
+        .await;
         bench
     }
 
     /// With a folder that has nothing yet.
     pub fn bare(change: impl FnOnce(&mut PublishConfig)) -> Self {
         let place = tempfile::Builder::new().prefix("publish-").tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-        let helper = env::current_exe().unwrap().ancestors().nth(2).unwrap().join("examples/exec_sandbox");
-        assert!(helper.exists(), "`cargo test` builds {}", helper.display());
-        let mut config = PublishConfig::new(place.path().canonicalize().unwrap().join("data"), helper);
+        let mut config = PublishConfig::new(place.path().canonicalize().unwrap().join("data"), helper());
         config.uv = uv();
         config.cache = cache();
         config.allow_local_repositories = true;
@@ -163,15 +131,6 @@ impl Bench {
             .unwrap();
         assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
         String::from_utf8(ended.stdout).unwrap().trim().to_owned()
-    }
-}
-
-/// Lends environments, which never change.
-fn lend(from: &Path, to: &Path) {
-    fs::create_dir(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        std::os::unix::fs::symlink(entry.path(), to.join(entry.file_name())).unwrap();
     }
 }
 
