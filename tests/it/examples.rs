@@ -1,7 +1,7 @@
 //! The first example of a model, and models that get none because they do not work.
 
-use csw_client::{ModelDetails, NewSimulation, SimulationQuery};
-use csw_tests::{Draft, Result, Server};
+use csw_client::{Client, ModelDetails, NewSimulation, SimulationQuery};
+use csw_tests::{Draft, Result, Server, WorkingCopy};
 use serde_json::{Value, json};
 
 use crate::common::Run;
@@ -11,6 +11,11 @@ const MODEL: &str = "ann/First";
 fn log_of(server: &Server, owner: &csw_tests::Account, model: &str) -> Result<String> {
     let logs: Value = server.csw(owner, &["models", "-n", model, "logs", "--json"])?.json()?;
     Ok(logs["log"].as_str().unwrap_or_default().to_owned())
+}
+
+async fn count_of(client: &Client, model: &str) -> Result<u64> {
+    let query = SimulationQuery { model: Some(model.to_owned()), ..SimulationQuery::default() };
+    Ok(client.simulations(&query).await?.count)
 }
 
 #[tokio::test]
@@ -65,6 +70,54 @@ async fn an_example_can_be_left_out_and_is_as_private_as_its_model() -> Result {
     assert!(bob.remote(secret, 1).await.is_err_and(|error| matches!(error.status(), Some(403 | 404))));
     let page = server.fetch(Some(&ann), &format!("/{secret}/"), &[]).await?;
     assert!(page.text().await?.contains("href=\"/ann/Secret/1/\""), "its owner finds it");
+    Ok(())
+}
+
+/// How a first version becomes live makes no difference, and what its build was asked counts.
+#[tokio::test]
+async fn a_first_version_that_was_staged_brings_an_example_too() -> Result {
+    let server = Server::empty()?;
+    let ann = server.account("ann", "member")?;
+    let client = server.client(Some(&ann))?;
+    let draft = Draft::new(&server.beside("model"), "")?;
+    let folder = draft.folder().display().to_string();
+    for (model, asked, wanted) in [(MODEL, None, 1), ("ann/Bare", Some("--no-example"), 0)] {
+        let mut words = vec!["models", "-n", model, "stage", "--repo", &folder, "--skip-test"];
+        words.extend(asked);
+        assert_eq!(server.csw(&ann, &words)?.code, 0);
+        let count = async || count_of(&client, model).await;
+        assert_eq!(count().await?, 0, "it is not live");
+        let version = client.versions(model).await?[0].id.clone();
+        // Live a second time is no second first time.
+        for _ in 0..2 {
+            let promoted = server.csw(&ann, &["models", "-n", model, "promote", &version])?;
+            assert_eq!((promoted.code, count().await?), (0, wanted), "{model}: {}", promoted.stderr);
+        }
+    }
+    assert_eq!(client.wait(MODEL, 1).await?.title, "Example: default inputs");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_merge_that_makes_the_first_version_live_brings_one() -> Result {
+    let server = Server::empty()?;
+    let ann = server.account("ann", "member")?;
+    let client = server.client(Some(&ann))?;
+    let draft = Draft::new(&server.beside("model"), "")?;
+    let copy = WorkingCopy::at(draft.folder(), &ann).begin("main")?;
+    let url = format!("{}/git/{MODEL}.git", server.url()?);
+    copy.done(&["push", "-o", "stage", "-o", "skip-test", &url, "main"])?;
+    draft.file("cs-config/cs_config/__init__.py", "# better\n")?;
+    copy.commit("Better [skip test]")?;
+    copy.done(&["push", &url, "HEAD:better"])?;
+    let pulls = |words: &[&str]| server.csw(&ann, &[&["models", "-n", MODEL, "pulls"], words].concat());
+    let opened = pulls(&["open", "--branch", "better", "--wait"])?;
+    assert_eq!(opened.code, 0, "{}", opened.stderr);
+    assert_eq!(count_of(&client, MODEL).await?, 0);
+    let merged = pulls(&["merge", "1"])?;
+    assert_eq!(merged.code, 0, "{}", merged.stderr);
+    let example = client.wait(MODEL, 1).await?;
+    assert_eq!((example.title.as_str(), example.owner.as_str()), ("Example: default inputs", "ann"));
     Ok(())
 }
 

@@ -61,7 +61,7 @@ impl Code {
     pub(crate) async fn finish(self, uv: &Uv<'_>) -> Result<(), Failure> {
         let Some(staging) = self.staging.clone() else { return Ok(()) };
         let place = uv.config.used_at(&self.place);
-        bytecode::compile(uv.jail, uv.interpreter, &staging, &place, uv.config).await?;
+        bytecode::compile(uv.jail, uv.interpreter, &staging, &place, None, uv.config).await?;
         let place = self.place.clone();
         background(move || tree::settle(&staging, &place)).await.map_err(Failure::at("Finishing", &self.place))
     }
@@ -223,7 +223,7 @@ async fn tools(uv: &Uv<'_>, packages: &[&Own], staging: &Path) -> Option<Environ
     }
     let requirements = ["setuptools", "wheel"].map(str::to_owned).into();
     let lock = uv.resolve_within(TOOLS, &Wanted { requirements, ..Wanted::default() }).await.ok()?;
-    environment::build(uv, &lock).await.ok()
+    environment::build(uv, &lock, None).await.ok()
 }
 
 /// Names and requirements from the metadata of what was installed.

@@ -1,7 +1,7 @@
-"""Compiles the modules of a folder to byte code in another one: FOLDER PLACE MADE PROCESSES.
+"""Compiles modules of a folder to byte code in another one: FOLDER PLACE MADE PROCESSES LIST.
 
-PLACE is what the folder is called where the byte code is used. A file for another version of Python does not compile, and
-does no harm.
+PLACE is what the folder is called where the byte code is used. LIST is a file with the names of the modules inside the
+folder, each with a zero byte behind it. A file for another version of Python does not compile, and does no harm.
 """
 
 import os
@@ -14,17 +14,9 @@ processes = int(sys.argv[4])
 FEW = 40
 
 
-def modules():
-    for where, folders, files in os.walk(folder):
-        folders.sort()
-        for name in sorted(files):
-            if name.endswith(".py"):
-                yield os.path.join(where, name)
-
-
-def compile_module(path):
-    inside = os.path.relpath(path, folder)
+def compile_module(inside):
     to = os.path.join(made, f"{inside[:-3]}.{sys.implementation.cache_tag}.pyc")
+    path = os.path.join(folder, inside)
     mode = py_compile.PycInvalidationMode.UNCHECKED_HASH
     try:
         py_compile.compile(path, to, os.path.join(place, inside), doraise=True, invalidation_mode=mode)
@@ -32,28 +24,29 @@ def compile_module(path):
         pass
 
 
-def work(tickets, paths):
+def work(tickets, modules):
     """Take tickets until there are none; who is quick takes more."""
     while ticket := os.read(tickets, 4):
-        compile_module(paths[int.from_bytes(ticket, "little")])
+        compile_module(modules[int.from_bytes(ticket, "little")])
 
 
-paths = list(modules())
-if processes == 1 or len(paths) <= FEW:
-    for path in paths:
-        compile_module(path)
+with open(sys.argv[5], "rb") as names:
+    modules = [os.fsdecode(name) for name in names.read().split(b"\0") if name]
+if processes == 1 or len(modules) <= FEW:
+    for module in modules:
+        compile_module(module)
     sys.exit()
 # What takes longest begins first, so that all end together.
-paths.sort(key=lambda path: os.lstat(path).st_size, reverse=True)
+modules.sort(key=lambda inside: os.lstat(os.path.join(folder, inside)).st_size, reverse=True)
 tickets, counter = os.pipe()
 for _ in range(processes):
     if not os.fork():
         os.close(counter)
-        work(tickets, paths)
+        work(tickets, modules)
         os._exit(0)
 os.close(tickets)
 try:
-    for number in range(len(paths)):
+    for number in range(len(modules)):
         os.write(counter, number.to_bytes(4, "little"))
 except BrokenPipeError:
     pass

@@ -68,8 +68,8 @@ fn packages(folder: &Path) -> Result<PathBuf, Failure> {
     })
 }
 
-/// Makes the environment of a lock, or finds it.
-pub(crate) async fn build(uv: &Uv<'_>, lock: &Lock) -> Result<Environment, Failure> {
+/// Makes the environment of a lock, or finds it. What is as in a former one of the same model is not compiled again.
+pub(crate) async fn build(uv: &Uv<'_>, lock: &Lock, former: Option<&Environment>) -> Result<Environment, Failure> {
     let digest = digest(uv, lock);
     let mut environment = Environment::at(&uv.config.data, &digest);
     if environment.python().exists() && environment.folder.join(LOCK).is_file() {
@@ -80,7 +80,7 @@ pub(crate) async fn build(uv: &Uv<'_>, lock: &Lock) -> Result<Environment, Failu
     let all = uv.config.data.join("envs");
     fs::create_dir_all(&all).map_err(Failure::at("Making the folder", &all))?;
     let staging = all.join(format!(".staging-{}", uuid::Uuid::now_v7()));
-    let made = fill(uv, lock, &staging, &environment.folder).await;
+    let made = fill(uv, lock, former, &staging, &environment.folder).await;
     let (from, to) = (staging.clone(), environment.folder.clone());
     let settled = match made {
         Ok(()) => {
@@ -111,7 +111,13 @@ fn digest(uv: &Uv<'_>, lock: &Lock) -> String {
     hex::encode(all.finalize())
 }
 
-async fn fill(uv: &Uv<'_>, lock: &Lock, staging: &Path, place: &Path) -> Result<(), Failure> {
+async fn fill(
+    uv: &Uv<'_>,
+    lock: &Lock,
+    former: Option<&Environment>,
+    staging: &Path,
+    place: &Path,
+) -> Result<(), Failure> {
     let python = uv.interpreter.executable.display().to_string();
     let folder = staging.display().to_string();
     let args = ["venv", "--no-project", "--relocatable", "--quiet", "--python", &python, &folder].map(str::to_owned);
@@ -130,7 +136,12 @@ async fn fill(uv: &Uv<'_>, lock: &Lock, staging: &Path, place: &Path) -> Result<
         uv.log.line("Compiling byte code");
         let inside = packages.strip_prefix(staging).unwrap_or(&packages);
         let place = uv.config.used_at(place).join(inside);
-        bytecode::compile(uv.jail, uv.interpreter, &packages, &place, uv.config).await?;
+        // One that was removed meanwhile is none.
+        let former = former.and_then(|former| former.packages().ok());
+        let compiled = bytecode::compile(uv.jail, uv.interpreter, &packages, &place, former, uv.config).await?;
+        if compiled.taken > 0 {
+            uv.log.line(&format!("{} modules are as they were, {} were compiled", compiled.taken, compiled.anew));
+        }
     }
     let head = if lock.confined { CONFINED } else { "" };
     let file = staging.join(LOCK);

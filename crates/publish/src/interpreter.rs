@@ -21,6 +21,7 @@ import importlib.util, json, os, sys, sysconfig
 print(json.dumps({
     'version': list(sys.version_info[:3]), 'executable': os.path.realpath(sys.executable),
     'prefix': sys.base_prefix, 'platform': sysconfig.get_platform(), 'soabi': sysconfig.get_config_var('SOABI') or '',
+    'cache_tag': sys.implementation.cache_tag,
     'compiled': os.path.exists(importlib.util.cache_from_source(os.__file__)),
 }))";
 
@@ -36,6 +37,8 @@ pub(crate) struct Interpreter {
     pub(crate) platform: String,
     /// Such as `cpython-311-x86_64-linux-gnu`.
     pub(crate) soabi: String,
+    /// Such as `cpython-311`: what the names of its byte code have.
+    pub(crate) cache_tag: String,
     /// Whether its standard library has byte code.
     pub(crate) compiled: bool,
 }

@@ -188,7 +188,7 @@ impl Build<'_> {
         watch.lap("own_packages");
         let lock = self.resolve(&uv, &plan, &code).await?;
         watch.lap("resolve");
-        let environment = environment::build(&uv, &lock).await?;
+        let environment = environment::build(&uv, &lock, self.former().as_ref()).await?;
         watch.lap("environment");
         if plan.replay && code.staging.is_some() {
             code = self.replay(&interpreter, &plan, &environment, &code).await?;
@@ -199,6 +199,13 @@ impl Build<'_> {
         code.finish(&uv).await?;
         watch.lap("code");
         self.built(facts, watch, &environment, &digest, place, own.warnings).await
+    }
+
+    /// The environment of an earlier version.
+    fn former(&self) -> Option<Environment> {
+        // Equal packages must give equal bytes wherever an image is made.
+        let Some(Artifact::Environment { environment, .. }) = &self.options.former else { return None };
+        self.config.place.is_none().then(|| Environment::at(&self.config.data, environment))
     }
 
     /// A fresh room with the repository in it.

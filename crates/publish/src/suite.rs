@@ -96,7 +96,7 @@ async fn kit(uv: &Uv<'_>, lock: &Lock, code: &Code) -> Result<Environment, Failu
         other => other?,
     };
     there.extend(code.own.names.iter().cloned());
-    environment::build(uv, &found.without(&there)).await
+    environment::build(uv, &found.without(&there), None).await
 }
 
 /// The tests alone, so that they meet the installed `cs_config` and not the files beside them; those that import each

@@ -4,10 +4,16 @@
 
 mod support;
 
-use std::{fs, os::unix::fs::PermissionsExt, process::Command, time::Instant};
+use std::{
+    fs,
+    os::unix::fs::{MetadataExt, PermissionsExt},
+    process::Command,
+    time::Instant,
+};
 
 use csw_core::{
     build::{Source, Stage},
+    model::Artifact,
     ports::{BuildOptions, Publisher},
     secret::Secrets,
 };
@@ -73,6 +79,41 @@ async fn packages_of_install_sh_come_from_one_lock() {
     assert!(built.facts["environment_bytes"].as_u64().unwrap() > 10_000);
     // The step that waited has run with the packages.
     assert_eq!(fs::read_to_string(bench.folders(&built).1.join("made.txt")).unwrap(), "made by 1.16.0\n");
+}
+
+/// Environments share the byte code of what is equal in them, and nothing else.
+#[tokio::test]
+async fn what_is_as_before_is_not_compiled_again() {
+    let bench = Bench::new().await;
+    let first = bench.model(&[("cs-config/install.sh", "pip install attrs==23.1.0 six==1.16\n")]);
+    let first = bench.publish(&first).await;
+    let changed = bench.model(&[("cs-config/install.sh", "pip install attrs==23.2.0 six==1.16\n")]);
+    let checkout = bench.fetch(Source::Folder(changed)).await.unwrap();
+    let options = BuildOptions { former: Some(first.artifact.clone()), ..BuildOptions::default() };
+    let second = bench.publisher.build(&name(), &checkout, &options, &bench.log).await.unwrap();
+    assert!(bench.said().contains(" modules are as they were, "), "{}", bench.said());
+    let python = first.facts["python"].as_str().unwrap().rsplit_once('.').unwrap().0;
+    let tag = format!("cpython-{}", python.replace('.', ""));
+    let site = |built| bench.folders(built).0.join(format!("lib/python{python}/site-packages"));
+    let inode = |built, file: &str| {
+        let found = fs::metadata(site(built).join(file));
+        found.unwrap_or_else(|error| panic!("{file}: {error}")).ino()
+    };
+    let (same, other) = (format!("__pycache__/six.{tag}.pyc"), format!("attr/__pycache__/_make.{tag}.pyc"));
+    assert_eq!(inode(&first, &same), inode(&second, &same));
+    assert_ne!(inode(&first, &other), inode(&second, &other));
+    // What is taken over says where it is now, and is what the source beside it says.
+    let script = "import attr, six, importlib.metadata as m\nprint(m.version('attrs'), six.moves.__name__, \
+                  six.add_metaclass.__code__.co_filename)";
+    let place = site(&second).canonicalize().unwrap().join("six.py");
+    assert_eq!(bench.python(&second, script), format!("23.2.0 six.moves {}", place.display()));
+    // A former version that is gone is no reason to fail.
+    let gone = Artifact::Environment { environment: "0".repeat(64), code: String::new() };
+    let third = bench.model(&[("cs-config/install.sh", "pip install six==1.15\n")]);
+    let checkout = bench.fetch(Source::Folder(third)).await.unwrap();
+    let options = BuildOptions { former: Some(gone), ..BuildOptions::default() };
+    let third = bench.publisher.build(&name(), &checkout, &options, &bench.log).await.unwrap();
+    assert!(inode(&third, &same) != inode(&second, &same));
 }
 
 #[tokio::test]

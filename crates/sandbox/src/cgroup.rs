@@ -4,18 +4,22 @@
 //! (hybrid), where version 1 limits and version 2 only kills. [`Manager::detect`]
 //! finds out what is usable by using it. All groups live in one folder per
 //! hierarchy, `csw-<instance>`, below the group this process is in; what a crash
-//! left there is removed at the next start.
+//! left there is removed at the next start, of whatever instance beside it.
 
+mod claim;
 mod detect;
 mod files;
 mod group;
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 pub use group::Group;
+
+use claim::Claim;
 
 use crate::confinement::Limits as ProcessLimits;
 
@@ -72,6 +76,9 @@ pub(crate) struct Hierarchy {
     /// The folder that holds this instance's groups.
     pub root: PathBuf,
     pub controllers: Vec<Controller>,
+    /// Tells other instances that the folder is used.
+    #[expect(dead_code, reason = "it is held")]
+    pub claim: Arc<Claim>,
 }
 
 /// How the machine's groups are organised, for a report.
@@ -110,8 +117,8 @@ pub struct Manager {
 }
 
 impl Manager {
-    /// Finds the usable hierarchies and removes what an earlier process of the
-    /// same instance left. `instance` tells servers on one machine apart: two
+    /// Finds the usable hierarchies and removes what an earlier process left, of
+    /// this instance or of one that nobody runs any more. `instance` tells servers on one machine apart: two
     /// that live at the same time must not share it. Never fails: with nothing
     /// usable, [`Manager::mode`] is [`Mode::None`] and groups do nothing.
     ///
@@ -120,6 +127,7 @@ impl Manager {
     pub fn detect(instance: &str) -> Self {
         let manager = Self { hierarchies: detect::hierarchies(instance) };
         manager.clean_up();
+        manager.sweep();
         manager
     }
 
@@ -177,6 +185,25 @@ impl Manager {
         for hierarchy in &self.hierarchies {
             // A group that would not go keeps it; the next start tries again.
             let _ = std::fs::remove_dir(&hierarchy.root);
+        }
+    }
+
+    /// Closes the instances beside this one whose processes are gone.
+    fn sweep(&self) {
+        let beside = self.hierarchies.iter().filter_map(|hierarchy| hierarchy.root.parent());
+        let names: std::collections::BTreeSet<_> = beside.flat_map(detect::instances).collect();
+        for name in names {
+            let folders = self.hierarchies.iter().map(|hierarchy| (hierarchy, hierarchy.root.with_file_name(&name)));
+            let left: Option<Vec<Hierarchy>> = folders
+                .filter(|(_, root)| root.is_dir())
+                .map(|(hierarchy, root)| {
+                    let claim = Arc::new(Claim::of_nobody(&root)?);
+                    Some(Hierarchy { root, claim, ..hierarchy.clone() })
+                })
+                .collect();
+            if let Some(hierarchies) = left {
+                Self { hierarchies }.close();
+            }
         }
     }
 

@@ -384,7 +384,7 @@ pub(crate) fn second_attempt(
         "{}\nTrying again with packages as they were on {date}, when the source was committed.\n",
         error.sentence
     ));
-    Some(BuildOptions { as_of: Some(date), ..*options })
+    Some(BuildOptions { as_of: Some(date), ..options.clone() })
 }
 
 /// What to say where the second attempt failed as well. The first one's stage counts: a new model is to be repaired

@@ -165,10 +165,11 @@ impl App {
 
     async fn promote_staged(&self, merge: &Merge, model: ModelId, version: VersionId) -> AppResult<String> {
         // Done again, it would be another promotion.
-        if self.model_by_id(model).await?.live_version != Some(version) {
-            self.store().promote(model, version, merge.by, self.now()).await?;
+        let (model, version) = (self.model_by_id(model).await?, self.version_by_id(version).await?);
+        if model.live_version != Some(version.id) {
+            self.go_live(&model, &version, merge.by).await?;
         }
-        Ok(format!("Version {} is live.", self.version_by_id(version).await?.reported))
+        Ok(format!("Version {} is live.", version.reported))
     }
 
     async fn make_model_live(&self, pull: &mut Pull, merge: &Merge, model: ModelId) -> AppResult<String> {

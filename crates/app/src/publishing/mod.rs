@@ -16,7 +16,7 @@ use csw_core::{
     run::LogOf,
 };
 
-pub(crate) use self::queue::AtWork;
+pub(crate) use self::{queue::AtWork, tested::takes_defaults};
 use crate::{
     App,
     access_rules::{may_promote, publisher, reviewer},
@@ -187,7 +187,7 @@ impl App {
         if !skip_comparison {
             self.await_comparison(by, view, &found).await?;
         }
-        Ok(self.store().promote(view.model.id, version, by, self.now()).await?)
+        self.go_live(&view.model, &found, by).await
     }
 
     /// Makes the version live that was so before the present one.

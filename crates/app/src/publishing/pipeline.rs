@@ -5,7 +5,7 @@ use csw_core::{
     build::{Build, BuildState, Stage},
     ids::VersionId,
     masking::Masks,
-    model::{CachedSchema, Described, Model, Version, VersionState},
+    model::{Artifact, CachedSchema, Described, Model, Version, VersionState},
     ports::{BuildError, BuildLog, BuildOptions, Built, Checkout},
     secret::Secrets,
 };
@@ -40,7 +40,6 @@ enum Tested {
 /// What a build made, and why it is not live although that was asked for.
 struct Staged {
     version: Version,
-    takes_defaults: bool,
     held: Option<String>,
 }
 
@@ -83,14 +82,16 @@ impl App {
             Err(error) => return (BuildState::Failed, error.to_string()),
         };
         match self.stages(build, &mut job, log).await {
-            Ok(Staged { version, takes_defaults, held: None }) => {
+            Ok(Staged { version, held: None }) => {
                 build.version = Some(version.id);
-                if build.order.promote && build.order.example {
-                    self.exemplify(build, takes_defaults, log).await;
+                if build.order.promote
+                    && let Some(told) = self.exemplify(build, &version).await
+                {
+                    log.write(&format!("{told}\n"));
                 }
                 (BuildState::Succeeded, self.success(build, &job.model, &version))
             }
-            Ok(Staged { version, held: Some(why), .. }) => {
+            Ok(Staged { version, held: Some(why) }) => {
                 build.version = Some(version.id);
                 let sentence = format!(
                     "Version {} is staged and not live: {why}. See {}/{}/versions/{}/comparison/, and promote it if that \
@@ -127,8 +128,9 @@ impl App {
 
     async fn stages(&self, build: &mut Build, job: &mut Job, log: &ChannelLog) -> Result<Staged, BuildError> {
         let publisher = &self.inner.ports.publisher;
-        let options = BuildOptions { as_of: build.order.as_of, limits: job.model.settings.build };
         self.enter(build, Stage::Fetch, log).await?;
+        let former = self.live_artifact(&job.model).await.map_err(|error| stopped(Stage::Fetch, &error))?;
+        let options = BuildOptions { as_of: build.order.as_of, limits: job.model.settings.build, former };
         let checkout = publisher.fetch(&build.order.source, log).await?;
         build.commit = Some(checkout.commit.clone());
         job.model = self.take_description(&job.model, &checkout.described, log).await?;
@@ -148,22 +150,18 @@ impl App {
         };
         let commit = checkout.commit.clone();
         publisher.discard(checkout).await;
-        let (version, takes_defaults) = match attempt? {
-            Tested::Before(version) => {
-                let takes_defaults = version.facts.get(TAKES_DEFAULTS) != Some(&json!(false));
-                (*version, takes_defaults)
-            }
-            Tested::Alike(like, digest) => {
-                let takes_defaults = like.facts.get(TAKES_DEFAULTS) != Some(&json!(false));
-                (self.stage_alike(build, *like, digest, commit, log).await?, takes_defaults)
-            }
-            Tested::Now(tested) => {
-                let takes_defaults = tested.report.takes_defaults;
-                (self.push_and_stage(build, job, commit, *tested, log).await?, takes_defaults)
-            }
+        let version = match attempt? {
+            Tested::Before(version) => *version,
+            Tested::Alike(like, digest) => self.stage_alike(build, *like, digest, commit, log).await?,
+            Tested::Now(tested) => self.push_and_stage(build, job, commit, *tested, log).await?,
         };
         let held = self.compare_and_promote(build, job, &version, log).await?;
-        Ok(Staged { version, takes_defaults, held })
+        Ok(Staged { version, held })
+    }
+
+    async fn live_artifact(&self, model: &Model) -> AppResult<Option<Artifact>> {
+        let Some(live) = model.live_version else { return Ok(None) };
+        Ok(self.store().version(live).await?.map(|version| version.artifact))
     }
 
     /// Makes a version live if that is asked for and nothing speaks against it; says what does.

@@ -10,9 +10,14 @@ use serde_json::{Value, json};
 use super::pipeline::{Job, stopped};
 use crate::{App, error::AppError, schemas::limits_of};
 
-/// Facts of a version: the conditions of its tests, and whether it takes its own default inputs.
+/// Facts of a version: the conditions of its tests, and whether its model takes its own default inputs.
 pub(super) const TESTED_WITH: &str = "tested_with";
 pub(super) const TAKES_DEFAULTS: &str = "takes_defaults";
+
+/// Whether the model took its own default inputs when this version was tested.
+pub(crate) fn takes_defaults(version: &Version) -> bool {
+    version.facts.get(TAKES_DEFAULTS) != Some(&json!(false))
+}
 
 /// What decides what the tests of a model find: some of its settings, and the state of its secrets, of which nothing
 /// else is told.

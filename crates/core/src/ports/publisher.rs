@@ -39,6 +39,8 @@ pub struct BuildOptions {
     pub as_of: Option<Timestamp>,
     /// What its steps may use.
     pub limits: BuildLimits,
+    /// A version of the same model that people trust: what is as in it need not be made again.
+    pub former: Option<Artifact>,
 }
 
 /// A version's artifact.

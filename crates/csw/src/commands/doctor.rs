@@ -87,8 +87,10 @@ fn is_lacking(finding: &Finding) -> bool {
 
 fn examine(helper: &Path) -> Outcome<Report> {
     let cgroups = Manager::detect(&format!("doctor-{}", std::process::id()));
-    let layers = csw_sandbox::doctor::layers(helper, &cgroups)
-        .map_err(|error| Failure::local(error.to_string(), "is this program complete? install it again"))?;
+    let tried = csw_sandbox::doctor::layers(helper, &cgroups);
+    cgroups.close();
+    let layers =
+        tried.map_err(|error| Failure::local(error.to_string(), "is this program complete? install it again"))?;
     let mut findings: Vec<Finding> = layers
         .into_iter()
         .map(|layer| Finding {

@@ -127,17 +127,6 @@ static PLACES: AtomicU32 = AtomicU32::new(0);
 pub struct Place {
     pub executor: LocalExecutor,
     pub folder: tempfile::TempDir,
-    instance: String,
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        // The roots of its groups, when the last processes have ended: their executor goes after this.
-        let script = "sleep 3; find /sys/fs/cgroup -depth -type d -path \"*/$0*\" -exec rmdir {} \\;";
-        let mut shell = std::process::Command::new("sh");
-        let shell = shell.args(["-c", script, &format!("csw-{}", self.instance)]);
-        let _ = shell.stderr(std::process::Stdio::null()).stdout(std::process::Stdio::null()).spawn();
-    }
 }
 
 impl Place {
@@ -153,13 +142,12 @@ impl Place {
         for (from, to) in [("Null", "null"), ("Edge-Cases", "edge")] {
             copy(&models.join(from), &data.join("code").join(to));
         }
-        let instance = format!("test-{}", Uuid::now_v7());
         let mut config = LocalConfig::new(data, PathBuf::from(env!("CARGO_BIN_EXE_csw-runtime-helper")));
-        config.cgroups = csw_sandbox::cgroup::Manager::detect(&instance);
+        config.cgroups = csw_sandbox::cgroup::Manager::detect(&format!("test-{}", Uuid::now_v7()));
         // Executors that live at the same time share no user.
         config.first_user = 200_000 + PLACES.fetch_add(1, Ordering::Relaxed) * 1_000_000;
         change(&mut config);
-        Self { executor: LocalExecutor::new(config).unwrap(), folder, instance }
+        Self { executor: LocalExecutor::new(config).unwrap(), folder }
     }
 
     /// Adds a model of one file.

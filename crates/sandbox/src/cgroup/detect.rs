@@ -1,9 +1,17 @@
 //! Which hierarchies there are, and which of them this process may use.
 
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use super::{Controller, Hierarchy, Version, files};
+use super::{Claim, Controller, Hierarchy, Version, files};
+
+/// What the names of all instances' folders begin with.
+const PREFIX: &str = "csw-";
+
+/// The group that processes move to which were where groups are made.
+const MOVED: &str = "csw-server";
 
 /// A mounted hierarchy, from `/proc/self/mountinfo`.
 #[derive(Debug, PartialEq)]
@@ -18,7 +26,7 @@ struct Mount {
 pub(super) fn hierarchies(instance: &str) -> Vec<Hierarchy> {
     let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
     let own = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
-    let folder = format!("csw-{instance}");
+    let folder = format!("{PREFIX}{instance}");
     let mounts = parse_mounts(&mounts);
     mounts.iter().filter_map(|mount| usable(mount, &own, &folder)).collect()
 }
@@ -26,22 +34,26 @@ pub(super) fn hierarchies(instance: &str) -> Vec<Hierarchy> {
 fn usable(mount: &Mount, own: &str, folder: &str) -> Option<Hierarchy> {
     let base = own_folder(mount, own)?;
     let root = base.join(folder);
+    if mount.version == Version::One && mount.controllers.is_empty() {
+        return None;
+    }
+    let claim = Arc::new(Claim::make(&root)?);
     let controllers = match mount.version {
-        Version::One if mount.controllers.is_empty() => return None,
-        Version::One => {
-            make(&root)?;
-            mount.controllers.clone()
-        }
-        Version::Two => {
-            make(&root)?;
-            delegate(&base, &root)
-        }
+        Version::One => mount.controllers.clone(),
+        Version::Two => delegate(&base, &root),
     };
     // The proof is in a group: read-only mounts and foreign owners show here.
     let trial = root.join("trial");
     let works = make(&trial).is_some() && controllers.iter().all(|c| has_files(&trial, mount.version, *c));
     let _ = fs::remove_dir(&trial);
-    works.then_some(Hierarchy { version: mount.version, root, controllers })
+    works.then_some(Hierarchy { version: mount.version, root, controllers, claim })
+}
+
+/// The folders of instances in a group.
+pub(super) fn instances(base: &Path) -> Vec<OsString> {
+    let entries = fs::read_dir(base).into_iter().flatten().flatten();
+    let folders = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())).map(|one| one.file_name());
+    folders.filter(|name| name != MOVED && name.as_encoded_bytes().starts_with(PREFIX.as_bytes())).collect()
 }
 
 fn make(folder: &Path) -> Option<()> {
@@ -74,7 +86,7 @@ fn delegate(base: &Path, root: &Path) -> Vec<Controller> {
     }
     if !hand_down(base, &wanted) {
         // Version 2 hands nothing down from a group that has processes itself.
-        let server = base.join("csw-server");
+        let server = base.join(MOVED);
         if make(&server).is_some() {
             for pid in files::pids(base) {
                 let _ = fs::write(server.join("cgroup.procs"), pid.to_string());

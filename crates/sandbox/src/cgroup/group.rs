@@ -222,13 +222,17 @@ fn quota(cpus: f64) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use super::super::Claim;
     use super::*;
 
     /// A plain folder stands for a hierarchy: the files are what matters.
     fn fake(version: Version) -> (tempfile::TempDir, Vec<Hierarchy>) {
         let folder = tempfile::tempdir().expect("folder");
         let controllers = Controller::ALL.to_vec();
-        let hierarchy = Hierarchy { version, root: folder.path().into(), controllers };
+        let claim = Arc::new(Claim::make(folder.path()).expect("claim"));
+        let hierarchy = Hierarchy { version, root: folder.path().into(), controllers, claim };
         (folder, vec![hierarchy])
     }
 

@@ -81,6 +81,23 @@ fn a_group_is_killed_whole_and_leftovers_at_the_next_start() {
 }
 
 #[test]
+fn what_nobody_runs_any_more_is_removed_by_anybody() {
+    let (used, left) = (manager("used"), detect("left"));
+    if used.mode() == Mode::None {
+        println!("skipped: no groups here");
+        return;
+    }
+    let (kept, lost) =
+        (used.create("run", Limits::default()).expect("group"), left.create("run", Limits::default()).expect("group"));
+    drop(manager("next"));
+    assert!([&kept, &lost].iter().all(|group| group.folders().iter().all(|folder| folder.exists())));
+    drop(left);
+    drop(manager("next"));
+    assert!(kept.folders().iter().all(|folder| folder.exists()));
+    assert!(lost.folders().iter().all(|folder| !folder.exists() && folder.parent().is_some_and(|root| !root.exists())));
+}
+
+#[test]
 fn the_report_names_every_layer() {
     let layers = doctor::layers(&helper(), &manager("doctor")).expect("layers");
     for layer in &layers {
