@@ -18,9 +18,9 @@ IDENTITY = ["-c", "user.name=bench", "-c", "user.email=bench@example.org", "-c",
 class Copy:
     """An author's working copy of an example model, and the model's repository on the site."""
 
-    def __init__(self, server, name, folder):
+    def __init__(self, server, name, folder, kind="Pushed"):
         self.server, self.folder = server, folder
-        self.title = f"{name.split('/')[1]}-Pushed"
+        self.title = f"{name.split('/')[1]}-{kind}"
         shutil.copytree(MODELS / name, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
         self.git("init", "--quiet", "--initial-branch=main")
 
@@ -45,11 +45,11 @@ class Copy:
             text.write(f"\n{line}\n")
 
     def push(self, client, *options):
-        """Commit and push everything; answers with seconds until the version is staged, and the build."""
+        """Commit and push everything; answers with seconds until the build is over, and the build."""
         self.git("add", "--all")
         self.git("commit", "--quiet", "--message", "a change")
         commit = self.git("rev-parse", "HEAD")
-        words = [f"--push-option={word}" for word in ("stage", "no-example", *options)]
+        words = [f"--push-option={word}" for word in ("no-example", *options)]
         begin = time.perf_counter()
         self.git("push", "--quiet", *words, f"http://{self.server.host}/git/{OWNER}/{self.title}.git", "main")
         address = f"/publish/api/{OWNER}/{self.title}/builds/"
@@ -94,22 +94,30 @@ def measure(server, rows, quick):
     with tempfile.TemporaryDirectory(prefix="csw-bench-") as place:
         for name in ["contract/Null", EPIDEMIC]:
             copy = Copy(server, name, Path(place) / name.split("/")[1])
+            # As everybody's model, it has a version that is live.
             copy.push(client)
             times = []
             for turn in range(2 if quick else 5):
                 copy.append("cs-config/cs_config/functions.py", f"# A comment more: {turn}")
-                seconds, build = copy.push(client)
+                seconds, build = copy.push(client, "stage")
                 times.append(seconds - own_tests(client, copy.title, build["version"]))
             rows.add(f"{copy.title}: a line of code, beside its own tests, p50", report.percentile(times, 0.5), "s", at_most=3)
         # The cache has it, the environment has not.
         copy.append("cs-config/install.sh", "pip install humanize==4.9.0")
-        copy.push(client, "skip-test")
+        copy.push(client, "stage", "skip-test")
         install = copy.folder / "cs-config/install.sh"
         install.write_text(install.read_text().replace("humanize==4.9.0", "humanize==4.10.0"))
-        copy.push(client, "skip-test")
+        copy.push(client, "stage", "skip-test")
         install.write_text(install.read_text().replace("humanize==4.10.0", "humanize==4.9.0 && pip install toolz==0.12.1"))
-        seconds, build = copy.push(client, "skip-test")
+        seconds, build = copy.push(client, "stage", "skip-test")
         rows.add("a dependency, packages in the cache", seconds, "s", at_most=10)
         alone, ours = uv_install(server, client, copy.title, build["version"])
-        rows.add("the environment itself", ours, "s", beside=("uv pip install --compile-bytecode", alone), at_most=1.2 * alone)
+        beside = "uv pip install --compile-bytecode"
+        rows.add("its environment", ours, "s", beside=(beside, alone), at_most=1.2 * alone)
+        # Another model has no version whose byte code it could share.
+        other = Copy(server, EPIDEMIC, Path(place) / "other", "Anew")
+        other.append("cs-config/install.sh", "pip install toolz==0.12.1")
+        _, build = other.push(client, "stage", "skip-test")
+        alone, ours = uv_install(server, client, other.title, build["version"])
+        rows.add("an environment of a new model", ours, "s", beside=(beside, alone), at_most=1.2 * alone)
     client.close()

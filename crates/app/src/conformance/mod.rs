@@ -216,6 +216,10 @@ impl Conformance<'_> {
     ) -> Result<DefaultRun, BuildError> {
         let mut warnings = Vec::new();
         let sim = json!({ "meta_param_dict": arguments["meta_param_dict"], "adjustment": arguments["adjustment"] });
+        if subject.warm_up {
+            // What may turn out to be the fastest way gets ready meanwhile: it imports and runs the model as well.
+            self.executor.warm(self.order(subject, Task::Sim, Strategy::WarmedZygote, sim.clone())).await;
+        }
         let run = self.sim(subject, Strategy::Fresh, &sim);
         let (refusal, fresh) = futures::future::try_join(self.refusal(subject, arguments), run).await?;
         let takes_defaults = refusal.is_none();
@@ -293,7 +297,12 @@ impl Conformance<'_> {
         strategy: Strategy,
         arguments: Value,
     ) -> Result<Asked, BuildError> {
-        let order = RunOrder {
+        let order = self.order(subject, task, strategy, arguments);
+        ask(self.executor, order).await.map_err(|error| failed(error.to_string()))
+    }
+
+    fn order(&self, subject: &Subject, task: Task, strategy: Strategy, arguments: Value) -> RunOrder {
+        RunOrder {
             run: RunId::new(self.clock.now(), self.randomness.ten()),
             lease: Lease::new(self.clock.now(), self.randomness.ten()),
             task,
@@ -306,8 +315,7 @@ impl Conformance<'_> {
             limits: subject.limits,
             network: subject.network,
             secrets: subject.secrets.clone(),
-        };
-        ask(self.executor, order).await.map_err(|error| failed(error.to_string()))
+        }
     }
 }
 
