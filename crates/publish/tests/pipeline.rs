@@ -23,7 +23,7 @@ use support::{Bench, common::repository_root, git, name};
 
 #[tokio::test]
 async fn a_model_of_the_standard_library_is_built_and_tested() {
-    let bench = Bench::bare(|_| {});
+    let bench = Bench::new().await;
     let folder = repository_root().join("examples/models/contract/Null");
     let checkout = bench.fetch(Source::Folder(folder)).await.unwrap();
     let built = bench.build(&checkout).await.unwrap_or_else(|error| panic!("{error}\n{}", bench.said()));
