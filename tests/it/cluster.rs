@@ -34,9 +34,11 @@ impl Site {
         server.variable("KUBECONFIG", kubeconfig);
         // Jobs know where to call, also after the server was started again.
         let callbacks = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+        let inputs = cluster.service("inputs-").await?;
         server.configure(&format!(
             "executor = 'kubernetes'\n[kubernetes]\ncallback_listen = '{callbacks}'\njobs = 8\nimage = 'registry/csw:1'\n\
-             volume_claim = 'csw-data'\nimage_seconds = 1\n[site]\nsubmissions_per_minute = 100000\n"
+             volume_claim = 'csw-data'\nimage_seconds = 1\ninputs_url = 'http://{inputs}'\ninputs_quiet_seconds = 1\n\
+             [site]\nsubmissions_per_minute = 100000\n"
         ))?;
         server.start()?;
         Ok(Self { server, cluster })
@@ -84,6 +86,39 @@ async fn a_simulation_runs_as_jobs_and_its_outputs_can_be_read() -> Result {
     let log =
         String::from_utf8(client.log(EDGES, run(&client, EDGES, &case("prints", 0.0)).await?.0, 0).await?.to_vec())?;
     assert!(!log.is_empty());
+    Ok(())
+}
+
+/// `csw models config | kubectl apply`: what is asked before a run is answered by the version's inputs server.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_inputs_server_answers_without_a_job_and_sleeps_when_nobody_asks() -> Result {
+    let site = Site::start().await?;
+    let (client, publisher) = (site.client()?, site.server.publisher()?);
+    let written: Value = site.server.csw(&publisher, &["models", "-n", NULL, "config", "--json"])?.json()?;
+    let deployment = written["objects"][0].clone();
+    assert_eq!((&deployment["kind"], &written["objects"][1]["kind"]), (&json!("Deployment"), &json!("Service")));
+    let name = deployment["metadata"]["name"].as_str().context("it has a name")?.to_owned();
+    site.cluster.apply("deployments", deployment);
+    let (pk, done) = run(&client, NULL, &number(7)).await?;
+    assert_eq!(done.status, "SUCCESS", "{:?} {}", done.traceback, site.server.log()?);
+    let outputs = client.simulation(NULL, pk).await?.outputs.context("it has outputs")?;
+    assert_eq!(outputs.renderable[0].data, Value::String("7\n".to_owned()));
+    assert!(site.has_job("sim") && !site.has_job("parse"), "{:?}", site.jobs());
+    let mut invalid = number(7);
+    invalid.adjustment = json!({ "Null": { "number": [{ "value": -2_000_000_000 }] } });
+    let refused = client.create(NULL, &invalid).await?.sim.model_pk;
+    while client.inputs(NULL, refused).await?.status != "INVALID" {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    while site.cluster.pods_of(&name) > 0 {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    // As documents for kubectl, which nobody else may have.
+    let text = site.server.csw(&publisher, &["models", "-n", NULL, "config", "-o", "-"])?.stdout;
+    assert!(text.contains("kind: Deployment") && text.contains("\n---\n") && text.contains("kind: Service"), "{text}");
+    let stranger = site.server.account("stranger", "member")?;
+    let refused = site.server.csw(&stranger, &["models", "-n", NULL, "config"])?;
+    assert!(refused.code != 0 && refused.stdout.is_empty(), "{}", refused.stdout);
     Ok(())
 }
 

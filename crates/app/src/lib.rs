@@ -24,6 +24,7 @@ mod following;
 mod forge;
 mod limits;
 mod look;
+mod manifests;
 mod measures;
 mod models;
 mod passwords;

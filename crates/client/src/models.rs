@@ -44,6 +44,16 @@ impl Client {
         self.get(&format!("/publish/api/{name}/versions/")).await
     }
 
+    /// The objects that the live version has in the site's cluster besides its runs.
+    pub async fn manifests(&self, name: &str) -> ClientResult<Vec<Value>> {
+        #[derive(serde::Deserialize)]
+        struct Manifests {
+            objects: Vec<Value>,
+        }
+        let written: Manifests = self.get(&format!("/publish/api/{name}/manifests/")).await?;
+        Ok(written.objects)
+    }
+
     /// Makes a version live: a pointer moves, nothing is built. While a staged version is compared with the live one this is
     /// refused with 409, unless `skip_comparison`.
     pub async fn promote(&self, name: &str, version: &str, skip_comparison: bool) -> ClientResult<Value> {

@@ -14,7 +14,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use self::{
     accounts::{Accounts, BudgetVerb, TrustVerb},
-    job::Job,
+    job::{ApiTask, Job},
     svc::{SecretPlace, SiteSecrets, Svc},
 };
 use crate::{failure::EXIT_CODES, settings::ExecutorWord};
@@ -122,6 +122,9 @@ pub(crate) enum Command {
     /// Carry out one run inside the Job that a server made for it; it has no use for people
     #[command(hide = true)]
     Job(Job),
+    /// Answer what is asked of a version before its runs, inside a pod of a cluster; it has no use for people
+    #[command(hide = true)]
+    ApiTask(ApiTask),
     /// Copy a site, also while it is up
     Backup {
         #[command(flatten)]
@@ -272,7 +275,7 @@ pub(crate) enum Models {
     Test(build::Test),
     /// Send an image that was built here to a registry
     Push(build::Push),
-    /// Write the manifests of a model for a cluster
+    /// Write the objects that the live version has in the site's cluster besides its runs, for `kubectl apply -f -`
     Config {
         /// File for them; - is stdout
         #[arg(short, long, value_name = "FILE", default_value = "-")]

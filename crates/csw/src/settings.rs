@@ -158,6 +158,16 @@ pub(crate) struct ClusterSettings {
     pub(crate) scratch_gigabytes: Option<f64>,
     /// Jobs created and deleted in a second.
     pub(crate) writes_per_second: Option<u32>,
+    /// Where inputs servers are reached.
+    pub(crate) inputs_url: Option<String>,
+    /// Seconds after which an inputs server that nobody asks has no pod any more.
+    pub(crate) inputs_quiet_seconds: Option<u64>,
+    /// Questions that a pod of an inputs server answers at once.
+    pub(crate) inputs_at_once: Option<u32>,
+    /// Pods of an inputs server at most.
+    pub(crate) inputs_pods: Option<u32>,
+    /// Seconds that an inputs server may take to come up.
+    pub(crate) inputs_start_seconds: Option<u64>,
     /// File with the key of the tokens of runs.
     pub(crate) token_key_file: Option<PathBuf>,
 }

@@ -55,6 +55,13 @@ impl Cluster {
         send(&self.client, "DELETE", &self.path("batch/v1", &format!("jobs/{name}")), &options).await.map(drop)
     }
 
+    /// Gives a Deployment so many pods.
+    pub(crate) async fn scale(&self, name: &str, replicas: u32) -> Result<(), Refused> {
+        self.bucket.take().await;
+        let path = self.path("apps/v1", &format!("deployments/{name}/scale?fieldManager=csw"));
+        send(&self.client, "PATCH", &path, &json!({ "spec": { "replicas": replicas } })).await.map(drop)
+    }
+
     fn path(&self, group: &str, rest: &str) -> String {
         format!("/apis/{group}/namespaces/{}/{rest}", self.namespace)
     }
@@ -63,7 +70,8 @@ impl Cluster {
 /// Sends a request, and understands why it was refused.
 pub(crate) async fn send(client: &Client, method: &str, path: &str, body: &Value) -> Result<Value, Refused> {
     let body = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
-    let request = Request::builder().method(method).uri(path).header("content-type", "application/json").body(body);
+    let form = if method == "PATCH" { "application/merge-patch+json" } else { "application/json" };
+    let request = Request::builder().method(method).uri(path).header("content-type", form).body(body);
     let request = request.map_err(|error| Refused::Never(error.to_string()))?;
     match tokio::time::timeout(PATIENCE, client.request::<Value>(request)).await {
         Ok(Ok(answer)) => Ok(answer),

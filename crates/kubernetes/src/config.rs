@@ -4,6 +4,8 @@ use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use csw_core::ports::Capacity;
 
+use crate::inputs;
+
 /// How runs become Jobs. [`KubernetesConfig::new`] has defaults for everything but the places.
 #[derive(Debug, Clone)]
 pub struct KubernetesConfig {
@@ -37,6 +39,16 @@ pub struct KubernetesConfig {
     pub writes_per_second: u32,
     /// Where outputs wait on their way.
     pub uploads: PathBuf,
+    /// Where inputs servers are reached: `{name}` and `{namespace}` stand for those of the Service.
+    pub inputs_url: String,
+    /// An inputs server that nobody asked for so long is scaled to nothing.
+    pub inputs_quiet: Duration,
+    /// Questions that one pod of an inputs server answers at once.
+    pub inputs_at_once: u32,
+    /// Pods of an inputs server at most.
+    pub inputs_at_most: u32,
+    /// An inputs server may take so long to come up; then a Job is asked.
+    pub inputs_patience: Duration,
 }
 
 /// Folders of environments and code on a volume that every node can mount.
@@ -69,6 +81,11 @@ impl KubernetesConfig {
             scratch_bytes: 20_000_000_000,
             writes_per_second: 20,
             uploads,
+            inputs_url: format!("http://{{name}}.{{namespace}}:{}", inputs::PORT),
+            inputs_quiet: Duration::from_mins(10),
+            inputs_at_once: 4,
+            inputs_at_most: 4,
+            inputs_patience: Duration::from_mins(2),
         }
     }
 }

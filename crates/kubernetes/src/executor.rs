@@ -18,6 +18,7 @@ use crate::{
     cluster::{Cluster, Refused},
     config::KubernetesConfig,
     follow::follow,
+    inputs::servers::Servers,
     token::RunKey,
     watching,
 };
@@ -32,9 +33,12 @@ pub struct KubernetesExecutor {
 
 pub(crate) struct Inner {
     pub(crate) config: KubernetesConfig,
-    pub(crate) cluster: Cluster,
+    pub(crate) cluster: Arc<Cluster>,
     pub(crate) key: RunKey,
     pub(crate) attempts: Arc<Attempts>,
+    pub(crate) servers: Arc<Servers>,
+    /// Asks inputs servers.
+    pub(crate) http: reqwest::Client,
     /// Places for live Jobs.
     pub(crate) places: Arc<Semaphore>,
     /// When somebody first asked what is live: from then on attempts are taken over.
@@ -46,13 +50,18 @@ impl KubernetesExecutor {
     /// Begins to watch the namespace. Whoever makes a second one with the same site looks after the same Jobs: see
     /// [`crate::leader`].
     pub fn new(client: Client, config: KubernetesConfig, key: RunKey) -> Self {
-        let attempts = Arc::new(Attempts::new());
+        let (attempts, servers) = (Arc::new(Attempts::new()), Arc::new(Servers::default()));
         let closing = CancellationToken::new();
-        watching::start(&client, &config, &attempts, &closing);
+        watching::start(&client, &config, &attempts, &servers, &closing);
+        let cluster = Arc::new(Cluster::new(client, &config));
+        let tending = Arc::clone(&servers).tend(Arc::clone(&cluster), config.clone());
+        tokio::spawn(closing.clone().run_until_cancelled_owned(tending));
         let inner = Inner {
-            cluster: Cluster::new(client, &config),
+            cluster,
             key,
             attempts,
+            servers,
+            http: http(),
             places: Arc::new(Semaphore::new(config.capacity.runs as usize)),
             asked: std::sync::OnceLock::new(),
             closing,
@@ -65,6 +74,18 @@ impl KubernetesExecutor {
     pub fn callbacks(&self) -> axum::Router {
         crate::callbacks::router(Arc::clone(&self.inner))
     }
+}
+
+/// A client that follows no redirect, which would carry a run's token to whoever is named in it, and keeps no connection: a
+/// Service spreads connections over its pods, not requests.
+fn http() -> reqwest::Client {
+    let builder = reqwest::Client::builder()
+        .connect_timeout(Duration::from_secs(2))
+        .redirect(reqwest::redirect::Policy::none())
+        .pool_max_idle_per_host(0)
+        .user_agent(concat!("csw/", env!("CARGO_PKG_VERSION")));
+    // Without anything of its own a client can always be made.
+    builder.build().unwrap_or_default()
 }
 
 impl Drop for KubernetesExecutor {
@@ -135,6 +156,10 @@ impl Executor for KubernetesExecutor {
     async fn warm(&self, _: RunOrder) {}
 
     async fn evict(&self, _: VersionId) {}
+
+    fn manifests(&self, order: &RunOrder) -> Result<Vec<serde_json::Value>, String> {
+        crate::inputs::manifest::objects(order, &self.inner.config)
+    }
 
     fn capacity(&self) -> Capacity {
         self.inner.config.capacity

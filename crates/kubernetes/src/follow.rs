@@ -12,6 +12,7 @@ use crate::{
     attempt::{Attempt, Seen},
     cluster::Refused,
     executor::Inner,
+    inputs::serve::{Served, serve},
     manifest,
     pace::Pauses,
     standing::{self, Standing, Waiting},
@@ -30,10 +31,17 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 pub(crate) async fn follow(inner: Arc<Inner>, attempt: Arc<Attempt>) {
     let mut follower =
         Follower { seen: attempt.seen.subscribe(), inner, attempt, created: false, waiting: Waits::default() };
-    let place = follower.place().await;
-    let outcome = match &place {
-        Some(_) => follower.see_through().await,
-        None => follower.settled(),
+    let place;
+    let outcome = match follower.by_inputs_server().await {
+        Served::Over => None,
+        Served::End(outcome) => Some(outcome),
+        Served::Not => {
+            place = follower.place().await;
+            match &place {
+                Some(_) => follower.see_through().await,
+                None => follower.settled(),
+            }
+        }
     };
     if let Some(outcome) = outcome {
         follower.tell(outcome).await;
@@ -77,6 +85,16 @@ enum Decision {
 }
 
 impl Follower {
+    /// Has it answered by the inputs server of its version, if there is one and it has no Job yet.
+    async fn by_inputs_server(&self) -> Served {
+        let order = &self.attempt.order;
+        if self.seen.borrow().job.is_some() {
+            return Served::Not;
+        }
+        let Some(server) = self.inner.servers.of(order.task, order.version).await else { return Served::Not };
+        serve(&self.inner, &self.attempt, &server).await
+    }
+
     /// What has to be told of an attempt that is not to go on.
     fn settled(&self) -> Option<Outcome> {
         let seen = self.seen.borrow();

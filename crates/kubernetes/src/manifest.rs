@@ -48,7 +48,7 @@ pub(crate) fn job(order: &RunOrder, config: &KubernetesConfig, token: &str) -> R
             "ttlSecondsAfterFinished": config.keep.as_secs(),
             "template": {
                 "metadata": { "labels": labels_of_pod },
-                "spec": pod(order, config, token)?,
+                "spec": pod(order, config, container(order, config, token))?,
             },
         },
     });
@@ -58,7 +58,21 @@ pub(crate) fn job(order: &RunOrder, config: &KubernetesConfig, token: &str) -> R
     Ok(job)
 }
 
-fn pod(order: &RunOrder, config: &KubernetesConfig, token: &str) -> Result<Value, String> {
+fn container(order: &RunOrder, config: &KubernetesConfig, token: &str) -> Value {
+    json!({
+        "name": "run",
+        "command": ["csw", "job", "--job-id", order.run, "--route-name", order.task],
+        "env": [
+            { "name": job::CALLBACK_URL, "value": config.callback_url },
+            { "name": job::RUN_TOKEN, "value": token },
+        ],
+        "resources": resources(order),
+    })
+}
+
+/// A pod with a version and one container, which says what is done there; where the version is and what the container may
+/// do is added. The error is a sentence: the version can't run in a cluster.
+pub(crate) fn pod(order: &RunOrder, config: &KubernetesConfig, mut container: Value) -> Result<Value, String> {
     let (image, shared) = image(order, config)?;
     let mut volumes = vec![json!({ "name": "scratch", "emptyDir": { "sizeLimit": config.scratch_bytes.to_string() } })];
     let mut mounts = vec![json!({ "name": "scratch", "mountPath": SCRATCH })];
@@ -66,6 +80,18 @@ fn pod(order: &RunOrder, config: &KubernetesConfig, token: &str) -> Result<Value
         let claim = json!({ "claimName": shared.claim, "readOnly": true });
         volumes.push(json!({ "name": "versions", "persistentVolumeClaim": claim }));
         mounts.push(json!({ "name": "versions", "mountPath": shared.path, "readOnly": true }));
+    }
+    container["image"] = image.into();
+    container["volumeMounts"] = mounts.into();
+    container["workingDir"] = SCRATCH.into();
+    container["terminationMessagePolicy"] = "FallbackToLogsOnError".into();
+    container["securityContext"] = json!({
+        "allowPrivilegeEscalation": false,
+        "readOnlyRootFilesystem": true,
+        "capabilities": { "drop": ["ALL"] },
+    });
+    if let Some(variables) = container["env"].as_array_mut() {
+        variables.extend(places(order, config));
     }
     let mut pod = json!({
         "restartPolicy": "Never",
@@ -79,21 +105,7 @@ fn pod(order: &RunOrder, config: &KubernetesConfig, token: &str) -> Result<Value
             "fsGroup": USER,
             "seccompProfile": { "type": "RuntimeDefault" },
         },
-        "containers": [{
-            "name": "run",
-            "image": image,
-            "command": ["csw", "job", "--job-id", order.run, "--route-name", order.task],
-            "env": environment(order, config, token),
-            "resources": resources(order),
-            "volumeMounts": mounts,
-            "workingDir": SCRATCH,
-            "terminationMessagePolicy": "FallbackToLogsOnError",
-            "securityContext": {
-                "allowPrivilegeEscalation": false,
-                "readOnlyRootFilesystem": true,
-                "capabilities": { "drop": ["ALL"] },
-            },
-        }],
+        "containers": [container],
         "volumes": volumes,
     });
     if !config.node_selector.is_empty() {
@@ -119,13 +131,9 @@ fn image<'a>(
     }
 }
 
-fn environment(order: &RunOrder, config: &KubernetesConfig, token: &str) -> Value {
-    let mut found = vec![
-        (job::CALLBACK_URL, config.callback_url.clone()),
-        (job::RUN_TOKEN, token.to_owned()),
-        ("HOME", SCRATCH.to_owned()),
-        ("TMPDIR", SCRATCH.to_owned()),
-    ];
+/// The variables that name places.
+fn places(order: &RunOrder, config: &KubernetesConfig) -> Vec<Value> {
+    let mut found = vec![("HOME", SCRATCH.to_owned()), ("TMPDIR", SCRATCH.to_owned())];
     if let (Artifact::Environment { environment, code }, Some(shared)) = (&order.artifact, &config.shared) {
         let below = |folder: &str, digest: &str| shared.path.join(folder).join(digest).display().to_string();
         found.push((job::ENVIRONMENT, below("envs", environment)));
@@ -135,7 +143,7 @@ fn environment(order: &RunOrder, config: &KubernetesConfig, token: &str) -> Valu
 }
 
 /// What the pod asks for is what it gets, and no more.
-fn resources(order: &RunOrder) -> Value {
+pub(crate) fn resources(order: &RunOrder) -> Value {
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "settings are checked to a few CPUs")]
     let millicpus = (order.limits.cpus * 1000.0).ceil().max(1.0) as u64;
     let both = json!({

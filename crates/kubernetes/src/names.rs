@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 
 use csw_core::{
     ids::{Lease, RunId},
+    names::ModelName,
     run::RunOrder,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use sha2::{Digest, Sha256};
 
 /// The site whose run it is.
 pub(crate) const SITE: &str = "studio.compute/site";
@@ -14,14 +16,24 @@ const RUN: &str = "studio.compute/run";
 const LEASE: &str = "studio.compute/lease";
 const MODEL: &str = "studio.compute/model";
 const TASK: &str = "studio.compute/task";
+/// The version that an inputs server has.
+pub(crate) const VERSION: &str = "studio.compute/version";
+/// The inputs server that a pod is of.
+pub(crate) const INPUTS: &str = "studio.compute/inputs";
 /// `open` where a model has the internet, else `closed`.
 pub(crate) const NETWORK: &str = "studio.compute/network";
 
 /// The name of all Jobs of runs, and of their pods.
 pub(crate) const RUN_NAME: &str = "csw-run";
 
+/// The name of all inputs servers, and of their pods.
+pub(crate) const INPUTS_NAME: &str = "csw-inputs";
+
 /// The longest value of a label.
 const LABEL: usize = 63;
+
+/// So much of a model's name is in that of its inputs server: what Kubernetes adds for pods must fit as well.
+const LONGEST_READABLE: usize = 30;
 
 /// The name of the Job of an attempt: the same whenever it is asked for, so that creating it twice makes one.
 pub(crate) fn job_name(run: RunId, lease: Lease) -> String {
@@ -32,19 +44,41 @@ pub(crate) fn job_name(run: RunId, lease: Lease) -> String {
 
 /// The labels of an attempt's Job and pods.
 pub(crate) fn labels(order: &RunOrder, site: &str) -> BTreeMap<String, String> {
+    let mut labels = common(RUN_NAME, order, site);
+    labels.insert(RUN.to_owned(), order.run.to_string());
+    labels.insert(LEASE.to_owned(), order.lease.to_string());
+    labels.insert(TASK.to_owned(), order.task.as_str().to_owned());
+    labels
+}
+
+/// The labels of an inputs server and its pods.
+pub(crate) fn inputs_labels(order: &RunOrder, site: &str) -> BTreeMap<String, String> {
+    let mut labels = common(INPUTS_NAME, order, site);
+    labels.insert(VERSION.to_owned(), order.version.to_string());
+    labels.insert(INPUTS.to_owned(), inputs_name(&order.model));
+    labels
+}
+
+fn common(name: &str, order: &RunOrder, site: &str) -> BTreeMap<String, String> {
     let network = if order.network { "open" } else { "closed" };
     [
-        ("app.kubernetes.io/name", RUN_NAME.to_owned()),
+        ("app.kubernetes.io/name", name.to_owned()),
         ("app.kubernetes.io/managed-by", "csw".to_owned()),
         (SITE, site.to_owned()),
-        (RUN, order.run.to_string()),
-        (LEASE, order.lease.to_string()),
         (MODEL, label(&format!("{}.{}", order.model.owner, order.model.title))),
-        (TASK, order.task.as_str().to_owned()),
         (NETWORK, network.to_owned()),
     ]
     .map(|(name, value)| (name.to_owned(), value))
     .into()
+}
+
+/// The name of a model's inputs server: readable, and no other model's.
+pub(crate) fn inputs_name(model: &ModelName) -> String {
+    let whole = format!("{}/{}", model.owner, model.title).to_lowercase();
+    let digest = hex::encode(&Sha256::digest(whole.as_bytes())[..4]);
+    let allowed = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
+    let readable: String = whole.chars().map(allowed).take(LONGEST_READABLE).collect();
+    format!("inputs-{}-{digest}", readable.trim_matches('-'))
 }
 
 /// The attempt that an object belongs to.
@@ -69,6 +103,19 @@ mod tests {
         assert_eq!(label("owner.Title-1"), "owner.Title-1");
         assert_eq!(label("-é/x-"), "x");
         assert_eq!(label(&"a".repeat(100)).len(), LABEL);
+    }
+
+    #[test]
+    fn inputs_servers_of_different_models_have_different_names_that_fit() {
+        let name = |model: &str| inputs_name(&model.parse().unwrap());
+        let (one, other) = (name("ann/Some-Model"), name("ann-Some/Model"));
+        assert!(
+            one.starts_with("inputs-ann-some-model-") && other.starts_with("inputs-ann-some-model-"),
+            "{one} {other}"
+        );
+        assert_ne!(one, other);
+        let long = name(&format!("{}/{}", "a".repeat(39), "b".repeat(60)));
+        assert!(long.len() + 17 <= LABEL, "{long}");
     }
 
     #[test]

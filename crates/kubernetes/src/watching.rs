@@ -7,6 +7,7 @@ use futures::{Stream, StreamExt};
 use k8s_openapi::{
     NamespaceResourceScope,
     api::{
+        apps::v1::Deployment,
         batch::v1::Job,
         core::v1::{Event, Pod},
     },
@@ -21,11 +22,25 @@ use kube::{
 use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
 
-use crate::{attempts::Attempts, config::KubernetesConfig, names::SITE};
+use crate::{
+    attempts::Attempts,
+    config::KubernetesConfig,
+    inputs::servers::Servers,
+    names::{INPUTS, SITE},
+};
 
-/// Watches Jobs, pods and events of a site until `stop`.
-pub(crate) fn start(client: &Client, config: &KubernetesConfig, attempts: &Arc<Attempts>, stop: &CancellationToken) {
+/// Watches Jobs, pods, events and inputs servers of a site until `stop`.
+pub(crate) fn start(
+    client: &Client,
+    config: &KubernetesConfig,
+    attempts: &Arc<Attempts>,
+    servers: &Arc<Servers>,
+    stop: &CancellationToken,
+) {
     let ours = watcher::Config::default().labels(&format!("{SITE}={}", config.site));
+    let of_inputs = watcher::Config::default().labels(&format!("{SITE}={},{INPUTS}", config.site));
+    let inputs = follow_inputs(Arc::clone(servers), stream(client, config, of_inputs));
+    tokio::spawn(stop.clone().run_until_cancelled_owned(inputs));
     let of_jobs = watcher::Config::default().fields("involvedObject.kind=Job,reason=FailedCreate");
     let jobs = follow_jobs(Arc::clone(attempts), stream(client, config, ours.clone()));
     let pods = follow_pods(Arc::clone(attempts), stream(client, config, ours));
@@ -59,6 +74,26 @@ async fn follow_jobs(attempts: Arc<Attempts>, mut changes: Changes<Job>) {
             Ok(Change::Apply(job)) => attempts.see_job(job),
             Ok(Change::Delete(job)) => attempts.miss_job(&job.metadata.name.unwrap_or_default()),
             Err(error) => tracing::warn!(error = chain(&error), "Jobs can't be watched now"),
+        }
+    }
+}
+
+async fn follow_inputs(servers: Arc<Servers>, mut changes: Changes<Deployment>) {
+    let mut found = HashSet::new();
+    while let Some(change) = changes.next().await {
+        match change {
+            Ok(Change::Init) => found.clear(),
+            Ok(Change::InitApply(deployment)) => {
+                found.extend(deployment.metadata.name.clone());
+                servers.see(&deployment);
+            }
+            Ok(Change::InitDone) => servers.only(&found),
+            Ok(Change::Apply(deployment)) => servers.see(&deployment),
+            Ok(Change::Delete(deployment)) => servers.miss(&deployment.metadata.name.unwrap_or_default()),
+            Err(error) => {
+                tracing::warn!(error = chain(&error), "inputs servers can't be watched now");
+                servers.are_unknown();
+            }
         }
     }
 }

@@ -42,6 +42,8 @@ pub struct LocalConfig {
     pub first_user: u32,
     /// Makes the groups that limit runs; [`Manager::none`] where the machine has none to use.
     pub cgroups: Manager,
+    /// Whether what is around this process limits it already, as a pod does: then nothing has to stand in for groups.
+    pub contained: bool,
 }
 
 impl LocalConfig {
@@ -65,6 +67,7 @@ impl LocalConfig {
             layers: LayerSet::ALL,
             first_user: 200_000,
             cgroups: Manager::none(),
+            contained: false,
         }
     }
 }

@@ -398,7 +398,7 @@ impl Site {
 
     /// Whether address space stands in for memory: then a model's error of memory is its limit.
     fn limits_address_space(&self) -> bool {
-        !self.config.cgroups.limits(cgroup::Controller::Memory)
+        !self.config.contained && !self.config.cgroups.limits(cgroup::Controller::Memory)
     }
 
     /// The limits of each process of a run.
@@ -412,7 +412,9 @@ impl Site {
             max_open_files: Some(4096),
         };
         let stand_ins = cgroup::Limits { max_processes: None, ..self.together(order) };
-        self.config.cgroups.fallback(stand_ins, &mut limits);
+        if !self.config.contained {
+            self.config.cgroups.fallback(stand_ins, &mut limits);
+        }
         limits
     }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use serde_json::Value;
 use thiserror::Error;
 
 use crate::{
@@ -111,6 +112,11 @@ pub trait Executor: Send + Sync {
     }
     /// A new check of this artifact begins: what was found out about it before counts no more.
     fn reconsider(&self, _artifact: &Artifact) {}
+    /// The objects that a version has in a cluster besides its runs, for `kubectl apply`: of the version that `order` is
+    /// for. The error is a sentence: it can have none, and why.
+    fn manifests(&self, _order: &RunOrder) -> Result<Vec<Value>, String> {
+        Err("runs of this site are executed on its own machine, not in a cluster".to_owned())
+    }
     /// What fits.
     fn capacity(&self) -> Capacity;
     /// What is parked now.

@@ -1,4 +1,4 @@
-//! `csw job`, which Jobs of a cluster call.
+//! `csw job` and `csw api-task`, which pods of a cluster call.
 
 use std::path::PathBuf;
 
@@ -21,6 +21,38 @@ pub(crate) struct Job {
     /// Token of the run
     #[arg(long, env = csw_kubernetes::job::RUN_TOKEN, value_name = "TOKEN", hide_env_values = true)]
     pub(crate) token: String,
+
+    /// Folder of the version's environment; without one, the image's own `python3` has the packages
+    #[arg(long, env = csw_kubernetes::job::ENVIRONMENT, value_name = "DIR")]
+    pub(crate) environment: Option<PathBuf>,
+
+    /// Folder of the version's code
+    #[arg(long, env = csw_kubernetes::job::CODE, value_name = "DIR", default_value = ".")]
+    pub(crate) code: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ApiTask {
+    /// Answer until asked to stop
+    #[arg(long, required = true)]
+    pub(crate) start: bool,
+
+    /// Address to listen at
+    #[arg(long, env = csw_kubernetes::inputs::LISTEN, value_name = "ADDR:PORT", default_value = "127.0.0.1:8888")]
+    pub(crate) listen: String,
+
+    /// Address of the server that questions come from
+    #[arg(long, env = csw_kubernetes::job::CALLBACK_URL, value_name = "URL")]
+    pub(crate) callback_url: String,
+
+    /// The version whose code is here
+    #[arg(long = "of-version", env = csw_kubernetes::inputs::VERSION, value_name = "ID")]
+    pub(crate) of_version: csw_core::ids::VersionId,
+
+    /// Questions that are answered at once
+    #[arg(long, env = csw_kubernetes::inputs::AT_ONCE, value_name = "NUMBER", default_value_t = 4,
+        value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(crate) at_once: u32,
 
     /// Folder of the version's environment; without one, the image's own `python3` has the packages
     #[arg(long, env = csw_kubernetes::job::ENVIRONMENT, value_name = "DIR")]

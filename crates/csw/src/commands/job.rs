@@ -56,7 +56,7 @@ fn checked(order: RunOrder, options: &Job) -> Outcome<RunOrder> {
 }
 
 /// Cancelled by SIGTERM: the node is emptied, or the Job deleted.
-fn asked_to_stop() -> Outcome<CancellationToken> {
+pub(super) fn asked_to_stop() -> Outcome<CancellationToken> {
     let mut terminate = signal(SignalKind::terminate()).map_err(|error| {
         Failure::local(format!("signals can't be handled: {error}"), "raise the limit of open files")
     })?;

@@ -1,6 +1,7 @@
 //! One file a verb.
 
 mod accounts;
+mod api_task;
 mod backup;
 mod check;
 mod config;
@@ -11,7 +12,6 @@ mod job;
 mod manual;
 mod migrate;
 mod models;
-mod planned;
 mod publish;
 mod restore;
 mod secret_input;
@@ -54,6 +54,7 @@ pub(crate) async fn run(cli: Cli, matches: &ArgMatches) -> Outcome {
         Command::Man { out } => manual::pages(out.as_deref(), printer),
         Command::Check(options) => check::run(&settings, &options, printer).await,
         Command::Doctor { place } => doctor::run(&settings, &place, printer).await,
+        Command::ApiTask(options) => api_task::run(options).await,
         Command::Job(options) => job::run(options).await,
         Command::Backup { place, to } => backup::run(&settings, &place, &to, printer).await,
         Command::Costs { server, month, account, csv } => {

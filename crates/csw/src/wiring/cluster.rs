@@ -110,6 +110,13 @@ fn apply(cluster: &ClusterSettings, data: &Path, config: &mut KubernetesConfig) 
     config.image_patience = seconds(cluster.image_seconds, config.image_patience);
     config.scratch_bytes = cluster.scratch_gigabytes.map_or(config.scratch_bytes, bytes);
     config.writes_per_second = cluster.writes_per_second.unwrap_or(config.writes_per_second);
+    if let Some(url) = &cluster.inputs_url {
+        config.inputs_url.clone_from(url);
+    }
+    config.inputs_quiet = seconds(cluster.inputs_quiet_seconds, config.inputs_quiet);
+    config.inputs_at_once = cluster.inputs_at_once.unwrap_or(config.inputs_at_once);
+    config.inputs_at_most = cluster.inputs_pods.unwrap_or(config.inputs_at_most);
+    config.inputs_patience = seconds(cluster.inputs_start_seconds, config.inputs_patience);
     config.shared = match (&cluster.image, &cluster.volume_claim) {
         (Some(image), Some(claim)) => Some(SharedFolders {
             image: image.clone(),

@@ -14,6 +14,9 @@ pub(super) fn objects(site: &Site) -> Vec<Value> {
         { "apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list", "watch"] },
         { "apiGroups": [""], "resources": ["pods/log"], "verbs": ["get"] },
         { "apiGroups": [""], "resources": ["events"], "verbs": ["list", "watch"] },
+        // Inputs servers are made by whoever applies them.
+        { "apiGroups": ["apps"], "resources": ["deployments"], "verbs": ["list", "watch"] },
+        { "apiGroups": ["apps"], "resources": ["deployments/scale"], "verbs": ["patch"] },
         { "apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["get", "create", "update", "patch"] },
     ]);
     if site.keeps_secrets

@@ -3,15 +3,22 @@
 use serde_json::{Value, json};
 
 use super::{CALLBACK_PORT, SERVER_PORT, Site, access::CLEANER, server::SERVER};
-use crate::names::{NETWORK, RUN_NAME, SITE};
+use crate::{
+    inputs,
+    names::{INPUTS_NAME, NETWORK, RUN_NAME, SITE},
+};
 
 /// Addresses that are nobody's on the internet: the cluster, its nodes, and what is beside them.
 const INSIDE: [&str; 5] = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16", "100.64.0.0/10"];
 
 /// The policies of the namespace.
 pub(super) fn objects(site: &Site) -> Vec<Value> {
-    let runs = json!({ "matchLabels": { "app.kubernetes.io/name": RUN_NAME, SITE: site.site } });
-    let open = json!({ "matchLabels": { "app.kubernetes.io/name": RUN_NAME, SITE: site.site, NETWORK: "open" } });
+    // Wherever a model's code runs.
+    let names_of_models =
+        json!([{ "key": "app.kubernetes.io/name", "operator": "In", "values": [RUN_NAME, INPUTS_NAME] }]);
+    let models = json!({ "matchLabels": { SITE: site.site }, "matchExpressions": names_of_models });
+    let open = json!({ "matchLabels": { SITE: site.site, NETWORK: "open" }, "matchExpressions": names_of_models });
+    let of_inputs = json!({ "matchLabels": { SITE: site.site, "app.kubernetes.io/name": INPUTS_NAME } });
     let server = json!({ "matchLabels": { "app.kubernetes.io/component": SERVER } });
     let mut all = vec![
         policy(site, "csw-nothing", &json!({}), None, None),
@@ -21,7 +28,7 @@ pub(super) fn objects(site: &Site) -> Vec<Value> {
             &server,
             Some(json!([
                 { "ports": [port(SERVER_PORT)] },
-                { "ports": [port(CALLBACK_PORT)], "from": [{ "podSelector": runs }] },
+                { "ports": [port(CALLBACK_PORT)], "from": [{ "podSelector": models }] },
             ])),
             // Repositories, packages, registries, mail, the database and the API server may be anywhere.
             Some(json!([{}])),
@@ -29,12 +36,19 @@ pub(super) fn objects(site: &Site) -> Vec<Value> {
         policy(
             site,
             "csw-runs",
-            &runs,
+            &models,
             Some(json!([])),
             Some(json!([
                 names(),
                 { "ports": [port(CALLBACK_PORT)], "to": [{ "podSelector": server }] },
             ])),
+        ),
+        policy(
+            site,
+            "csw-inputs",
+            &of_inputs,
+            Some(json!([{ "ports": [port(inputs::PORT)], "from": [{ "podSelector": server }] }])),
+            None,
         ),
         policy(site, "csw-runs-with-a-network", &open, None, Some(json!([internet()]))),
     ];

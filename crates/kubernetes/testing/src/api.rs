@@ -28,6 +28,7 @@ use serde_json::{Value, json};
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 
 use crate::{
+    deployments::{self, Pods},
     fate::Fate,
     fault::{Fault, Faults, Verb},
     jobs,
@@ -61,6 +62,8 @@ pub(crate) struct Inner {
     life: watch::Sender<(u64, bool)>,
     /// Live Jobs at most, ever.
     pub(crate) peak: Mutex<usize>,
+    /// Pods of Deployments.
+    pub(crate) pods: Mutex<Pods>,
 }
 
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -85,6 +88,7 @@ impl Cluster {
             counts: Mutex::default(),
             life: watch::Sender::new((0, true)),
             peak: Mutex::new(0),
+            pods: Mutex::default(),
         });
         let router = Router::new().fallback(answer).with_state(Arc::clone(&inner));
         let server = tokio::spawn(async move {
@@ -191,6 +195,7 @@ struct Asked {
     namespace: String,
     name: Option<String>,
     log: bool,
+    scale: bool,
     query: HashMap<String, String>,
 }
 
@@ -237,10 +242,16 @@ fn asked(method: &Method, path: &str, query: HashMap<String, String>) -> Result<
     };
     let ["namespaces", namespace, plural, rest @ ..] = rest else { return Err(missing()) };
     let plural = known(plural, &group).ok_or_else(missing)?;
-    let (name, log) = match rest {
-        [] => (None, false),
-        [name] => (Some((*name).to_owned()), false),
-        [name, "log"] => (Some((*name).to_owned()), true),
+    let (name, part) = match rest {
+        [] => (None, None),
+        [name] => (Some((*name).to_owned()), None),
+        [name, part] => (Some((*name).to_owned()), Some(*part)),
+        _ => return Err(missing()),
+    };
+    let (log, scale) = match (plural, part) {
+        (_, None) => (false, false),
+        ("pods", Some("log")) => (true, false),
+        ("deployments", Some("scale")) => (false, true),
         _ => return Err(missing()),
     };
     let watch = query.get("watch").is_some_and(|word| word == "true" || word == "1");
@@ -254,7 +265,7 @@ fn asked(method: &Method, path: &str, query: HashMap<String, String>) -> Result<
         ("DELETE", Some(_)) => Verb::Delete,
         _ => return Err(Refusal::new(405, "MethodNotAllowed", "the server does not allow this method")),
     };
-    Ok(Asked { verb, plural, namespace: (*namespace).to_owned(), name, log, query })
+    Ok(Asked { verb, plural, namespace: (*namespace).to_owned(), name, log, scale, query })
 }
 
 fn carry_out(cluster: &Arc<Inner>, asked: &Asked, body: &Bytes) -> Result<Response, Refusal> {
@@ -284,8 +295,15 @@ fn carry_out(cluster: &Arc<Inner>, asked: &Asked, body: &Bytes) -> Result<Respon
         }
         Verb::Replace => Ok(json_of(200, &objects.replace(&key(name), decoded(asked, body)?)?)),
         Verb::Patch => {
-            let patch: Value = parsed(body)?;
+            let mut patch: Value = parsed(body)?;
+            if asked.scale {
+                // Of a scale there is nothing else to change.
+                patch = json!({ "spec": { "replicas": patch["spec"]["replicas"] } });
+            }
             let changed = objects.change(&key(name), |object| merge(object, &patch));
+            if asked.plural == "deployments" {
+                deployments::reconcile(cluster, &key(name));
+            }
             changed.map(|object| json_of(200, &object)).ok_or_else(|| Refusal::new(404, "NotFound", "not found"))
         }
         Verb::Delete if asked.plural == "jobs" => {

@@ -3,7 +3,7 @@
 //! [`Cluster`] keeps Jobs, pods, Leases, Deployments and events, and serves what clients of them use: list, get, create
 //! (409 for what exists), replace and merge-patch under `resourceVersion`, delete with propagation, and watch with
 //! bookmarks and 410 for what it has forgotten. Bodies are decoded strictly where the client asks for that. Behind the
-//! server a Job controller sets conditions in pairs, and a node starts a Job's command as a process of this machine
+//! server a Job controller sets conditions in pairs, a Deployment controller keeps pods, and a node starts a Job's command as a process of this machine
 //! ([`NodeConfig`]), or lets it suffer a [`Fate`]. [`Fault`]s spoil requests: refusals, lost answers, cut connections.
 //!
 //! What a real server does and this one does not: authorisation beyond one token, admission, defaults, cluster-wide
@@ -12,6 +12,7 @@
 //! Start reading at [`api`] (requests), then `objects` (what is kept), `jobs` (the controller) and `node`.
 
 pub mod api;
+mod deployments;
 mod fate;
 mod fault;
 mod jobs;

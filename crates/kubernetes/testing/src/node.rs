@@ -68,6 +68,23 @@ impl Node {
 
     /// Runs the command of a Job's container to its end.
     pub(crate) async fn run(&self, job: &Key, pod: &Key, object: &Value, started: impl FnOnce()) -> io::Result<Ended> {
+        self.run_container(job, pod, object, None, started).await
+    }
+
+    /// Runs the command of a Deployment's container to its end; where it listens at a port of every address, it listens at
+    /// this one of this machine.
+    pub(crate) async fn run_at(&self, pod: &Key, object: &Value, port: Option<u16>) -> io::Result<Ended> {
+        self.run_container(pod, pod, object, port, || ()).await
+    }
+
+    async fn run_container(
+        &self,
+        job: &Key,
+        pod: &Key,
+        object: &Value,
+        port: Option<u16>,
+        started: impl FnOnce(),
+    ) -> io::Result<Ended> {
         let spec = &object["spec"]["template"]["spec"];
         let container = &spec["containers"][0];
         let words = |name: &str| -> Vec<String> {
@@ -93,7 +110,11 @@ impl Node {
         }
         for variable in container["env"].as_array().into_iter().flatten() {
             let (name, value) = (variable["name"].as_str().unwrap_or_default(), variable["value"].as_str());
-            command.env(name, on_this_machine(value.unwrap_or_default(), &places));
+            let value = value.unwrap_or_default();
+            match port {
+                Some(port) if value.starts_with("0.0.0.0:") => command.env(name, format!("127.0.0.1:{port}")),
+                _ => command.env(name, on_this_machine(value, &places)),
+            };
         }
         let mut child = command.spawn()?;
         let group = child.id().and_then(|id| i32::try_from(id).ok()).unwrap_or_default();
@@ -141,6 +162,13 @@ impl Node {
             tokio::time::sleep(GRACE).await;
             let _ = killpg(Pid::from_raw(group), Signal::SIGKILL);
         });
+    }
+
+    /// Kills a process that nobody wants to end.
+    pub(crate) fn crash(&self, job: &str) {
+        if let Some(group) = lock(&self.processes).get(job) {
+            let _ = killpg(Pid::from_raw(*group), Signal::SIGKILL);
+        }
     }
 
     /// Waits until a Job has no process.

@@ -1,21 +1,32 @@
-//! What a Job of the tests runs in the place of `csw job`. The run's arguments say what it does: `say` some lines,
-//! `wait` until a file is there, give `outputs` of a `size`, and `end` in some way.
+//! What pods of the tests run in the place of `csw job` and `csw api-task`. The run's arguments say what it does: `say`
+//! some lines, `wait` until a file is there, give `outputs` of a `size`, and `end` in some way.
 
-use std::{error::Error, path::Path, time::Duration};
+use std::{error::Error, path::Path, sync::Arc, time::Duration};
 
+use async_trait::async_trait;
 use csw_core::{
-    ids::OutputId,
+    ids::{OutputId, RunId, VersionId},
+    model::Artifact,
     output::{MediaType, OutputKind},
-    ports::{ReportError, RunEvents},
+    ports::{Capacity, Executor, ExecutorError, ReportError, RunEvents, Zygotes},
     run::{Outcome, OutputBody, OutputDraft, Phases, RunEnd, RunOrder, TaskResult, Usage},
 };
-use csw_kubernetes::job::{CALLBACK_URL, Carrier, JobError, Orders, RUN_TOKEN};
+use csw_kubernetes::{
+    inputs::{
+        self,
+        pod::{InputsServer, router},
+    },
+    job::{CALLBACK_URL, Carrier, JobError, Orders, RUN_TOKEN},
+};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Box<dyn Error>> {
+async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     drop(rustls::crypto::ring::default_provider().install_default());
+    if std::env::args().nth(1).as_deref() == Some("api-task") {
+        return answer().await;
+    }
     let folder = std::env::temp_dir();
     let carrier = Carrier::new(&std::env::var(CALLBACK_URL)?, std::env::var(RUN_TOKEN)?, folder.clone())?;
     let order = match carrier.order().await {
@@ -28,20 +39,68 @@ async fn main() -> Result<(), Box<dyn Error>> {
     }
 }
 
+/// An inputs server.
+async fn answer() -> Result<(), Box<dyn Error + Send + Sync>> {
+    let server = InputsServer {
+        callback_url: std::env::var(CALLBACK_URL)?,
+        version: std::env::var(inputs::VERSION)?.parse()?,
+        artifact: Artifact::Image { reference: "here".to_owned() },
+        folder: std::env::temp_dir(),
+        at_once: std::env::var(inputs::AT_ONCE)?.parse()?,
+    };
+    let listener = tokio::net::TcpListener::bind(std::env::var(inputs::LISTEN)?).await?;
+    Ok(axum::serve(listener, router(Arc::new(Performer), server)).await?)
+}
+
+/// Performs orders here.
+struct Performer;
+
+#[async_trait]
+impl Executor for Performer {
+    async fn start(&self, order: RunOrder, events: Arc<dyn RunEvents>) -> Result<(), ExecutorError> {
+        tokio::spawn(async move {
+            if let Err(error) = perform(&*events, &order, &std::env::temp_dir()).await {
+                eprintln!("{error}");
+            }
+        });
+        Ok(())
+    }
+
+    async fn cancel(&self, _: RunId) {}
+
+    async fn live(&self) -> Vec<RunId> {
+        vec![]
+    }
+
+    async fn warm(&self, _: RunOrder) {}
+
+    async fn evict(&self, _: VersionId) {}
+
+    fn capacity(&self) -> Capacity {
+        Capacity { cpus: 1.0, memory_bytes: 1, runs: 1 }
+    }
+
+    fn zygotes(&self) -> Zygotes {
+        Zygotes::default()
+    }
+
+    async fn shut_down(&self, _: u32) {}
+}
+
 async fn send_log(carrier: &Carrier) {
     carrier.send_log().await;
     std::future::pending::<()>().await;
 }
 
-async fn perform(carrier: &Carrier, order: &RunOrder, folder: &Path) -> Result<(), Box<dyn Error>> {
+async fn perform(events: &dyn RunEvents, order: &RunOrder, folder: &Path) -> Result<(), Box<dyn Error + Send + Sync>> {
     let arguments = &order.arguments;
     for line in arguments["say"].as_array().into_iter().flatten() {
-        carrier.log(order, format!("{}\n", line.as_str().unwrap_or_default()).into()).await;
+        events.log(order, format!("{}\n", line.as_str().unwrap_or_default()).into()).await;
     }
     let size = usize::try_from(arguments["size"].as_u64().unwrap_or(10))?;
     let outputs = u32::try_from(arguments["outputs"].as_u64().unwrap_or_default())?;
     for position in 0..outputs {
-        if !deliver(carrier, order, draft(position, size, folder)?).await {
+        if !deliver(events, order, draft(position, size, folder)?).await {
             return Ok(());
         }
         if position == 0 {
@@ -51,7 +110,7 @@ async fn perform(carrier: &Carrier, order: &RunOrder, folder: &Path) -> Result<(
     if outputs == 0 {
         pass(arguments["wait"].as_str()).await;
     }
-    carrier.log(order, "done\n".into()).await;
+    events.log(order, "done\n".into()).await;
     let end = RunEnd {
         outcome: outcome(arguments, outputs),
         model_version: Some("1".to_owned()),
@@ -59,7 +118,7 @@ async fn perform(carrier: &Carrier, order: &RunOrder, folder: &Path) -> Result<(
         usage: Usage::default(),
     };
     loop {
-        match carrier.ended(order, end.clone()).await {
+        match events.ended(order, end.clone()).await {
             Ok(()) | Err(ReportError::Stale { .. }) => return Ok(()),
             Err(ReportError::Unavailable { .. }) => tokio::time::sleep(Duration::from_millis(50)).await,
         }
@@ -104,9 +163,9 @@ fn draft(position: u32, size: usize, folder: &Path) -> std::io::Result<OutputDra
 }
 
 /// False: nobody wants it.
-async fn deliver(carrier: &Carrier, order: &RunOrder, draft: OutputDraft) -> bool {
+async fn deliver(events: &dyn RunEvents, order: &RunOrder, draft: OutputDraft) -> bool {
     loop {
-        match carrier.output(order, draft.clone()).await {
+        match events.output(order, draft.clone()).await {
             Ok(()) => return true,
             Err(ReportError::Stale { .. }) => return false,
             Err(ReportError::Unavailable { .. }) => tokio::time::sleep(Duration::from_millis(50)).await,

@@ -157,7 +157,7 @@ mod tests {
         let python = ["/usr/bin/python3", "/usr/local/bin/python3"].into_iter().find(|path| Path::new(path).exists());
         let interpreter: Interpreter = serde_json::from_value(json!({
             "version": [3, 11, 0], "executable": python.expect("a system Python"), "prefix": "/usr",
-            "platform": "x", "soabi": "x", "compiled": true,
+            "platform": "x", "soabi": "x", "cache_tag": "x", "compiled": true,
         }))
         .unwrap();
         let record = place.join("record");

@@ -100,6 +100,7 @@ fn models() -> Vec<Row> {
                                                                          [401, 403, 403, 204, 404, 404, 403]),
         ("get", "/{owner}/{title}/api/v1/versions/{version}/changes/", none(),
                                                                          [200, 200, 200, 200, 200, 200, 200]),
+        ("get", "/publish/api/{owner}/{title}/manifests/", none(),       [401, 403, 403, 409, 409, 409, 403]),
         ("get", "/publish/api/{owner}/{title}/versions/", none(),        [200, 200, 200, 200, 200, 200, 200]),
         ("get", "/{owner}/{title}/api/v1/versions/{version}/sbom/", none(),
                                                                          [200, 200, 200, 200, 200, 200, 200]),

@@ -3,6 +3,7 @@
 mod build;
 mod builds;
 mod compare;
+mod config;
 mod list;
 mod logs;
 mod look;
@@ -26,7 +27,7 @@ pub(super) use self::{
     push::push_image,
 };
 
-use super::{named, planned};
+use super::named;
 use crate::{
     cli::{Models, Server},
     failure::Outcome,
@@ -47,10 +48,10 @@ pub(crate) async fn run(
         Models::Build(options) => build::run(settings, named(name)?, &options, printer).await,
         Models::Test(options) => test::run(settings, named(name)?, &options, printer).await,
         Models::Push(options) => push::run(settings, named(name)?, &options, printer).await,
-        Models::Config { .. } => planned::model_manifests(named(name)?, printer),
         Models::Publish(options) => publish::run(&client()?, named(name)?, &options, true, printer).await,
         Models::Stage(options) => publish::run(&client()?, named(name)?, &options, false, printer).await,
         Models::Look(options) => look::run(settings, server, &options, printer).await,
+        Models::Config { out } => config::run(&client()?, named(name)?, &out, printer).await,
         Models::List => list::run(&client()?, printer).await,
         Models::Show { sbom: None } => show::run(&client()?, named(name)?, printer).await,
         Models::Show { sbom: Some(version) } => sbom::run(&client()?, named(name)?, &version, printer).await,

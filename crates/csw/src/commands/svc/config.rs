@@ -32,7 +32,7 @@ pub(super) fn run(settings: &Settings, file: Option<&Path>, options: &Manifests,
             format!("{} objects are in {}: `kubectl apply -f {}`", files.len(), folder.display(), folder.display())
         });
     }
-    let text = objects.iter().map(yaml).collect::<Outcome<Vec<_>>>()?.join("---\n");
+    let text = documents(&objects)?;
     if options.output != Path::new("-") {
         write_privately(&options.output, &text)?;
         let answer = json!({ "file": options.output, "objects": objects.len() });
@@ -145,6 +145,11 @@ fn unset(table: &mut Table, key: &str) {
             table.remove(key);
         }
     }
+}
+
+/// Objects as documents of one file.
+pub(in crate::commands) fn documents(objects: &[Value]) -> Outcome<String> {
+    Ok(objects.iter().map(yaml).collect::<Outcome<Vec<_>>>()?.join("---\n"))
 }
 
 fn yaml(object: &Value) -> Outcome<String> {

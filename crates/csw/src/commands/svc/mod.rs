@@ -6,6 +6,8 @@ mod config;
 mod secrets;
 mod serve;
 
+pub(super) use self::config::documents;
+
 use crate::{
     cli::{Svc, build::Services},
     failure::Outcome,

@@ -30,6 +30,7 @@ pub(super) fn router(upload_limit: usize) -> OpenApiRouter<WebState> {
         .routes(routes!(secrets::set, secrets::delete))
         .routes(routes!(secrets::value))
         .routes(routes!(versions::list))
+        .routes(routes!(versions::manifests))
         .routes(routes!(versions::promote))
         .routes(routes!(versions::changes))
         .routes(routes!(comparison::read, comparison::begin))

@@ -3,7 +3,7 @@
 use axum::{Json, extract::State, http::header, response::IntoResponse};
 use csw_app::ModelView;
 use csw_core::{ids::VersionId, model::Model, sbom::bill_of_materials};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
@@ -46,6 +46,27 @@ pub(super) async fn sbom(
     let version = state.app.version(&at.view, id(&version)?).await?;
     let bill = bill_of_materials(&at.view.model.name(), &version);
     Ok(([(header::CONTENT_TYPE, "application/vnd.cyclonedx+json; version=1.5")], bill.to_string()))
+}
+
+/// Objects of Kubernetes.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Manifests {
+    /// Each as `kubectl apply` takes it.
+    objects: Vec<Value>,
+}
+
+/// The objects that the live version has in the site's cluster besides its runs: its inputs server. For those who publish
+/// the model; 409 where runs are not executed in a cluster, or nothing is live.
+#[utoipa::path(
+    get,
+    path = "/publish/api/{owner}/{title}/manifests/", operation_id = "manifests",
+    tag = "versions",
+    params(ModelPath),
+    responses((status = 200, body = Manifests), (status = 401), (status = 403), (status = 404), (status = 409)),
+)]
+pub(super) async fn manifests(State(state): State<WebState>, at: AtModel) -> ApiResult<Json<Manifests>> {
+    let objects = state.app.manifests(&at.who.caller, &at.view).await?;
+    Ok(Json(Manifests { objects }))
 }
 
 /// With which version to compare.
