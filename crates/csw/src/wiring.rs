@@ -270,7 +270,7 @@ impl Bench {
 }
 
 /// The layers of the sandbox that this machine has; a missing one is told, never silently skipped.
-pub(crate) fn layers(helper: &Path, cgroups: &Manager) -> Outcome<LayerSet> {
+fn layers(helper: &Path, cgroups: &Manager) -> Outcome<LayerSet> {
     use csw_sandbox::doctor::State;
     let report = csw_sandbox::doctor::report(helper, cgroups)
         .map_err(|error| Failure::local(error.to_string(), "`csw doctor` says what this machine lacks"))?;

@@ -15,8 +15,8 @@ use super::{
 };
 use crate::cluster::Site;
 
-/// Times that the server is killed, so that each test takes about half a minute; `CSW_TEST_KILLS=50` asks for more.
-const KILLS: u64 = 9;
+/// Times that the server is killed, so that each test takes a good quarter of a minute; `CSW_TEST_KILLS=50` asks for more.
+const KILLS: u64 = 6;
 
 /// Longest time until the next kill.
 const MOMENT: u64 = 1_500;

@@ -12,7 +12,7 @@ use super::{job::asked_to_stop, up::start_log};
 use crate::{
     cli::{ApiTask, LogForm},
     failure::{Failure, Outcome},
-    tools, wiring,
+    tools,
 };
 
 /// What its version is called here.
@@ -72,11 +72,13 @@ fn lay_out(folder: &Path, options: &ApiTask) -> std::io::Result<()> {
     symlink(python, bin.join("python"))
 }
 
-/// The pod limits memory, processors and processes; everything else is as on a machine of one's own.
+/// The pod limits memory, processors and processes, and is a sandbox itself: of the layers inside it takes what there is.
 fn executor(folder: &Path) -> Outcome<LocalExecutor> {
     let helper = tools::own_program()?;
-    let mut local = LocalConfig::new(folder.to_owned(), helper.clone());
-    local.layers = wiring::layers(&helper, &Manager::none())?;
+    let found = csw_sandbox::doctor::report(&helper, &Manager::none())
+        .map_err(|error| Failure::local(error.to_string(), "`csw doctor` says what this pod lacks"))?;
+    let mut local = LocalConfig::new(folder.to_owned(), helper);
+    local.layers = found.usable;
     local.contained = true;
     let scratch = local.scratch.clone();
     LocalExecutor::new(local).map_err(|error| Failure::file(&scratch, &error))

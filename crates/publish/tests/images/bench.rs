@@ -32,16 +32,33 @@ pub(crate) struct Bench {
 }
 
 impl Bench {
-    /// With what builds packages installed, once for all tests.
+    /// With what builds packages installed, and layers that no model changes, once for all tests.
     pub(crate) async fn new(model: &str) -> Self {
         let bench = Self::bare(model);
-        lend("image-tools", &bench.place().join("data"), async |made| {
+        let lent = lend("image-tools", &bench.place().join("data"), async |made| {
             let first = Self::bare("tests/First");
-            first.built(&first.write(&[])).await;
+            first.image(&first.write(&[]), None).await;
+            fs::rename(first.place().join("layout"), made.with_file_name("layout")).unwrap();
             fs::rename(first.place().join("data/envs"), made).unwrap();
         })
         .await;
+        bench.take_layers(&lent.join("layout"));
         bench
+    }
+
+    /// Blobs never change; what is beside them is the bench's own.
+    fn take_layers(&self, lent: &Path) {
+        let (blobs, own) = (Path::new("blobs/sha256"), self.place().join("layout"));
+        fs::create_dir_all(own.join(blobs)).unwrap();
+        for entry in fs::read_dir(lent.join(blobs)).unwrap() {
+            let entry = entry.unwrap();
+            fs::hard_link(entry.path(), own.join(blobs).join(entry.file_name())).unwrap();
+        }
+        for entry in fs::read_dir(lent).unwrap().map(Result::unwrap) {
+            if entry.file_type().unwrap().is_file() {
+                fs::copy(entry.path(), own.join(entry.file_name())).unwrap();
+            }
+        }
     }
 
     /// With a folder that has nothing yet.

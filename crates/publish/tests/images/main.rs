@@ -154,8 +154,7 @@ async fn equal_locks_give_equal_layers_on_every_machine() {
     let setup = "from setuptools import setup\nsetup(name='m', version='1', py_modules=['m'])\n";
     let files = [("cs-config/install.sh", install), ("setup.py", setup), ("m.py", "A = {1, 2}\n")];
     let mut digests = vec![];
-    for _ in 0..2 {
-        let bench = Bench::bare("ann/Small");
+    for bench in [Bench::new("ann/Small").await, Bench::bare("ann/Small")] {
         let folder = bench.write(&files);
         let image = bench.image(&folder, None).await;
         digests.push((image.digest.clone(), image.layers.iter().map(|layer| layer.digest.clone()).collect::<Vec<_>>()));

@@ -48,8 +48,8 @@ pub fn helper() -> PathBuf {
 }
 
 /// Lends environments, which never change, to a data folder. The first test that asks for those of this name makes them:
-/// `make` moves them there.
-pub async fn lend(name: &str, data: &Path, make: impl AsyncFnOnce(&Path)) {
+/// `make` moves them there. Answers the folder that they are in with whatever else it has put there.
+pub async fn lend(name: &str, data: &Path, make: impl AsyncFnOnce(&Path)) -> PathBuf {
     let shared = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
     fs::create_dir_all(&shared).unwrap();
     let lock = fs::File::create(shared.join("lock")).unwrap();
@@ -64,4 +64,5 @@ pub async fn lend(name: &str, data: &Path, make: impl AsyncFnOnce(&Path)) {
         let entry = entry.unwrap();
         std::os::unix::fs::symlink(entry.path(), to.join(entry.file_name())).unwrap();
     }
+    shared
 }
