@@ -1,6 +1,6 @@
 //! The whole server with its runs in a cluster: `csw job` in the place where a pod would be, models as they are published.
 
-use std::{collections::BTreeMap, net::TcpListener, time::Duration};
+use std::{collections::BTreeMap, net::TcpListener, os::unix::fs::MetadataExt, time::Duration};
 
 use anyhow::Context;
 use csw_client::{Client, Detail, NewSimulation, RemoteOutputs};
@@ -20,6 +20,26 @@ pub(crate) struct Site {
 
 impl Site {
     pub(crate) async fn start() -> Result<Self> {
+        Self::within(vec![]).await
+    }
+
+    /// Its pods may no more than what containers of the restricted profile may.
+    async fn restricted() -> Result<Self> {
+        let mut words = vec![];
+        if std::fs::metadata("/proc/self")?.uid() == 0 {
+            let user =
+                "/usr/bin/setpriv --reuid=65532 --regid=65532 --clear-groups --bounding-set=-all --inh-caps=-all";
+            words.extend(user.split(' ').map(str::to_owned));
+        }
+        // The script knows the system calls of one architecture.
+        if cfg!(target_arch = "x86_64") {
+            let script = concat!(env!("CARGO_MANIFEST_DIR"), "/support/restricted.py");
+            words.extend(["/usr/bin/python3", script].map(str::to_owned));
+        }
+        Self::within(words).await
+    }
+
+    async fn within(within: Vec<String>) -> Result<Self> {
         let mut server = Server::prepared()?;
         let bin = program()?.parent().context("the program is in a folder")?.display().to_string();
         let node = NodeConfig {
@@ -27,6 +47,7 @@ impl Site {
             path: bin,
             claims: BTreeMap::from([("csw-data".to_owned(), server.data())]),
             images: BTreeMap::new(),
+            within,
         };
         let cluster = Cluster::start(node).await?;
         let kubeconfig = server.beside("kubeconfig");
@@ -89,10 +110,11 @@ async fn a_simulation_runs_as_jobs_and_its_outputs_can_be_read() -> Result {
     Ok(())
 }
 
-/// `csw models config | kubectl apply`: what is asked before a run is answered by the version's inputs server.
+/// `csw models config | kubectl apply`: what is asked before a run is answered by the version's inputs server. In its pod
+/// there is no root and no namespace to be had, nor in that of the run.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_inputs_server_answers_without_a_job_and_sleeps_when_nobody_asks() -> Result {
-    let site = Site::start().await?;
+    let site = Site::restricted().await?;
     let (client, publisher) = (site.client()?, site.server.publisher()?);
     let written: Value = site.server.csw(&publisher, &["models", "-n", NULL, "config", "--json"])?.json()?;
     let deployment = written["objects"][0].clone();

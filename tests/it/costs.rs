@@ -9,6 +9,27 @@ use crate::common::Run;
 const NULL: &str = "contract/Null";
 const EDGES: &str = "contract/Edge-Cases";
 
+/// Whoever submits faster than runs are validated gets no more than the budget has.
+#[tokio::test]
+async fn a_burst_does_not_outrun_a_budget() -> Result {
+    let server = Server::with_models()?;
+    let ann = server.account("ann", "member")?;
+    let client = server.client(Some(&ann))?;
+    let estimate: Value = server.fetch(None, &format!("/{EDGES}/api/v1/estimate/"), &[]).await?.json().await?;
+    let dollars = format!("{:.9}", 2.5 * estimate["cost"].as_f64().unwrap_or_default());
+    csw(&["accounts", "budget", "set", "ann", &dollars, "--data", &server.place(), "--json"], &[])?.json::<Value>()?;
+    let submit = async |number: u32| {
+        let seconds = f64::from(number).mul_add(0.01, 20.0);
+        let adjustment = json!({ "Run": { "case": [{ "value": "sleeps" }], "seconds": [{ "value": seconds }] } });
+        client.create(EDGES, &NewSimulation { adjustment, ..NewSimulation::default() }).await
+    };
+    let answers = futures::future::join_all((0..12).map(submit)).await;
+    let refused: Vec<_> = answers.iter().filter_map(|answer| answer.as_ref().err()).collect();
+    assert_eq!(answers.len() - refused.len(), 2, "{refused:?}");
+    assert!(refused.iter().all(|error| error.to_string().contains("does not cover this run")), "{refused:?}");
+    Ok(())
+}
+
 #[tokio::test]
 async fn a_month_is_paid_by_runs_sponsors_and_budgets() -> Result {
     let server = Server::with_models()?;

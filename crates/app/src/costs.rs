@@ -11,6 +11,7 @@ use csw_core::{
     ids::{AccountId, VersionId},
     model::Model,
 };
+use tokio::sync::MutexGuard;
 
 use crate::{
     App,
@@ -167,21 +168,40 @@ impl App {
             month,
             monthly: own.or(self.inner.config.monthly_budget),
             is_default: own.is_none(),
-            spent: self.store().spent(id, month.begins(), self.inner.config.prices).await?,
+            spent: self.spent_or_promised(id, month).await?,
         })
     }
 
-    /// Refuses a run that whoever pays for it has no budget for.
-    pub(crate) async fn admit_cost(&self, model: &Model, owner: AccountId, version: VersionId) -> AppResult<()> {
+    /// What an account has paid in a month, and is going to pay for what it has submitted.
+    async fn spent_or_promised(&self, payer: AccountId, month: Month) -> AppResult<f64> {
+        let mut sum = self.store().spent(payer, month.begins(), self.inner.config.prices).await?;
+        for (model, version, count) in self.store().in_validation(payer).await? {
+            let settings = self.model_by_id(model).await?.settings;
+            #[allow(clippy::cast_precision_loss, reason = "simulations in validation")]
+            let count = count as f64;
+            sum += self.estimate_of(&settings, Some(version)).await?.cost * count;
+        }
+        Ok(sum)
+    }
+
+    /// Refuses a run that whoever pays for it has no budget for. Where there is a budget, the answer holds for as long as
+    /// the guard does: nobody else is admitted before it is stored.
+    pub(crate) async fn admit_cost(
+        &self,
+        model: &Model,
+        owner: AccountId,
+        version: VersionId,
+    ) -> AppResult<Option<MutexGuard<'_, ()>>> {
         let payer = model.sponsor.unwrap_or(owner);
         let Some(monthly) = self.store().budget(payer).await?.or(self.inner.config.monthly_budget) else {
-            return Ok(());
+            return Ok(None);
         };
+        let turn = self.inner.admitting.lock().await;
         let month = Month::of(self.now());
-        let spent = self.store().spent(payer, month.begins(), self.inner.config.prices).await?;
+        let spent = self.spent_or_promised(payer, month).await?;
         let expected = self.estimate_of(&model.settings, Some(version)).await?.cost;
         if spent + expected <= monthly {
-            return Ok(());
+            return Ok(Some(turn));
         }
         let whose = if payer == owner {
             "Your budget".to_owned()

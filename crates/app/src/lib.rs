@@ -123,6 +123,8 @@ pub(crate) struct Inner {
     pub(crate) builds_wake: Notify,
     /// The turn of merging a pull request.
     pub(crate) merging: Mutex<()>,
+    /// The turn of who is admitted on a budget.
+    pub(crate) admitting: Mutex<()>,
     /// Counts the tasks that are at builds.
     pub(crate) build_tasks: tokio_util::task::TaskTracker,
     pub(crate) views: std::sync::Mutex<views::Views>,
@@ -170,6 +172,7 @@ impl App {
                 builds: std::sync::Mutex::default(),
                 builds_wake: Notify::new(),
                 merging: Mutex::default(),
+                admitting: Mutex::default(),
                 build_tasks: tokio_util::task::TaskTracker::new(),
                 views: std::sync::Mutex::default(),
                 viewed: Notify::new(),

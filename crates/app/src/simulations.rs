@@ -57,7 +57,8 @@ impl App {
         self.check_shape(&submission)?;
         self.admit_submission(owner).await?;
         let version = self.runnable_version(view, submission.version).await?;
-        self.admit_cost(&view.model, owner, version.id).await?;
+        // Before anything is asked of the model.
+        drop(self.admit_cost(&view.model, owner, version.id).await?);
         let schema = self.schema_of(&view.model, &version, &submission.meta_parameters, Some(from)).await?;
         let prepared = self.prepare(owner, &view.model, &version, &schema, &submission)?;
         let parent = self.parent_of(caller, view, submission.parent).await?;
@@ -79,7 +80,9 @@ impl App {
             now: self.now(),
             idempotency,
         };
+        let admitted = self.admit_cost(&view.model, owner, version.id).await?;
         let simulation = self.insert_simulation(&new).await?;
+        drop(admitted);
         self.submitted(simulation, (new.id, prepared.inputs)).await
     }
 
@@ -191,13 +194,14 @@ impl App {
         let model = self.view_of(caller, view.model.clone()).await?;
         let version = self.runnable_version(&model, submission.version).await?;
         // Whoever owns it pays, though somebody else may submit its inputs.
-        self.admit_cost(&view.model, view.simulation.owner, version.id).await?;
+        drop(self.admit_cost(&view.model, view.simulation.owner, version.id).await?);
         let schema = self.schema_of(&view.model, &version, &submission.meta_parameters, Some(from)).await?;
         let prepared = self.prepare(owner, &view.model, &version, &schema, &submission)?;
         let parent = match view.simulation.parent {
             None => self.parent_of(caller, &model, submission.parent).await?.map(|parent| parent.id),
             Some(_) => None,
         };
+        let admitted = self.admit_cost(&view.model, view.simulation.owner, version.id).await?;
         let simulation = self
             .store()
             .submit_inputs(
@@ -213,6 +217,7 @@ impl App {
                 AppError::Conflict { sentence } => AppError::field("status", sentence),
                 other => other,
             })?;
+        drop(admitted);
         self.submitted(simulation, (view.simulation.id, prepared.inputs)).await
     }
 

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use csw_core::{
     cost::{Charge, ChargeFilter, ChargeSum, Prices},
-    ids::{AccountId, ModelId},
+    ids::{AccountId, ModelId, VersionId},
     model::Model,
     ports::{ChargeStore, StoreResult},
 };
@@ -100,6 +100,19 @@ impl ChargeStore for SqlStore {
         );
         let expected = optional(statement, &mut reader).await?.map_or(Ok(0.0), |row| row.float("cost"))?;
         Ok(paid + expected)
+    }
+
+    async fn in_validation(&self, payer: AccountId) -> StoreResult<Vec<(ModelId, VersionId, u64)>> {
+        let mut reader = self.reader().await?;
+        let statement = sql!(
+            self,
+            "SELECT r.model_id, r.version_id, COUNT(*) AS count FROM runs r JOIN simulations s ON s.id = r.simulation_id \
+             JOIN models m ON m.id = r.model_id WHERE r.task = 'parse' AND r.state IN ('queued', 'running') AND \
+             s.status = 'STARTED' AND COALESCE(m.sponsor_id, s.owner_id) = $1 GROUP BY r.model_id, r.version_id",
+            payer.to_string()
+        );
+        let rows = all(statement, &mut reader).await?;
+        rows.iter().map(|row| Ok((row.id("model_id")?, row.id("version_id")?, row.unsigned("count")?))).collect()
     }
 
     async fn budget(&self, account: AccountId) -> StoreResult<Option<f64>> {

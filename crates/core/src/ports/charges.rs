@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use super::StoreResult;
 use crate::{
     cost::{ChargeFilter, ChargeSum, Prices},
-    ids::{AccountId, ModelId},
+    ids::{AccountId, ModelId, VersionId},
     model::Model,
 };
 
@@ -20,6 +20,9 @@ pub trait ChargeStore: Send + Sync {
     async fn time_of_charges(&self, account: Option<AccountId>) -> StoreResult<Option<(Timestamp, Timestamp)>>;
     /// What an account has paid since `from`, with the expected cost of what it is going to pay for at these prices.
     async fn spent(&self, payer: AccountId, from: Timestamp, prices: Prices) -> StoreResult<f64>;
+    /// Simulations whose inputs are being validated, and whose runs the account is going to pay for if they pass: how many
+    /// of each version.
+    async fn in_validation(&self, payer: AccountId) -> StoreResult<Vec<(ModelId, VersionId, u64)>>;
     /// What an account may spend in a month, where it was said.
     async fn budget(&self, account: AccountId) -> StoreResult<Option<f64>>;
     /// Says what an account may spend in a month, or that nothing is said of it.

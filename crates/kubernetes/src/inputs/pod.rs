@@ -104,6 +104,27 @@ async fn later(State(pod): State<Arc<Pod>>, headers: HeaderMap, body: Bytes) -> 
     Ok((StatusCode::ACCEPTED, form, Body::from_stream(lines)).into_response())
 }
 
+fn not_now(cause: String) -> Refusal {
+    Refusal(StatusCode::SERVICE_UNAVAILABLE, cause)
+}
+
+/// What is asked, at the place where it is asked.
+fn understood(body: &[u8], tasks: &[Task]) -> Result<Asked, Refusal> {
+    let refused = |sentence: String| Refusal(StatusCode::BAD_REQUEST, sentence);
+    let asked: Asked =
+        serde_json::from_slice(body).map_err(|error| refused(format!("write task_id and task_name: {error}")))?;
+    let place = match asked.task_name {
+        Task::Version | Task::Defaults => "is asked at /sync/",
+        Task::Parse => "is asked at /async/",
+        Task::Sim => "is a Job",
+    };
+    if tasks.contains(&asked.task_name) {
+        Ok(asked)
+    } else {
+        Err(refused(format!("{} {place}, not here", asked.task_name.as_str())))
+    }
+}
+
 /// A question that is being answered for as long as somebody holds this.
 struct Begun {
     run: RunId,
@@ -125,16 +146,7 @@ impl Drop for Begun {
 
 impl Pod {
     async fn begin(&self, headers: &HeaderMap, body: &[u8], tasks: &[Task]) -> Result<Begun, Refusal> {
-        let asked: Asked = serde_json::from_slice(body)
-            .map_err(|error| Refusal(StatusCode::BAD_REQUEST, format!("write task_id and task_name: {error}")))?;
-        if !tasks.contains(&asked.task_name) {
-            let other = if tasks.contains(&Task::Parse) { "/sync/" } else { "/async/" };
-            let sentence = format!(
-                "{} is not asked here: version and defaults are asked at /sync/, parse at /async/; see {other}",
-                asked.task_name.as_str()
-            );
-            return Err(Refusal(StatusCode::BAD_REQUEST, sentence));
-        }
+        let asked = understood(body, tasks)?;
         let token = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
         let token = token.and_then(|value| value.strip_prefix("Bearer "));
         let token = token.ok_or_else(|| Refusal(StatusCode::UNAUTHORIZED, "the run's token is missing".to_owned()))?;
@@ -142,19 +154,20 @@ impl Pod {
         let place = place.map_err(|_| {
             Refusal(StatusCode::TOO_MANY_REQUESTS, "as much is asked already as is answered at once".to_owned())
         })?;
-        let not_now = |cause: String| Refusal(StatusCode::SERVICE_UNAVAILABLE, cause);
-        let carrier = Carrier::new(&self.server.callback_url, token.to_owned(), self.server.folder.clone())
-            .map_err(|error| not_now(error.to_string()))?;
-        let order = match tokio::time::timeout(PATIENCE, carrier.order()).await {
-            Ok(Ok(order)) => self.checked(order, &asked)?,
-            Ok(Err(error @ JobError::Stranger { .. })) => {
-                return Err(Refusal(StatusCode::UNAUTHORIZED, error.to_string()));
-            }
-            Ok(Err(error @ JobError::Gone)) => return Err(Refusal(StatusCode::GONE, error.to_string())),
-            Ok(Err(error @ JobError::Client(_))) => return Err(not_now(error.to_string())),
-            Err(_) => return Err(not_now("the order can't be had".to_owned())),
-        };
+        let carrier = Carrier::new(&self.server.callback_url, token.to_owned(), self.server.folder.clone());
+        let carrier = carrier.map_err(|error| not_now(error.to_string()))?;
+        let order = self.order(&carrier, &asked).await?;
         self.start(order, carrier, place).await
+    }
+
+    async fn order(&self, carrier: &Carrier, asked: &Asked) -> Result<RunOrder, Refusal> {
+        match tokio::time::timeout(PATIENCE, carrier.order()).await {
+            Ok(Ok(order)) => self.checked(order, asked),
+            Ok(Err(error @ JobError::Stranger { .. })) => Err(Refusal(StatusCode::UNAUTHORIZED, error.to_string())),
+            Ok(Err(error @ JobError::Gone)) => Err(Refusal(StatusCode::GONE, error.to_string())),
+            Ok(Err(error @ JobError::Client(_))) => Err(not_now(error.to_string())),
+            Err(_) => Err(not_now("the order can't be had".to_owned())),
+        }
     }
 
     /// The order that was told of, if this is the version it is for.
@@ -178,7 +191,7 @@ impl Pod {
         let started = self.executor.start(order, Arc::new(events)).await;
         started.map_err(|error| {
             over.cancel();
-            Refusal(StatusCode::SERVICE_UNAVAILABLE, error.to_string())
+            not_now(error.to_string())
         })?;
         Ok(Begun { run, over, left, executor: Arc::clone(&self.executor), _place: place })
     }

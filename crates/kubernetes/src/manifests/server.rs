@@ -62,10 +62,7 @@ fn deployment(site: &Site) -> Value {
         "name": "server",
         "image": site.image,
         "command": ["csw", "--config", SETTINGS, "up", "--grace", (GRACE_SECONDS / 2).to_string()],
-        "env": [
-            { "name": "HOME", "value": "/tmp" },
-            { "name": "POD_NAME", "valueFrom": { "fieldRef": { "fieldPath": "metadata.name" } } },
-        ],
+        "env": [{ "name": "HOME", "value": "/tmp" }],
         "ports": [
             { "name": "http", "containerPort": SERVER_PORT, "protocol": "TCP" },
             { "name": "callbacks", "containerPort": CALLBACK_PORT, "protocol": "TCP" },

@@ -4,8 +4,8 @@ use std::{
     collections::{BTreeMap, HashMap},
     fs::File,
     io,
-    os::unix::process::ExitStatusExt,
-    path::PathBuf,
+    os::unix::{fs::PermissionsExt, process::ExitStatusExt},
+    path::{Path, PathBuf},
     process::Stdio,
     sync::Mutex,
     time::Duration,
@@ -40,6 +40,8 @@ pub struct NodeConfig {
     pub claims: BTreeMap<String, PathBuf>,
     /// What images set in the environment, by image.
     pub images: BTreeMap<String, Vec<(String, String)>>,
+    /// Words before each command: what takes from it what a container has not. They find themselves without `PATH`.
+    pub within: Vec<String>,
 }
 
 /// How a process ended.
@@ -91,7 +93,14 @@ impl Node {
             let list = container[name].as_array().cloned().unwrap_or_default();
             list.iter().filter_map(|word| word.as_str().map(str::to_owned)).collect()
         };
-        let line: Vec<String> = words("command").into_iter().chain(words("args")).collect();
+        let mut line: Vec<String> = words("command").into_iter().chain(words("args")).collect();
+        if let Some(program) = line.first_mut().filter(|_| !self.config.within.is_empty()) {
+            // What comes before it looks for nothing.
+            *program = Path::new(&self.config.path).join(&*program).display().to_string();
+        }
+        if !line.is_empty() {
+            line.splice(0..0, self.config.within.iter().cloned());
+        }
         let (program, arguments) = line.split_first().ok_or_else(|| io::Error::other("no command specified"))?;
         let places = self.places(spec, container, pod)?;
         let log = File::create(self.log_path(pod))?;
@@ -146,6 +155,8 @@ impl Node {
             } else {
                 let folder = self.config.folder.join(&pod.2);
                 std::fs::create_dir_all(&folder)?;
+                // Whoever the container runs as may write there.
+                std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o1777))?;
                 folder
             };
             found.push((mount["mountPath"].as_str().unwrap_or_default().to_owned(), folder));

@@ -59,6 +59,7 @@ impl Rig {
             path: bin.display().to_string(),
             claims: BTreeMap::new(),
             images: BTreeMap::new(),
+            within: vec![],
         };
         let cluster = Cluster::with_skew(node, skew).await.unwrap();
         // Free now, and nobody else's for as long as this test may restart the server.

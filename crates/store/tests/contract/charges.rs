@@ -7,7 +7,7 @@ use csw_core::{
 };
 use jiff::{SignedDuration, Timestamp};
 
-use crate::world::{World, account, sim_end};
+use crate::world::{World, account, person, sim_end};
 
 const FREE: Prices = Prices { cpu_hour: 0.0, gigabyte_hour: 0.0 };
 
@@ -67,9 +67,25 @@ pub async fn a_sponsor_pays_for_everybody(store: &dyn Store) {
     assert_eq!(store.set_sponsor(world.model, None).await.unwrap().sponsor, None);
 }
 
-pub async fn what_waits_counts_as_it_is_expected(store: &dyn Store) {
+pub async fn what_is_validated_is_counted_for_who_pays(store: &dyn Store) {
+    let world = World::new(store).await;
+    let waiting = async || store.in_validation(world.owner).await.unwrap();
+    assert!(waiting().await.is_empty());
+    for _ in 0..2 {
+        world.submitted(world.owner).await;
+    }
+    let other = person(store, "Other").await;
+    world.submitted(other).await;
+    assert_eq!(waiting().await, [(world.model, world.version, 2)]);
+    world.claim().await.expect("one is at work");
+    store.set_sponsor(world.model, Some((world.owner, None))).await.unwrap();
+    assert_eq!(waiting().await, [(world.model, world.version, 3)], "a sponsor pays for everybody's");
+}
+
+pub async fn what_is_going_to_run_counts_as_it_is_expected(store: &dyn Store) {
     let world = World::new(store).await;
     world.validated(world.owner, None).await;
+    assert!(store.in_validation(world.owner).await.unwrap().is_empty());
     // An hour of one CPU.
     let prices = Prices { cpu_hour: 2.0, gigabyte_hour: 0.0 };
     let spent = async || store.spent(world.owner, Timestamp::UNIX_EPOCH, prices).await.unwrap();

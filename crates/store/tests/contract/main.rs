@@ -60,7 +60,8 @@ on_each! {
     ending: validation, failed_validation, success, every_reason, cancelled_while_validating, statistics;
     sharing: join_and_distribute, memo_answers, memo_outlives_the_first, own_run_where_sharing_is_not_wanted,
         cancel_of_queued, cancel_of_running, cancel_of_shared, cancel_of_validation;
-    charges: each_end_is_paid_once, a_sponsor_pays_for_everybody, what_waits_counts_as_it_is_expected, budgets;
+    charges: each_end_is_paid_once, a_sponsor_pays_for_everybody, what_is_validated_is_counted_for_who_pays,
+        what_is_going_to_run_counts_as_it_is_expected, budgets;
     logs: offsets, overlaps, long_logs, of_builds;
     forges: builds_of_a_line_replace_each_other, checks, deliveries, a_delivery_is_taken_by_one, trusts;
     comparisons: views, candidates, life, nobody_pays, sharing, failures, ends, former_runs_go;
