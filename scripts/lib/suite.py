@@ -73,6 +73,8 @@ class Check:
     command: list
     kind: str | None = None
     environment: dict = field(default_factory=dict)
+    # Whether others can't do without it, whichever of them are wanted.
+    is_needed: bool = False
 
 
 def clippy():
@@ -93,7 +95,8 @@ def stages():
     threads = str((os.cpu_count() or 1) + 1)
     yield [[Check("format", ["cargo", "fmt", "--all", "--check"])]]
     build = ["cargo", "build", "--workspace", "--all-targets", "--quiet"]
-    yield [[Check("lints and build", build, environment=driver)]]
+    tools = Check("what the tests need", ["./scripts/setup", "test"], is_needed=True)
+    yield [[Check("lints and build", build, environment=driver)], [tools]]
     if shutil.which("cargo-nextest"):
         nextest = ["cargo", "nextest", "run", "--workspace", "--no-fail-fast", "--status-level", "slow"]
         # What a machine at its limits fails is tried once more, and listed as flaky where that helps.
@@ -125,7 +128,9 @@ def stages():
 
 
 def lane(checks, wanted, is_alone):
-    return [run(check, is_alone) for check in checks if not wanted or check.title in wanted]
+    """Each check that is wanted, with its numbers."""
+    wanted = [check for check in checks if check.is_needed or not wanted or check.title in wanted]
+    return [(check, run(check, is_alone)) for check in wanted]
 
 
 def main():
@@ -135,7 +140,10 @@ def main():
         with ThreadPoolExecutor() as pool:
             # The first lane is followed as it goes.
             running = [pool.submit(lane, checks, wanted, at == 0) for at, checks in enumerate(lanes)]
-            numbers += [number for each in running for number in each.result()]
+            results = [result for each in running for result in each.result()]
+        numbers += [both for _, both in results]
+        if any(check.is_needed and failed for check, (_, failed) in results):
+            break
     passed, failed = (sum(column) for column in zip(*numbers)) if numbers else (0, 0)
     tell(f"\n{passed} passed, {failed} failed\n")
     return 1 if failed else 0

@@ -24,7 +24,8 @@ export class Person {
    * @param {object} options of the browser's context
    */
   static async sitDown(site, browser, options = {}) {
-    const context = await browser.newContext({ baseURL: site.url, ...options });
+    // What moves for ever is drawn for ever.
+    const context = await browser.newContext({ baseURL: site.url, reducedMotion: "reduce", ...options });
     context.setDefaultTimeout(60_000);
     const person = new Person(site, context);
     person.page = await context.newPage();
