@@ -15,6 +15,9 @@ const WORTH_WARMING: u64 = 200;
 /// A run so long is not repeated in more ways than are needed to decide.
 const LONG: u64 = 2000;
 
+/// A run that takes such a part of the fresh one's time is faster whatever else the machine had to do meanwhile.
+const PLAINLY_FASTER: u64 = 3;
+
 /// A forked run may take a multiple of the fresh one, beside [`PATIENCE`].
 const TIMES_AS_LONG: u64 = 5;
 
@@ -59,7 +62,7 @@ impl Trial<'_> {
         let warmed = if is_long { Some(self.forked(Strategy::WarmedZygote).await) } else { None };
         if let Some(Forked::Run(run)) = &warmed
             && run.outputs == self.fresh.outputs
-            && run.milliseconds * 2 <= self.fresh.milliseconds
+            && run.milliseconds * PLAINLY_FASTER <= self.fresh.milliseconds
         {
             self.tell("from a zygote that ran it once: faster, and the same outputs", run);
             return Ok(Choice { strategy: Strategy::WarmedZygote, reason: None, deterministic: true });
@@ -111,6 +114,7 @@ impl Trial<'_> {
         if !self.subject.warm_up || zygote.milliseconds < WORTH_WARMING {
             return choice;
         }
+        let zygote_was_alone = tried.is_some();
         let tried = match tried {
             Some(tried) => tried,
             None => self.forked(Strategy::WarmedZygote).await,
@@ -129,13 +133,18 @@ impl Trial<'_> {
         };
         if let Err(reason) = fits {
             choice.reason = Some(format!("it is not run in advance: {reason}"));
-        } else if is_faster(&run, zygote) {
+        } else if is_faster(&run, zygote) && (zygote_was_alone || self.is_faster_again(&run).await) {
             self.tell("from a zygote that ran it once: faster", &run);
             choice.strategy = Strategy::WarmedZygote;
         } else {
             self.log.write("a zygote that ran it once is no faster\n");
         }
         choice
+    }
+
+    /// Whether a run is faster than that of an interpreter that only imported, now that nothing is getting ready beside.
+    async fn is_faster_again(&self, run: &SimRun) -> bool {
+        matches!(self.forked(Strategy::Zygote).await, Forked::Run(zygote) if is_faster(run, &zygote))
     }
 
     /// Runs of a model that differ must differ when they are forked, too: random state that was made at import is the
@@ -180,9 +189,9 @@ impl Trial<'_> {
     }
 }
 
-/// Whether a run took so much less time than another that it is worth memory.
+/// Whether a run took so much less time than another that it is worth memory, and a longer start.
 fn is_faster(run: &SimRun, other: &SimRun) -> bool {
-    run.milliseconds * 10 < other.milliseconds * 9
+    run.milliseconds * 5 < other.milliseconds * 4
 }
 
 fn shapes(outputs: &[Seen]) -> Vec<(OutputKind, &str, &'static str)> {

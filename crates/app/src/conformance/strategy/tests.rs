@@ -158,8 +158,11 @@ async fn chosen(fresh: &'static [&'static str], scenes: Vec<Scene>) -> (Strategy
 async fn equal_outputs_are_forked_and_warmed_where_that_is_faster() {
     let quick = vec![scene(ZYGOTE, &["1"], 100)];
     assert_eq!(chosen(&["1"], quick).await, (ZYGOTE, true, String::new()));
-    let compiled = vec![scene(ZYGOTE, &["1"], 1000), scene(WARMED, &["1"], 300)];
+    let compiled = vec![scene(ZYGOTE, &["1"], 1000), scene(WARMED, &["1"], 300), scene(ZYGOTE, &["1"], 1000)];
     assert_eq!(chosen(&["1"], compiled).await, (WARMED, true, String::new()));
+    // The first one was slow because the machine had something else to do.
+    let disturbed = vec![scene(ZYGOTE, &["1"], 1000), scene(WARMED, &["1"], 500), scene(ZYGOTE, &["1"], 510)];
+    assert_eq!(chosen(&["1"], disturbed).await, (ZYGOTE, true, String::new()));
     let in_vain = vec![scene(ZYGOTE, &["1"], 1000), scene(WARMED, &["1"], 950)];
     assert_eq!(chosen(&["1"], in_vain).await, (ZYGOTE, true, String::new()));
 }
@@ -170,7 +173,7 @@ async fn long_runs_are_tried_where_most_may_be_gained_and_no_more_than_needed() 
     assert_eq!(decide(vec![scene(WARMED, &["1"], 1000)]).await.strategy, WARMED);
     let in_vain = decide(vec![scene(WARMED, &["1"], 4900), scene(ZYGOTE, &["1"], 5000)]).await;
     assert_eq!((in_vain.strategy, in_vain.deterministic), (ZYGOTE, true));
-    let a_little = decide(vec![scene(WARMED, &["1"], 4000), scene(ZYGOTE, &["1"], 5000)]).await;
+    let a_little = decide(vec![scene(WARMED, &["1"], 3900), scene(ZYGOTE, &["1"], 5000)]).await;
     assert_eq!((a_little.strategy, a_little.deterministic), (WARMED, true));
     let remembers = decide(vec![scene(WARMED, &["2"], 1000), scene(ZYGOTE, &["1"], 5000)]).await;
     assert_eq!((remembers.strategy, remembers.deterministic), (ZYGOTE, true));
@@ -216,6 +219,7 @@ async fn chance_has_to_differ_in_forks_as_well() {
         scene(ZYGOTE, &["same", "4"], 1),
         scene(WARMED, &["same", "5"], 1),
         scene(WARMED, &["same", "6"], 1),
+        scene(ZYGOTE, &["same", "7"], 1000),
     ];
     assert_eq!(chosen(&["same", "1"], honest).await, (WARMED, false, String::new()));
     let frozen =
