@@ -70,6 +70,11 @@ impl Seen {
     pub(crate) const fn is_settled(&self) -> bool {
         self.over || self.unwanted || self.cancelled
     }
+
+    /// What has to be told of an attempt that is settled: that it was cancelled, where nobody has told another end.
+    pub(crate) fn untold(&self) -> Option<Outcome> {
+        (self.cancelled && !self.over && !self.unwanted).then_some(Outcome::Cancelled)
+    }
 }
 
 impl Attempt {

@@ -97,8 +97,7 @@ impl Follower {
 
     /// What has to be told of an attempt that is not to go on.
     fn settled(&self) -> Option<Outcome> {
-        let seen = self.seen.borrow();
-        (seen.cancelled && !seen.over && !seen.unwanted).then_some(Outcome::Cancelled)
+        self.seen.borrow().untold()
     }
 
     /// A place among the live Jobs; `None` where it is not wanted any more.

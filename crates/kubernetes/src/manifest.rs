@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use crate::{
     config::{KubernetesConfig, SharedFolders},
     job,
+    manifests::restricted,
     names::{job_name, labels},
 };
 
@@ -85,11 +86,7 @@ pub(crate) fn pod(order: &RunOrder, config: &KubernetesConfig, mut container: Va
     container["volumeMounts"] = mounts.into();
     container["workingDir"] = SCRATCH.into();
     container["terminationMessagePolicy"] = "FallbackToLogsOnError".into();
-    container["securityContext"] = json!({
-        "allowPrivilegeEscalation": false,
-        "readOnlyRootFilesystem": true,
-        "capabilities": { "drop": ["ALL"] },
-    });
+    container["securityContext"] = restricted();
     if let Some(variables) = container["env"].as_array_mut() {
         variables.extend(places(order, config));
     }

@@ -43,8 +43,7 @@ pub(crate) async fn serve(inner: &Arc<Inner>, attempt: &Arc<Attempt>, server: &I
 }
 
 fn of_settled(attempt: &Attempt) -> Served {
-    let seen = attempt.seen.borrow();
-    if seen.cancelled && !seen.over && !seen.unwanted { Served::End(Outcome::Cancelled) } else { Served::Over }
+    attempt.seen.borrow().untold().map_or(Served::Over, Served::End)
 }
 
 async fn ask(inner: &Arc<Inner>, attempt: &Arc<Attempt>, server: &InUse) -> Served {

@@ -166,7 +166,7 @@ fn part(name: &str) -> BTreeMap<String, String> {
 }
 
 /// What no container of ours needs.
-fn restricted() -> Value {
+pub(crate) fn restricted() -> Value {
     json!({
         "allowPrivilegeEscalation": false,
         "readOnlyRootFilesystem": true,

@@ -68,7 +68,7 @@ fn begin(cluster: &Arc<Inner>, deployment: &Key, object: &Value) -> io::Result<P
     tokio::spawn(async move {
         // `restartPolicy: Always`, until the pod is removed.
         while cluster.objects.get(&started.key).is_ok() {
-            let _ = cluster.node.run_at(&started.key, &object, Some(started.port)).await;
+            let _ = cluster.node.run_at(&started.key, &object, started.port).await;
             tokio::time::sleep(AGAIN).await;
         }
     });

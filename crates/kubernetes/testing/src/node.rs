@@ -75,8 +75,8 @@ impl Node {
 
     /// Runs the command of a Deployment's container to its end; where it listens at a port of every address, it listens at
     /// this one of this machine.
-    pub(crate) async fn run_at(&self, pod: &Key, object: &Value, port: Option<u16>) -> io::Result<Ended> {
-        self.run_container(pod, pod, object, port, || ()).await
+    pub(crate) async fn run_at(&self, pod: &Key, object: &Value, port: u16) -> io::Result<Ended> {
+        self.run_container(pod, pod, object, Some(port), || ()).await
     }
 
     async fn run_container(
