@@ -28,5 +28,6 @@ mod real_models;
 mod rebuilding;
 mod replicas;
 mod secrets;
+mod services;
 mod simulations;
 mod webhooks;

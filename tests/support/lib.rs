@@ -10,6 +10,7 @@ mod git;
 mod mail;
 mod processes;
 mod server;
+mod service;
 mod template;
 
 pub use csw_store_testing::{Postgres, S3};
@@ -22,6 +23,7 @@ pub use crate::{
     mail::MailServer,
     processes::Processes,
     server::{Account, Ground, Server},
+    service::Service,
 };
 
 /// The error of a test: whatever went wrong.

@@ -19,7 +19,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::{
-    Done, Result, SmallDisk,
+    Done, Result, Service, SmallDisk,
     command::{command, csw},
     template,
 };
@@ -30,7 +30,9 @@ pub struct Server {
     running: Option<Running>,
     database: Option<String>,
     settings: Option<PathBuf>,
-    /// Further words of `csw up`.
+    /// Whether it serves pages alone: `csw webapp`.
+    pages: bool,
+    /// Further words of its command.
     words: Vec<String>,
     /// Variables of its environment.
     variables: Vec<(&'static str, String)>,
@@ -151,7 +153,25 @@ impl Server {
     }
 
     fn of(folder: TempDir) -> Self {
-        Self { folder, running: None, database: None, settings: None, words: Vec::new(), variables: Vec::new() }
+        let (words, variables) = (Vec::new(), Vec::new());
+        Self { folder, running: None, database: None, settings: None, pages: false, words, variables }
+    }
+
+    /// Makes it one that serves pages alone, on a database of PostgreSQL, before it is started.
+    pub fn serve_pages(&mut self, database: &str) -> Result {
+        template::move_to_postgres(&self.data(), database)?;
+        self.database = Some(database.to_owned());
+        self.pages = true;
+        Ok(())
+    }
+
+    /// Another service of the same site: `csw WORDS`.
+    pub fn service(&self, words: &[&str]) -> Result<Service> {
+        let words = words.iter().map(ToString::to_string).collect();
+        let mut variables = self.variables.clone();
+        variables.extend(self.database.iter().map(|database| ("CSW_DATABASE", database.clone())));
+        let settings = self.settings.clone().context("a site of services has settings")?;
+        Ok(Service::new(words, self.data(), settings, variables, self.folder.path().join("services.log")))
     }
 
     fn stand_on(mut self, ground: Ground) -> Result<Self> {
@@ -228,7 +248,9 @@ impl Server {
         }
         let ready: Ready = serde_json::from_str(&line)?;
         anyhow::ensure!(ready.pid == process.id(), "the line names another process");
-        self.running = Some(Running { process, url: ready.url, listen: ready.listen });
+        // Browsers find a site of several services elsewhere than at each of them.
+        let url = if self.pages { format!("http://{}", ready.listen) } else { ready.url };
+        self.running = Some(Running { process, url, listen: ready.listen });
         Ok(())
     }
 
@@ -244,8 +266,12 @@ impl Server {
     fn spawn(&self) -> Result<Child> {
         let stderr = File::options().create(true).append(true).open(self.folder.path().join("server.log"))?;
         let mut command = command()?;
-        command.args(["up", "--json", "--listen", "127.0.0.1:0", "--grace", "5", "--log", "json"]);
-        command.arg("--data").arg(self.data()).arg("--cache").arg(template::packages()?);
+        if self.pages {
+            command.arg("webapp");
+        } else {
+            command.args(["up", "--grace", "5", "--cache"]).arg(template::packages()?);
+        }
+        command.args(["--json", "--listen", "127.0.0.1:0", "--log", "json", "--data"]).arg(self.data());
         if let Some(database) = &self.database {
             command.args(["--database", database]);
         }

@@ -2,9 +2,23 @@
 
 use csw_core::cost::Prices;
 
+/// What one of the processes of a site does besides answering.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Duties {
+    /// All there is to do.
+    #[default]
+    Everything,
+    /// Nothing that another process does for the site: it serves pages.
+    Pages,
+    /// All there is to do, also what processes begin that serve pages alone.
+    Work,
+}
+
 /// Limits, prices and switches. The defaults suit a small public site.
 #[derive(Debug, Clone)]
 pub struct Config {
+    /// What this process does.
+    pub duties: Duties,
     /// Where browsers find the site, without a slash at its end; goes into mail.
     pub public_url: String,
     /// What compute costs.
@@ -54,6 +68,7 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
+            duties: Duties::default(),
             public_url: "http://127.0.0.1:8080".to_owned(),
             prices: Prices::default(),
             monthly_budget: None,

@@ -15,7 +15,7 @@ use csw_core::{
 use futures::StreamExt;
 
 use crate::{
-    App,
+    App, Duties,
     error::{AppError, AppResult},
     new_id,
     patience::Patience,
@@ -222,6 +222,10 @@ impl App {
                 Some(Change::Cancel(run)) => self.stop_run(run).await,
                 // One of another server's may have been in the way of one of ours.
                 Some(Change::Build(_)) if self.store().has_peers() => self.inner.builds_wake.notify_one(),
+                Some(Change::StopBuild(build, why)) => self.stop_build(build, why),
+                Some(Change::Comparison(version)) if self.inner.config.duties == Duties::Work => {
+                    self.pick_up_comparison(version).await;
+                }
                 Some(_) => {}
                 None => return,
             }

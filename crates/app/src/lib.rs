@@ -9,6 +9,7 @@
 
 mod access_rules;
 mod accounts;
+mod asking;
 mod checks;
 mod collaboration;
 mod comparison;
@@ -61,7 +62,7 @@ use tokio::sync::{Mutex, Notify, OnceCell, RwLock};
 
 pub use crate::{
     comparison::ComparisonView,
-    config::Config,
+    config::{Config, Duties},
     conformance::{CheckConditions, CheckReport, Conformance},
     costs::{Budget, Costs, CostsOf},
     error::{AppError, AppResult},

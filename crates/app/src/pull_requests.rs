@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 
 use csw_core::{
-    build::{BuildOrder, Source, Trigger},
+    build::{BuildOrder, Source, StopReason, Trigger},
     check::{ForgeCommit, KeptCheck},
     ids::CheckId,
     model::Model,
@@ -16,8 +16,6 @@ use crate::{
     new_id,
     webhooks::{ElsewhereRepository, Told},
 };
-
-const CLOSED: &str = "Cancelled: the pull request was closed.";
 
 const FORK: &str = "It comes from a fork: not built until a maintainer says so.";
 
@@ -107,7 +105,7 @@ impl App {
         let line = on.line();
         for build in self.store().unfinished_builds().await? {
             if build.order.line() == line {
-                self.end_early(build, CLOSED).await?;
+                self.end_early(build, StopReason::Closed).await?;
             }
         }
         Ok(())

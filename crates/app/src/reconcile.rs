@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::{App, error::AppResult, patience::Patience, sweep::SWEEP_PERIOD};
+use crate::{App, Duties, error::AppResult, patience::Patience, sweep::SWEEP_PERIOD};
 
 /// How often the comparison is made while this process has runs.
 const PERIOD: Duration = Duration::from_mins(1);
@@ -44,10 +44,16 @@ pub struct Background {
 }
 
 impl App {
-    /// Starts dispatcher and reconcilers. Runs that a former process left are given back to the queue first.
+    /// Starts what is this process's to do. Runs that a former process left are given back to the queue first.
     pub async fn start(&self) -> Background {
         let stop = CancellationToken::new();
         let mut tasks = JoinSet::new();
+        tasks.spawn(self.clone().keep_views(stop.clone()));
+        if self.inner.config.duties == Duties::Pages {
+            self.resume_merges().await;
+            tasks.spawn(self.clone().tidy(stop.clone()));
+            return Background { app: self.clone(), stop, tasks };
+        }
         tasks.spawn(self.clone().listen(stop.clone()));
         let mut patience = Patience::new();
         while let Err(error) = self.reconcile(Occasion::Start).await {
@@ -62,7 +68,6 @@ impl App {
             tracing::warn!(%error, "comparisons of a former process can't be resumed yet");
             patience.pause().await;
         }
-        tasks.spawn(self.clone().keep_views(stop.clone()));
         self.resume_merges().await;
         tasks.spawn(self.clone().build_in_turn(stop.clone()));
         tasks.spawn(self.clone().dispatch(stop.clone()));
@@ -78,10 +83,7 @@ impl App {
                 () = stop.cancelled() => return,
                 () = tokio::time::sleep(PERIOD) => {}
             }
-            self.inner.login_limit.tidy();
-            self.inner.schema_limit.tidy();
-            self.inner.submission_limit.tidy();
-            self.inner.look_limit.tidy();
+            self.tidy_limits();
             let has_peers = self.store().has_peers();
             if has_peers && let Err(error) = self.take_over_from_peers().await {
                 tracing::warn!(%error, "what other servers left can't be looked for now");
@@ -95,12 +97,32 @@ impl App {
         }
     }
 
+    /// Forgets whom limits count no more, where there is nothing else to do now and then.
+    async fn tidy(self, stop: CancellationToken) {
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(PERIOD) => self.tidy_limits(),
+            }
+        }
+    }
+
+    fn tidy_limits(&self) {
+        self.inner.login_limit.tidy();
+        self.inner.schema_limit.tidy();
+        self.inner.submission_limit.tidy();
+        self.inner.look_limit.tidy();
+    }
+
     /// What a server had that is gone is ours as well as anybody's. Nothing is written to stay alive, so a single server
     /// that rests asks nothing.
     async fn take_over_from_peers(&self) -> AppResult<()> {
         self.reconcile(Occasion::LostServer).await?;
         self.resume_builds().await?;
         self.inner.builds_wake.notify_one();
+        if self.inner.config.duties == Duties::Work {
+            self.resume_comparisons().await?;
+        }
         self.store().look_for_peers().await?;
         Ok(())
     }

@@ -341,6 +341,7 @@ impl RunEvents for Reporter {
         let stored = match &output.body {
             OutputBody::Bytes(bytes) => objects.put(&key, bytes.clone()).await,
             OutputBody::File(file) => objects.put_file(&key, file).await,
+            OutputBody::Stored => Ok(()),
         };
         stored.map_err(|error: ObjectError| ReportError::Unavailable { run: order.run, cause: error.to_string() })?;
         let mut reports = self.app.inner.reports.lock().await;

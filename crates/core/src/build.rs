@@ -56,6 +56,51 @@ impl Source {
     }
 }
 
+/// Why a build is stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum StopReason {
+    /// A newer one takes its place.
+    Superseded,
+    /// Somebody said so.
+    OnRequest,
+    /// Its pull request was closed.
+    Closed,
+    /// Its pull request asks for something else by now.
+    NotWanted,
+}
+
+impl StopReason {
+    const ALL: [Self; 4] = [Self::Superseded, Self::OnRequest, Self::Closed, Self::NotWanted];
+
+    /// The word by which servers tell each other.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Superseded => "superseded",
+            Self::OnRequest => "on_request",
+            Self::Closed => "closed",
+            Self::NotWanted => "not_wanted",
+        }
+    }
+
+    /// The reason with this word.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.as_str() == word)
+    }
+
+    /// What people are told.
+    #[must_use]
+    pub const fn sentence(self) -> &'static str {
+        match self {
+            Self::Superseded => "Cancelled: a newer build of this model was asked for.",
+            Self::OnRequest => "Cancelled on request.",
+            Self::Closed => "Cancelled: the pull request was closed.",
+            Self::NotWanted => "Cancelled: its pull request does not ask for it any more.",
+        }
+    }
+}
+
 /// What led to a build.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

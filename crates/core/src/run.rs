@@ -343,6 +343,8 @@ pub enum OutputBody {
     Bytes(bytes::Bytes),
     /// In a file that the receiver may move away.
     File(std::path::PathBuf),
+    /// In object storage already, under the key of their hash.
+    Stored,
 }
 
 /// An output as it comes from the model, bytes included.

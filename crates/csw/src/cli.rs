@@ -6,6 +6,7 @@ mod job;
 pub(crate) mod migrate;
 pub(crate) mod publish;
 pub(crate) mod pulls;
+mod services;
 mod svc;
 
 use std::path::PathBuf;
@@ -15,6 +16,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub(crate) use self::{
     accounts::{Accounts, BudgetVerb, TrustVerb},
     job::{ApiTask, Job},
+    services::{Outputs, Scheduler, Webapp},
     svc::{SecretPlace, SiteSecrets, Svc},
 };
 use crate::{failure::EXIT_CODES, settings::ExecutorWord};
@@ -39,6 +41,12 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Serve a site: pages, API, queue and runs, in one process
     Up(Up),
+    /// Serve pages and REST API of a site whose runs a scheduler looks after; in any number of processes
+    Webapp(Webapp),
+    /// Look after the runs and builds of a site in a cluster; of several processes one works
+    Scheduler(Scheduler),
+    /// Take outputs of Jobs on their way to the bucket; in any number of processes
+    Outputs(Outputs),
     /// Accounts of a site, on its own machine, also while it is up
     Accounts {
         #[command(subcommand)]
@@ -146,7 +154,7 @@ pub(crate) enum Command {
 }
 
 /// The site's folder and database.
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Clone, Default, Args)]
 pub(crate) struct Place {
     /// Data folder [default: ./data]
     #[arg(long, env = "CSW_DATA", value_name = "DIR")]

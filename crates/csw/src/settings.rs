@@ -3,13 +3,17 @@
 
 pub(crate) mod known;
 mod objects;
+mod redis;
 
 use std::path::{Path, PathBuf};
 
 use csw_app::Config;
 use serde::Deserialize;
 
-pub(crate) use self::objects::{ObjectBackend, ObjectSettings};
+pub(crate) use self::{
+    objects::{ObjectBackend, ObjectSettings},
+    redis::RedisSettings,
+};
 use crate::{
     cli::{Place, Server},
     failure::{Failure, Outcome},
@@ -49,6 +53,8 @@ pub(crate) struct Settings {
     /// The cluster that runs go to.
     #[serde(rename = "kubernetes")]
     pub(crate) cluster: ClusterSettings,
+    /// Where Jobs find their arguments.
+    pub(crate) redis: RedisSettings,
     /// How versions are built.
     pub(crate) build: BuildSettings,
     /// How images are made, and where they go.
@@ -130,6 +136,14 @@ pub(crate) struct ClusterSettings {
     pub(crate) callback_listen: Option<String>,
     /// Where Jobs reach it.
     pub(crate) callback_url: Option<String>,
+    /// Where the scheduler listens for the other services.
+    pub(crate) scheduler_listen: Option<String>,
+    /// Where those reach it.
+    pub(crate) scheduler_url: Option<String>,
+    /// Where the outputs processor listens.
+    pub(crate) outputs_listen: Option<String>,
+    /// Where Jobs reach it.
+    pub(crate) outputs_url: Option<String>,
     /// Live Jobs at most.
     pub(crate) jobs: Option<u32>,
     /// CPUs that runs share.

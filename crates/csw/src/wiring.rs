@@ -3,12 +3,14 @@
 mod cluster;
 mod github;
 mod objects;
+mod redis;
 mod secrets;
 
 pub(crate) use self::{
-    cluster::Cluster,
+    cluster::{Cluster, run_key, scheduler},
     github::credential as github_credential,
     objects::{FOLDER as OBJECTS, unusable},
+    redis::{redis_address, redis_passwords},
     secrets::KEYS as SECRET_KEYS,
 };
 
@@ -19,19 +21,20 @@ use std::{
 };
 
 use axum::Router;
-use csw_app::{App, Config, Ports};
+use csw_app::{App, Config, Duties, Ports};
 use csw_core::ports::{Executor, Mailer, Publisher, Repositories};
+use csw_kubernetes::Scheduler;
 use csw_publish::{FolderRepositories, PublishConfig, UvPublisher};
 use csw_runtime::{LocalConfig, LocalExecutor};
 use csw_sandbox::{LayerSet, cgroup::Manager};
 use csw_store::{BucketObjects, SqlStore};
-use csw_web::{WebOptions, WebState};
+use csw_web::{TaskOptions, WebOptions, WebState};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tokio::net::TcpListener;
 
 use crate::{
     ambient::{SystemClock, SystemRandomness},
-    cli::{Place, Up},
+    cli::Place,
     failure::{Failure, Outcome},
     folder::Folder,
     mail::Post,
@@ -291,6 +294,39 @@ fn bytes(gigabytes: f64) -> u64 {
     (gigabytes.max(0.0) * GIGABYTE) as u64
 }
 
+/// What is said on the command line of how a site is put together.
+#[derive(Debug, Default)]
+pub(crate) struct Options {
+    /// Its folder and database.
+    pub(crate) place: Place,
+    /// Cache of downloaded packages.
+    pub(crate) cache: Option<PathBuf>,
+    /// Whether models may be published from this machine.
+    pub(crate) allow_local_repositories: bool,
+}
+
+/// Where the runs of a site are looked after.
+pub(crate) enum Runs {
+    /// On this machine.
+    Here,
+    /// In a cluster, by this process, which serves pages too.
+    Cluster(Cluster),
+    /// In a cluster, by this process, which serves no pages.
+    Work(Cluster),
+    /// By a scheduler; this process serves pages.
+    Elsewhere(Arc<Scheduler>),
+}
+
+impl Runs {
+    const fn duties(&self) -> Duties {
+        match self {
+            Self::Here | Self::Cluster(_) => Duties::Everything,
+            Self::Work(_) => Duties::Work,
+            Self::Elsewhere(_) => Duties::Pages,
+        }
+    }
+}
+
 /// A whole site, ready to start.
 pub(crate) struct Site {
     pub(crate) app: App,
@@ -303,13 +339,13 @@ pub(crate) struct Site {
     pub(crate) callbacks: Option<(TcpListener, Router)>,
 }
 
-/// The site of a data folder, whose runs go to a cluster if there is one.
+/// The site of a data folder.
 pub(crate) async fn site(
     settings: &Settings,
-    options: &Up,
+    options: &Options,
     folder: &Folder,
     public_url: String,
-    cluster: Option<Cluster>,
+    runs: Runs,
 ) -> Outcome<Site> {
     let data = folder.path();
     let place = Place { data: Some(data.to_owned()), database: options.place.database.clone() };
@@ -320,9 +356,11 @@ pub(crate) async fn site(
     let cache = options.cache.clone().or_else(|| settings.cache.clone());
     let local = options.allow_local_repositories || settings.build.allow_local_repositories;
     let bench = bench(settings, folder, cache, local)?;
-    let (executor, callbacks): (Arc<dyn Executor>, _) = match cluster {
-        None => (Arc::new(bench.executor(settings)?), None),
-        Some(cluster) => {
+    let duties = runs.duties();
+    let (executor, callbacks): (Arc<dyn Executor>, _) = match runs {
+        Runs::Here => (Arc::new(bench.executor(settings)?), None),
+        Runs::Elsewhere(scheduler) => (scheduler, None),
+        Runs::Cluster(cluster) | Runs::Work(cluster) => {
             let (executor, listener) = cluster.executor(settings, data).await?;
             let callbacks = (listener, executor.callbacks());
             (Arc::new(executor), Some(callbacks))
@@ -343,8 +381,20 @@ pub(crate) async fn site(
         clock: Arc::new(SystemClock),
         randomness: Arc::new(SystemRandomness::new()),
     };
-    let app = App::new(ports, settings.site(public_url));
+    let app = App::new(ports, Config { duties, ..settings.site(public_url) });
     let prometheus = metrics()?;
+    let router = if duties == Duties::Work {
+        let key = run_key(settings, data)?;
+        let is_service = Arc::new(move |token: &str| key.is_service(token));
+        csw_web::task_router(app.clone(), TaskOptions { is_service, metrics: Arc::new(move || prometheus.render()) })
+    } else {
+        pages(settings, data, &app, secure_cookies, prometheus)
+    };
+    Ok(Site { app, router, cgroups: bench.cgroups, database: database.kind(), callbacks })
+}
+
+/// Pages and REST API.
+fn pages(settings: &Settings, data: &Path, app: &App, secure_cookies: bool, prometheus: PrometheusHandle) -> Router {
     let web = WebOptions {
         secure_cookies,
         trust_forwarded: settings.trust_forwarded,
@@ -354,8 +404,7 @@ pub(crate) async fn site(
         webhook_secret: settings.github.webhook_secret().map(Into::into),
         ..WebOptions::default()
     };
-    let router = csw_web::router(WebState::new(app.clone(), web));
-    Ok(Site { app, router, cgroups: bench.cgroups, database: database.kind(), callbacks })
+    csw_web::router(WebState::new(app.clone(), web))
 }
 
 /// Collects measurements. What nobody asks for must not pile up, so it is folded together now and then.

@@ -82,6 +82,11 @@ impl Attempts {
         self.lock().attempts.get(&run).filter(|attempt| attempt.order.lease == lease).cloned()
     }
 
+    /// Whether an attempt under this lease is looked after here.
+    pub(crate) fn has(&self, lease: Lease) -> bool {
+        self.lock().attempts.values().any(|attempt| attempt.order.lease == lease)
+    }
+
     pub(crate) fn of_run(&self, run: RunId) -> Option<Arc<Attempt>> {
         self.lock().attempts.get(&run).cloned()
     }

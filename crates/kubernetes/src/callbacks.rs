@@ -12,7 +12,7 @@ use axum::{
 };
 use csw_core::{
     ports::ReportError,
-    run::{OutputBody, OutputDraft, RunEnd},
+    run::{OutputBody, RunEnd},
 };
 use futures::StreamExt;
 use serde::Deserialize;
@@ -24,14 +24,11 @@ use uuid::Uuid;
 use crate::{
     attempt::{Attempt, Told, milliseconds},
     executor::Inner,
-    wire::{End, Head, LOG_BASE, Missing, OUTPUT, Order, OutputPlace, PROCESS, Received},
+    wire::{END, End, Head, LOG_BASE, Missing, OUTPUT, Order, OutputPlace, PROCESS, Received},
 };
 
 /// A piece of a log is not longer.
 const LOG_PIECE: usize = 1 << 20;
-
-/// An end is not longer: it may have a whole input schema in it.
-const END: usize = 80 << 20;
 
 /// Larger outputs go through a file.
 const IN_MEMORY: u64 = 256 * 1024;
@@ -83,10 +80,14 @@ fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name)?.to_str().ok()
 }
 
+/// The token of a request.
+pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
+    text(headers, header::AUTHORIZATION.as_str()).and_then(|value| value.strip_prefix("Bearer "))
+}
+
 /// The attempt that a token is good for.
 fn attempt(inner: &Inner, headers: &HeaderMap) -> Answer<Arc<Attempt>> {
-    let token = text(headers, header::AUTHORIZATION.as_str()).and_then(|value| value.strip_prefix("Bearer "));
-    let (run, lease) = token.and_then(|token| inner.key.check(token)).ok_or(Refusal::Stranger)?;
+    let (run, lease) = bearer(headers).and_then(|token| inner.key.check(token)).ok_or(Refusal::Stranger)?;
     match inner.attempts.find(run, lease) {
         Some(attempt) => Ok(attempt),
         None if inner.may_adopt() => Err(Refusal::Later("the server has just started; ask again".to_owned())),
@@ -122,7 +123,17 @@ fn begin(attempt: &Attempt, told: &mut Told, process: Uuid) {
     attempt.see(|seen| seen.fetched = true);
 }
 
-async fn order(State(inner): State<Arc<Inner>>, headers: HeaderMap) -> Answer<Json<Order>> {
+#[derive(Deserialize)]
+struct Wanted {
+    #[serde(default)]
+    without: String,
+}
+
+async fn order(
+    State(inner): State<Arc<Inner>>,
+    Query(Wanted { without }): Query<Wanted>,
+    headers: HeaderMap,
+) -> Answer<Json<Order>> {
     let attempt = attempt(&inner, &headers)?;
     let process = process(&headers)?;
     let mut told = attempt.told.lock().await;
@@ -131,7 +142,7 @@ async fn order(State(inner): State<Arc<Inner>>, headers: HeaderMap) -> Answer<Js
     }
     let log_base = attempt.events.begins(&attempt.order).await?;
     begin(&attempt, &mut told, process);
-    Ok(Json(Order::new(&attempt.order, log_base)))
+    Ok(Json(Order::new(&attempt.order, log_base, without != "arguments")))
 }
 
 #[derive(Deserialize)]
@@ -170,22 +181,9 @@ async fn output(State(inner): State<Arc<Inner>>, headers: HeaderMap, body: Body)
     }
     let (body, _file) = received(&inner, &head, body).await?;
     let mut told = turn(&attempt, &headers).await?;
-    attempt.events.output(&attempt.order, draft(&head, body)).await?;
+    attempt.events.output(&attempt.order, head.draft(body)).await?;
     told.outputs.insert(head.place());
     Ok(StatusCode::NO_CONTENT)
-}
-
-fn draft(head: &Head, body: OutputBody) -> OutputDraft {
-    OutputDraft {
-        id: head.id,
-        kind: head.kind,
-        position: head.position,
-        title: head.title.clone(),
-        media_type: head.media_type,
-        body,
-        size: head.size,
-        sha256: head.sha256.clone(),
-    }
 }
 
 /// The bytes of an output, once they are what their hash says. The file lives as long as the second part.
@@ -229,6 +227,13 @@ async fn end(State(inner): State<Arc<Inner>>, headers: HeaderMap, body: Body) ->
     let text = axum::body::to_bytes(body, END).await.map_err(|error| Refusal::Later(error.to_string()))?;
     let end: End = serde_json::from_slice(&text).map_err(|error| Refusal::Nonsense(error.to_string()))?;
     let mut told = turn(&attempt, &headers).await?;
+    for stored in end.stored.iter().filter(|stored| !told.outputs.contains(&stored.head.place())).collect::<Vec<_>>() {
+        if !inner.key.is_receipt(attempt.order.run, attempt.order.lease, &stored.head, &stored.receipt) {
+            continue;
+        }
+        attempt.events.output(&attempt.order, stored.head.draft(OutputBody::Stored)).await?;
+        told.outputs.insert(stored.head.place());
+    }
     let missing: Vec<OutputPlace> =
         end.outputs.iter().filter(|output| !told.outputs.contains(output)).cloned().collect();
     if !missing.is_empty() || told.received < end.log {

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use csw_core::ports::Capacity;
 
-use crate::inputs;
+use crate::{inputs, redis::Redis};
 
 /// How runs become Jobs. [`KubernetesConfig::new`] has defaults for everything but the places.
 #[derive(Debug, Clone)]
@@ -15,8 +15,12 @@ pub struct KubernetesConfig {
     pub site: String,
     /// Where Jobs reach the callbacks: `http://HOST:PORT`.
     pub callback_url: String,
+    /// Where Jobs send outputs, if not to the callbacks.
+    pub outputs_url: Option<String>,
     /// What runs may use together. Its number of runs is that of live Jobs at most.
     pub capacity: Capacity,
+    /// Where Jobs find their arguments; without one, the server tells them.
+    pub redis: Option<Redis>,
     /// Where versions that are folders, not images, are found by Jobs.
     pub shared: Option<SharedFolders>,
     /// Labels of the nodes that models run on.
@@ -33,6 +37,8 @@ pub struct KubernetesConfig {
     pub image_patience: Duration,
     /// A Job whose run has told its end may take so long to finish by itself.
     pub linger: Duration,
+    /// Jobs of a former process that nobody has asked for after so long are nobody's.
+    pub adoption: Duration,
     /// Bytes a run may write.
     pub scratch_bytes: u64,
     /// Jobs created and deleted in a second.
@@ -69,7 +75,9 @@ impl KubernetesConfig {
             namespace,
             site: "default".to_owned(),
             callback_url,
+            outputs_url: None,
             capacity: Capacity { cpus: 1000.0, memory_bytes: 4_000_000_000_000, runs: 100 },
+            redis: None,
             shared: None,
             node_selector: BTreeMap::new(),
             pull_secrets: Vec::new(),
@@ -78,6 +86,7 @@ impl KubernetesConfig {
             start_limit: Duration::from_mins(15),
             image_patience: Duration::from_mins(1),
             linger: Duration::from_secs(30),
+            adoption: Duration::from_mins(1),
             scratch_bytes: 20_000_000_000,
             writes_per_second: 20,
             uploads,

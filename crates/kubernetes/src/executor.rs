@@ -19,12 +19,10 @@ use crate::{
     config::KubernetesConfig,
     follow::follow,
     inputs::servers::Servers,
+    redis::Arguments,
     token::RunKey,
     watching,
 };
-
-/// Jobs of a former process that nobody has asked for after so long are nobody's.
-const ADOPTION: Duration = Duration::from_mins(1);
 
 /// Runs orders as Jobs of one namespace.
 pub struct KubernetesExecutor {
@@ -37,6 +35,8 @@ pub(crate) struct Inner {
     pub(crate) key: RunKey,
     pub(crate) attempts: Arc<Attempts>,
     pub(crate) servers: Arc<Servers>,
+    /// What Jobs find in Redis, if there is one.
+    pub(crate) arguments: Option<Arguments>,
     /// Asks inputs servers.
     pub(crate) http: reqwest::Client,
     /// Places for live Jobs.
@@ -62,6 +62,7 @@ impl KubernetesExecutor {
             attempts,
             servers,
             http: http(),
+            arguments: config.redis.clone().map(|redis| Arguments::new(redis, config.start_limit)),
             places: Arc::new(Semaphore::new(config.capacity.runs as usize)),
             asked: std::sync::OnceLock::new(),
             closing,
@@ -78,7 +79,7 @@ impl KubernetesExecutor {
 
 /// A client that follows no redirect, which would carry a run's token to whoever is named in it, and keeps no connection: a
 /// Service spreads connections over its pods, not requests.
-fn http() -> reqwest::Client {
+pub(crate) fn http() -> reqwest::Client {
     let builder = reqwest::Client::builder()
         .connect_timeout(Duration::from_secs(2))
         .redirect(reqwest::redirect::Policy::none())
@@ -101,7 +102,7 @@ impl Inner {
 
     /// Whether a run that nobody here knows may still be taken over.
     pub(crate) fn may_adopt(&self) -> bool {
-        self.asked.get().is_none_or(|asked| asked.elapsed() < ADOPTION)
+        self.asked.get().is_none_or(|asked| asked.elapsed() < self.config.adoption)
     }
 
     /// Deletes Jobs that a former process left and that nobody wants.
@@ -112,6 +113,9 @@ impl Inner {
                 Ok(()) | Err(Refused::Missing) => {}
                 Err(error) => tracing::warn!(job = name, ?error, "and could not be; its own deadline ends it"),
             }
+        }
+        if let Some(arguments) = &self.arguments {
+            arguments.sweep(|lease| self.attempts.has(lease)).await;
         }
     }
 }
@@ -145,7 +149,7 @@ impl Executor for KubernetesExecutor {
             let inner = Arc::clone(&self.inner);
             let stop = inner.closing.clone();
             tokio::spawn(stop.run_until_cancelled_owned(async move {
-                tokio::time::sleep(ADOPTION).await;
+                tokio::time::sleep(inner.config.adoption).await;
                 inner.delete_orphans().await;
             }));
         }

@@ -47,6 +47,9 @@ pub(crate) async fn follow(inner: Arc<Inner>, attempt: Arc<Attempt>) {
         follower.tell(outcome).await;
     }
     if follower.created {
+        if let Some(arguments) = &follower.inner.arguments {
+            arguments.forget(follower.attempt.order.run, follower.attempt.order.lease).await;
+        }
         follower.clean_up().await;
     }
     follower.inner.forget(&follower.attempt);
@@ -138,6 +141,9 @@ impl Follower {
         let token = self.inner.key.token(attempt.order.run, attempt.order.lease);
         let job = manifest::job(&attempt.order, &self.inner.config, &token)
             .map_err(|sentence| Some(Outcome::Lost { sentence: format!("the version can't run: {sentence}") }))?;
+        if let Some(arguments) = &self.inner.arguments {
+            arguments.keep(&attempt.order, &token).await;
+        }
         let mut pauses = Pauses::up_to(LONGEST_PAUSE);
         loop {
             if self.seen.borrow().job.is_some() {

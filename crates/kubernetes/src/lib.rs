@@ -4,6 +4,7 @@
 //! nothing that a restart would lose: names, labels and tokens of Jobs follow from the order. [`job`] is the other side,
 //! what runs inside the Job: it fetches its order, and tells log, outputs and end by HTTP with a token that is good for
 //! this attempt alone. [`inputs`] are servers that answer what is asked before a run, without a Job for each question.
+//! [`redis`] carries arguments of runs, [`outputs`] is between Jobs and object storage.
 //! [`leader`] decides which of several replicas looks after the Jobs.
 //!
 //! It decides nothing about who may run what, knows no database, and starts no process.
@@ -26,7 +27,10 @@ pub mod leader;
 mod manifest;
 pub mod manifests;
 mod names;
+pub mod outputs;
 mod pace;
+pub mod redis;
+mod scheduler;
 mod standing;
 mod token;
 mod watching;
@@ -37,4 +41,5 @@ pub use connect::{NoCluster, connect};
 pub use executor::KubernetesExecutor;
 pub use finished::remove_finished;
 pub use kube::Client;
+pub use scheduler::Scheduler;
 pub use token::RunKey;

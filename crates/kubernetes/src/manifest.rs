@@ -8,6 +8,7 @@ use crate::{
     job,
     manifests::restricted,
     names::{job_name, labels},
+    redis::{REDIS_CA, REDIS_URL},
 };
 
 /// Nobody in particular: the user that our images run as.
@@ -60,13 +61,18 @@ pub(crate) fn job(order: &RunOrder, config: &KubernetesConfig, token: &str) -> R
 }
 
 fn container(order: &RunOrder, config: &KubernetesConfig, token: &str) -> Value {
+    let mut variables = vec![(job::CALLBACK_URL, config.callback_url.as_str()), (job::RUN_TOKEN, token)];
+    variables.extend(config.outputs_url.as_deref().map(|url| (job::OUTPUTS_URL, url)));
+    if let Some(redis) = &config.redis {
+        variables.push((REDIS_URL, redis.address.url()));
+        variables.extend(redis.address.ca().map(|ca| (REDIS_CA, ca)));
+    }
+    let variables: Vec<Value> =
+        variables.into_iter().map(|(name, value)| json!({ "name": name, "value": value })).collect();
     json!({
         "name": "run",
         "command": ["csw", "job", "--job-id", order.run, "--route-name", order.task],
-        "env": [
-            { "name": job::CALLBACK_URL, "value": config.callback_url },
-            { "name": job::RUN_TOKEN, "value": token },
-        ],
+        "env": variables,
         "resources": resources(order),
     })
 }

@@ -7,7 +7,12 @@ use csw_core::ids::{Lease, RunId};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
+use crate::wire::Head;
+
 const PREFIX: &str = "csw1";
+
+/// What the token of services begins with.
+const SERVICE: &str = "csw-service1";
 
 /// Bytes of a key at least.
 const KEY: usize = 32;
@@ -32,20 +37,60 @@ impl RunKey {
 
     /// The attempt that a token is good for.
     pub(crate) fn check(&self, token: &str) -> Option<(RunId, Lease)> {
-        let mut parts = token.split('.');
-        let (prefix, run, lease, signature) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
-        if prefix != PREFIX || parts.next().is_some() {
-            return None;
-        }
-        let (run, lease) = (run.parse().ok()?, lease.parse().ok()?);
+        let (run, lease, signature) = parts(token)?;
         // In constant time.
         self.over(run, lease).verify_slice(&hex::decode(signature).ok()?).ok()?;
         Some((run, lease))
     }
 
+    /// What services of the site know each other by.
+    pub fn service_token(&self) -> String {
+        format!("{SERVICE}.{}", hex::encode(self.over_service().finalize().into_bytes()))
+    }
+
+    /// Whether a token is that of a service.
+    pub fn is_service(&self, token: &str) -> bool {
+        let signature = token.strip_prefix(SERVICE).and_then(|rest| hex::decode(rest.strip_prefix('.')?).ok());
+        signature.is_some_and(|signature| self.over_service().verify_slice(&signature).is_ok())
+    }
+
+    fn over_service(&self) -> Hmac<Sha256> {
+        self.0.clone().chain_update(b"service")
+    }
+
+    /// The word that an output of an attempt is in object storage.
+    pub(crate) fn receipt(&self, run: RunId, lease: Lease, head: &Head) -> String {
+        hex::encode(self.over_output(run, lease, head).finalize().into_bytes())
+    }
+
+    /// Whether somebody with this key gave that word.
+    pub(crate) fn is_receipt(&self, run: RunId, lease: Lease, head: &Head, receipt: &str) -> bool {
+        let signature = hex::decode(receipt).unwrap_or_default();
+        self.over_output(run, lease, head).verify_slice(&signature).is_ok()
+    }
+
+    fn over_output(&self, run: RunId, lease: Lease, head: &Head) -> Hmac<Sha256> {
+        let signed = self.0.clone().chain_update(b"output ").chain_update(run.as_uuid()).chain_update(lease.as_uuid());
+        signed.chain_update(head.encode())
+    }
+
     fn over(&self, run: RunId, lease: Lease) -> Hmac<Sha256> {
         self.0.clone().chain_update(b"run ").chain_update(run.as_uuid()).chain_update(lease.as_uuid())
     }
+}
+
+/// The attempt that a token names, for whoever can't tell whether it is good.
+pub(crate) fn names(token: &str) -> Option<(RunId, Lease)> {
+    parts(token).map(|(run, lease, _)| (run, lease))
+}
+
+fn parts(token: &str) -> Option<(RunId, Lease, &str)> {
+    let mut parts = token.split('.');
+    let (prefix, run, lease, signature) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+    if prefix != PREFIX || parts.next().is_some() {
+        return None;
+    }
+    Some((run.parse().ok()?, lease.parse().ok()?, signature))
 }
 
 #[cfg(test)]
@@ -65,5 +110,20 @@ mod tests {
             assert_eq!(key.check(broken), None, "{broken}");
         }
         assert!(RunKey::new(b"short").is_err());
+    }
+
+    #[test]
+    fn services_know_each_other_and_no_run_is_one() {
+        let key = RunKey::new(&[7; KEY]).unwrap();
+        let run: RunId = "0198c0de-0000-7000-8000-000000000001".parse().unwrap();
+        let lease: Lease = "0198c0de-0000-7000-8000-0000000000aa".parse().unwrap();
+        assert!(key.is_service(&key.service_token()));
+        assert!(!RunKey::new(&[8; KEY]).unwrap().is_service(&key.service_token()));
+        let of_a_run = key.token(run, lease);
+        let signature = of_a_run.rsplit('.').next().unwrap();
+        for stranger in ["", "csw-service1.", &of_a_run, &format!("csw-service1.{signature}")] {
+            assert!(!key.is_service(stranger), "{stranger}");
+        }
+        assert_eq!(key.check(&key.service_token()), None);
     }
 }

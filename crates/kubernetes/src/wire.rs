@@ -2,10 +2,18 @@
 //!
 //! | request | answer |
 //! | --- | --- |
-//! | `GET /run/order` | an [`Order`]; the process that asks is from now on the one that is heard |
+//! | `GET /run/order` | an [`Order`], `?without=arguments` without those; the process that asks is from now on the one that is heard |
 //! | `POST /run/log?offset=N`, bytes | [`Received`]: how much of this process's log is here |
 //! | `PUT /run/output`, bytes, its description in [`OUTPUT`] | 204 once they are stored |
 //! | `POST /run/end`, an [`End`] | 204 once it counts; 409 with [`Missing`] where something has to be sent again |
+//!
+//! Where there is an outputs processor, outputs and end go there:
+//!
+//! | request | answer |
+//! | --- | --- |
+//! | `GET /write/`, its description in [`OUTPUT`] | [`Received`]: how much of it is there |
+//! | `PUT /write/?offset=N`, the rest of its bytes, and the same | [`Receipt`] once they are stored; 404: only the server knows this run |
+//! | `POST /push/`, an [`End`] | what the server answers |
 //!
 //! Every request has the run's token as bearer, and the process's own identifier in [`PROCESS`]. 410: the run is
 //! somebody else's now, or over; 503 and anything else: keep what you have and ask again.
@@ -17,7 +25,7 @@ use csw_core::{
     model::{Artifact, Strategy},
     names::ModelName,
     output::{MediaType, OutputKind},
-    run::{Limits, Outcome, Phases, RunEnd, RunOrder, Sharing, Task, TaskResult, Usage},
+    run::{Limits, Outcome, OutputBody, OutputDraft, Phases, RunEnd, RunOrder, Sharing, Task, TaskResult, Usage},
     secret::SecretValue,
 };
 use serde::{Deserialize, Serialize};
@@ -32,6 +40,9 @@ pub(crate) const LOG_BASE: &str = "csw-log-base";
 /// The header with an output's [`Head`], as JSON in hexadecimal digits.
 pub(crate) const OUTPUT: &str = "csw-output";
 
+/// An end is not longer: it may have a whole input schema in it.
+pub(crate) const END: usize = 80 << 20;
+
 /// What a run is to do.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Order {
@@ -42,6 +53,7 @@ pub(crate) struct Order {
     version: VersionId,
     artifact: Artifact,
     strategy: Strategy,
+    /// Null where they are elsewhere.
     arguments: Value,
     limits: Limits,
     network: bool,
@@ -51,7 +63,7 @@ pub(crate) struct Order {
 }
 
 impl Order {
-    pub(crate) fn new(order: &RunOrder, log_base: u64) -> Self {
+    pub(crate) fn new(order: &RunOrder, log_base: u64, with_arguments: bool) -> Self {
         let secrets = order.secrets.iter().map(|(name, value)| (name.clone(), value.expose().to_owned())).collect();
         Self {
             run: order.run,
@@ -61,7 +73,7 @@ impl Order {
             version: order.version,
             artifact: order.artifact.clone(),
             strategy: order.strategy,
-            arguments: order.arguments.clone(),
+            arguments: if with_arguments { order.arguments.clone() } else { Value::Null },
             limits: order.limits,
             network: order.network,
             secrets,
@@ -90,7 +102,7 @@ impl From<Order> for RunOrder {
     }
 }
 
-/// How much of a log has arrived.
+/// How much of a log, or of an output, has arrived.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Received {
     pub(crate) received: u64,
@@ -116,6 +128,32 @@ impl Head {
 
     pub(crate) fn decode(text: &str) -> Option<Self> {
         serde_json::from_slice(&hex::decode(text).ok()?).ok()
+    }
+
+    pub(crate) fn of(draft: &OutputDraft) -> Self {
+        Self {
+            id: draft.id,
+            kind: draft.kind,
+            position: draft.position,
+            title: draft.title.clone(),
+            media_type: draft.media_type,
+            size: draft.size,
+            sha256: draft.sha256.clone(),
+        }
+    }
+
+    /// The output, with its bytes.
+    pub(crate) fn draft(&self, body: OutputBody) -> OutputDraft {
+        OutputDraft {
+            id: self.id,
+            kind: self.kind,
+            position: self.position,
+            title: self.title.clone(),
+            media_type: self.media_type,
+            body,
+            size: self.size,
+            sha256: self.sha256.clone(),
+        }
     }
 
     pub(crate) fn place(&self) -> OutputPlace {
@@ -149,8 +187,24 @@ pub(crate) struct End {
     usage: Usage,
     /// All that were sent.
     pub(crate) outputs: Vec<OutputPlace>,
+    /// Those that an outputs processor has stored.
+    #[serde(default)]
+    pub(crate) stored: Vec<Stored>,
     /// Bytes of the log.
     pub(crate) log: u64,
+}
+
+/// The word of an outputs processor: it has stored an output.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Receipt {
+    pub(crate) receipt: String,
+}
+
+/// An output that is in object storage, and the word of whoever put it there.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Stored {
+    pub(crate) head: Head,
+    pub(crate) receipt: String,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -170,7 +224,7 @@ enum WireOutcome {
 impl End {
     pub(crate) fn new(end: RunEnd, outputs: Vec<OutputPlace>, log: u64) -> Self {
         let RunEnd { outcome, model_version, phases, usage } = end;
-        Self { outcome: outcome.into(), model_version, phases, usage, outputs, log }
+        Self { outcome: outcome.into(), model_version, phases, usage, outputs, stored: Vec::new(), log }
     }
 }
 

@@ -115,6 +115,7 @@ mod tests {
             let bytes = match &draft.body {
                 OutputBody::Bytes(bytes) => bytes.to_vec(),
                 OutputBody::File(path) => std::fs::read(path).unwrap(),
+                OutputBody::Stored => panic!("nobody has stored it"),
             };
             assert_eq!(hex::encode(Sha256::digest(bytes)), draft.sha256);
             assert_eq!(path.is_some(), in_file);

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use csw_core::{
-    build::{Build, BuildState},
+    build::{Build, BuildState, StopReason},
     ids::{BuildId, ModelId},
     page::{Page, PageRequest},
     ports::{BuildStore, Change, StoreResult},
@@ -17,14 +17,14 @@ use crate::{
 
 #[async_trait]
 impl BuildStore for SqlStore {
-    async fn insert_build(&self, build: &Build, superseded: &str) -> StoreResult<Vec<Build>> {
+    async fn insert_build(&self, build: &Build, here: bool) -> StoreResult<Vec<Build>> {
         let mut unit = self.begin().await?;
         let statement = sql!(
             self,
             "UPDATE builds SET state = $1, message = $2, finished_at = $3 WHERE model_id = $4 AND line = $5 AND \
              state = 'queued' RETURNING *",
             BuildState::Cancelled.as_str(),
-            superseded.to_owned(),
+            StopReason::Superseded.sentence(),
             micros(build.created_at),
             build.model.to_string(),
             build.order.line()
@@ -52,7 +52,7 @@ impl BuildStore for SqlStore {
             rows::json_text(&build.stages)?,
             i64::from(build.attempt),
             build.order.line(),
-            build.order.source.is_here().then(|| self.server())
+            here.then(|| self.server())
         );
         run(statement, unit.on()).await?;
         if let Some(check) = build.check() {
@@ -63,6 +63,12 @@ impl BuildStore for SqlStore {
         }
         unit.commit().await?;
         Ok(others)
+    }
+
+    async fn stop_build(&self, id: BuildId, why: StopReason) -> StoreResult<()> {
+        let mut unit = self.begin().await?;
+        unit.tell(Change::StopBuild(id, why));
+        unit.commit().await
     }
 
     async fn update_build(&self, build: &Build) -> StoreResult<bool> {

@@ -11,6 +11,7 @@ use std::{
 
 use async_trait::async_trait;
 use csw_core::{
+    build::StopReason,
     ids::{AccountId, BuildId, ModelId, RunId, SimulationId, VersionId},
     ports::{Change, Store, StoreError, StoreResult},
     run::LogOf,
@@ -358,6 +359,7 @@ fn encode(change: Change) -> String {
         Change::Build(id) => format!("build {id}"),
         Change::Comparison(id) => format!("comparison {id}"),
         Change::Cancel(id) => format!("cancel {id}"),
+        Change::StopBuild(id, why) => format!("stop-build {id} {}", why.as_str()),
         Change::Missed => "missed".to_owned(),
     }
 }
@@ -372,6 +374,10 @@ fn decode(text: &str) -> Option<Change> {
         "build" => Change::Build(id.parse::<BuildId>().ok()?),
         "comparison" => Change::Comparison(id.parse::<VersionId>().ok()?),
         "cancel" => Change::Cancel(id.parse::<RunId>().ok()?),
+        "stop-build" => {
+            let (id, why) = id.split_once(' ')?;
+            Change::StopBuild(id.parse::<BuildId>().ok()?, StopReason::parse(why)?)
+        }
         "missed" => Change::Missed,
         _ => return None,
     })

@@ -5,8 +5,8 @@ use bytes::{Bytes, BytesMut};
 use csw_core::{
     ids::{Lease, RunId, SimulationId},
     memo::MemoKey,
-    ports::{Cancelled, Change, ParseApplied, ParseEnd, Room, RunStore, SimEnd, StoreResult},
-    run::{ClaimedRun, LogOf, Run},
+    ports::{Cancelled, Change, Hold, ParseApplied, ParseEnd, Room, RunHolds, RunStore, SimEnd, StoreResult},
+    run::{ClaimedRun, LogOf, Run, RunState},
     simulation::Simulation,
 };
 use jiff::Timestamp;
@@ -169,6 +169,21 @@ impl SqlStore {
             owner.to_owned()
         );
         optional(statement, on).await?.map_or(Ok(0), |row| row.unsigned("size"))
+    }
+}
+
+#[async_trait]
+impl RunHolds for SqlStore {
+    async fn hold(&self, id: RunId) -> StoreResult<Hold> {
+        let mut reader = self.reader().await?;
+        let text = "SELECT state, lease FROM runs WHERE id = $1";
+        let Some(row) = optional(sql!(self, text, id.to_string()), &mut reader).await? else {
+            return Ok(Hold::Unknown);
+        };
+        match row.word("state", RunState::parse)? {
+            RunState::Running => row.id("lease").map(Hold::Lease),
+            _ => Ok(Hold::Nobody),
+        }
     }
 }
 

@@ -13,6 +13,7 @@ mod hooks;
 mod layers;
 mod pages;
 mod state;
+mod tasks;
 
 use axum::{
     Json, Router,
@@ -24,7 +25,10 @@ use axum::{
 use serde_json::json;
 use tower::ServiceExt;
 
-pub use crate::state::{SignedDownloads, WebOptions, WebState};
+pub use crate::{
+    state::{SignedDownloads, WebOptions, WebState},
+    tasks::{TaskOptions, task_router},
+};
 
 /// Everything the server answers over HTTP, with limits, headers and log lines around it. Serve it with connection
 /// information (`into_make_service_with_connect_info::<SocketAddr>`): rate limits are by address.

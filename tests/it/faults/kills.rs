@@ -13,7 +13,7 @@ use super::{
     load::Load,
     wishes::{EDGES, Wish},
 };
-use crate::cluster::Site;
+use crate::{cluster::Site, services::Services};
 
 /// Times that the server is killed, so that each test takes a good quarter of a minute; `CSW_TEST_KILLS=50` asks for more.
 const KILLS: u64 = 6;
@@ -50,6 +50,41 @@ async fn nothing_is_lost_when_the_server_of_a_cluster_is_killed() -> Result {
     let writes = cluster.count(Verb::Create, "jobs") + cluster.count(Verb::Delete, "jobs");
     let runs = server.query("SELECT SUM(attempt) AS attempts FROM runs")?[0]["attempts"].as_u64().unwrap_or_default();
     assert!(writes <= 3 * runs, "{writes} requests for {runs} attempts");
+    Ok(())
+}
+
+/// Pages, scheduler and outputs processor of one site, each killed at random moments.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_lost_when_services_are_killed() -> Result {
+    let mut site = Services::start("service_kills").await?;
+    let kills = knob("CSW_TEST_KILLS", KILLS / 2);
+    let mut dice = Dice::seeded("services");
+    let owner = site.webapp.publisher()?;
+    let load = Load::new(Wish::any);
+    for _ in 0..kills {
+        for victim in 0..3 {
+            let client = site.webapp.client(Some(&owner))?;
+            let people = load.begin(&client, &mut dice);
+            tokio::time::sleep(Duration::from_millis(dice.below(MOMENT))).await;
+            let pause = Duration::from_millis(dice.below(500));
+            match victim {
+                0 => site.webapp.kill()?,
+                1 => site.scheduler.interrupt(pause)?,
+                _ => site.outputs.interrupt(pause)?,
+            }
+            load.finish();
+            people.join_all().await;
+            if victim == 0 {
+                site.webapp.start()?;
+            }
+            load.repeat(&site.webapp.client(Some(&owner))?, &mut dice).await?;
+        }
+    }
+    let title = format!("{kills} times each service killed");
+    load.settle(&title, &site.webapp, &site.webapp.client(Some(&owner))?).await?;
+    let writes = site.cluster.count(Verb::Create, "jobs") + site.cluster.count(Verb::Delete, "jobs");
+    let runs = site.webapp.query("SELECT SUM(attempt) AS attempts FROM runs")?[0]["attempts"].as_u64();
+    assert!(writes <= 3 * runs.unwrap_or_default(), "{writes} requests for {runs:?} attempts");
     Ok(())
 }
 

@@ -22,7 +22,7 @@ use super::{
     differences::{Read, alone, between, is_read, pairs},
 };
 use crate::{
-    App,
+    App, Duties,
     conformance::ask,
     error::{AppError, AppResult},
     new_id,
@@ -49,10 +49,22 @@ impl App {
         Ok(())
     }
 
-    /// Carries a comparison out in the background, unless it is at work already.
+    /// Begins to carry out what a process has begun that serves pages alone.
+    pub(crate) async fn pick_up_comparison(&self, version: VersionId) {
+        if self.comparisons_at_work().contains(&version) {
+            return;
+        }
+        match self.store().comparison(version).await {
+            Ok(Some(found)) if found.state == ComparisonState::Running => self.work_at_comparison(found),
+            Ok(_) => {}
+            Err(error) => tracing::warn!(%version, %error, "a comparison is looked for again in a minute"),
+        }
+    }
+
+    /// Carries a comparison out in the background, unless it is at work already, or somebody else's to do.
     pub(super) fn work_at_comparison(&self, comparison: Comparison) {
         let version = comparison.version;
-        if !self.comparisons_at_work().insert(version) {
+        if self.inner.config.duties == Duties::Pages || !self.comparisons_at_work().insert(version) {
             return;
         }
         let app = self.clone();

@@ -50,6 +50,7 @@ impl RunEvents for Listener {
                 OutputBody::File(file) => tokio::fs::read(file)
                     .await
                     .map_err(|error| ReportError::Unavailable { run: order.run, cause: error.to_string() })?,
+                OutputBody::Stored => vec![],
             };
             without_ids(&bytes).unwrap_or(output.sha256)
         } else {

@@ -2,7 +2,7 @@
 
 use csw_core::{
     access::Caller,
-    build::{Build, BuildOrder, Proposed, Source, Trigger},
+    build::{Build, BuildOrder, Proposed, Source, StopReason, Trigger},
     ids::{AccountId, ModelId},
     model::Model,
     ports::Comparison,
@@ -21,9 +21,6 @@ use crate::{
     models::ModelView,
     publish_repository::{ModelConfig, asks_to_skip_tests},
 };
-
-/// What stops builds that nobody waits for.
-const NOT_WANTED: &str = "Cancelled: its pull request does not ask for it any more.";
 
 /// Who asks for a build, and whether its version becomes live by itself.
 #[derive(Clone, Copy)]
@@ -146,7 +143,7 @@ impl App {
     pub(super) async fn stop_checks(&self, checks: &[Check]) -> AppResult<()> {
         for id in checks.iter().filter_map(|check| check.build) {
             if let Some(build) = self.store().build(id).await? {
-                self.end_early(build, NOT_WANTED).await?;
+                self.end_early(build, StopReason::NotWanted).await?;
             }
         }
         Ok(())

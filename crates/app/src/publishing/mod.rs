@@ -9,7 +9,7 @@ mod tested;
 use bytes::Bytes;
 use csw_core::{
     access::Caller,
-    build::{Build, BuildOrder, BuildState, Source, Stage, Trigger},
+    build::{Build, BuildOrder, BuildState, Source, Stage, StopReason, Trigger},
     ids::{AccountId, BuildId, PullId, VersionId},
     model::{Model, Version, VersionState},
     page::{Page, PageRequest},
@@ -18,7 +18,7 @@ use csw_core::{
 
 pub(crate) use self::{queue::AtWork, tested::takes_defaults};
 use crate::{
-    App,
+    App, Duties,
     access_rules::{may_promote, publisher, reviewer},
     error::{AppError, AppResult},
     models::ModelView,
@@ -28,8 +28,6 @@ use crate::{
 /// Promotions that a roll-back looks at.
 const LOOK_BACK: u32 = 100;
 
-const SUPERSEDED: &str = "Cancelled: a newer build of this model was asked for.";
-const ON_REQUEST: &str = "Cancelled on request.";
 const STAGED_ONLY: &str = "This workflow is trusted to stage versions, not to make them live.";
 const MAINTAINERS_PROMOTE: &str = "On this site a maintainer promotes versions.";
 
@@ -84,10 +82,12 @@ impl App {
             created_at: self.now(),
             finished_at: None,
         };
-        for superseded in self.store().insert_build(&build, SUPERSEDED).await? {
+        // Where pages alone are served, whoever builds has the same folder.
+        let here = build.order.source.is_here() && self.inner.config.duties != Duties::Pages;
+        for superseded in self.store().insert_build(&build, here).await? {
             forget_upload(&superseded).await;
         }
-        self.stop_build_like(&build, SUPERSEDED);
+        self.stop_builds_like(&build).await?;
         self.inner.builds_wake.notify_one();
         Ok(build)
     }
@@ -118,20 +118,23 @@ impl App {
     pub async fn cancel_build(&self, caller: &Caller, view: &ModelView, id: BuildId) -> AppResult<bool> {
         publisher(caller, view)?;
         let build = self.build(view, id).await?;
-        self.end_early(build, ON_REQUEST).await
+        self.end_early(build, StopReason::OnRequest).await
     }
 
     /// Stops a build that waits or is at work; says whether it was one.
-    pub(crate) async fn end_early(&self, mut build: Build, why: &'static str) -> AppResult<bool> {
+    pub(crate) async fn end_early(&self, mut build: Build, why: StopReason) -> AppResult<bool> {
         if build.state == BuildState::Queued {
-            build.end(BuildState::Cancelled, why.to_owned(), self.now());
+            build.end(BuildState::Cancelled, why.sentence().to_owned(), self.now());
             if self.store().update_build(&build).await? {
                 forget_upload(&build).await;
             }
             return Ok(true);
         }
-        self.stop_build(build.id, why);
-        Ok(build.state == BuildState::Running)
+        let is_at_work = build.state == BuildState::Running;
+        if is_at_work {
+            self.store().stop_build(build.id, why).await?;
+        }
+        Ok(is_at_work)
     }
 
     /// A build of this model, for its writers and the site's maintainers.

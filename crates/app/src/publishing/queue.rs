@@ -9,7 +9,7 @@ use std::{
 
 use csw_core::{
     access::Role,
-    build::{Build, BuildState, MAX_BUILD_ATTEMPTS},
+    build::{Build, BuildState, MAX_BUILD_ATTEMPTS, StopReason},
     ids::{BuildId, ModelId},
     model::Model,
     page::PageRequest,
@@ -31,9 +31,8 @@ const APPROVERS: PageRequest = PageRequest { number: 1, size: 200 };
 #[derive(Debug, Clone)]
 pub(crate) struct AtWork {
     model: ModelId,
-    line: String,
     stop: CancellationToken,
-    why: Arc<OnceLock<&'static str>>,
+    why: Arc<OnceLock<StopReason>>,
     /// It waits for simulations and builds nothing.
     waits: bool,
 }
@@ -43,7 +42,8 @@ impl App {
         self.inner.builds.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn stop_build(&self, id: BuildId, why: &'static str) {
+    /// Stops a build, if this process carries it out.
+    pub(crate) fn stop_build(&self, id: BuildId, why: StopReason) {
         if let Some(one) = self.builds_at_work().get(&id) {
             // The first reason is the one that counts.
             let _ = one.why.set(why);
@@ -59,14 +59,16 @@ impl App {
         self.inner.builds_wake.notify_one();
     }
 
-    /// Stops what a newer build of the same model and line replaces.
-    pub(super) fn stop_build_like(&self, newer: &Build, why: &'static str) {
+    /// Has what a newer build of the same model and line replaces stopped, whoever carries it out.
+    pub(super) async fn stop_builds_like(&self, newer: &Build) -> AppResult<()> {
         let line = newer.order.line();
-        let like = |one: &AtWork| one.model == newer.model && one.line == line;
-        let found = self.builds_at_work().iter().find(|(_, one)| like(one)).map(|(id, _)| *id);
-        if let Some(id) = found {
-            self.stop_build(id, why);
+        for build in self.store().unfinished_builds().await? {
+            let is_like = build.model == newer.model && build.order.line() == line && build.id != newer.id;
+            if is_like && build.state == BuildState::Running {
+                self.store().stop_build(build.id, StopReason::Superseded).await?;
+            }
         }
+        Ok(())
     }
 
     /// Leaves the builds that are at work to the next process, and waits until they are stored so.
@@ -115,7 +117,7 @@ impl App {
             return false;
         }
         let (stop, why) = (self.inner.ending.child_token(), Arc::default());
-        at_work.insert(build.id, AtWork { model: build.model, line: build.order.line(), stop, why, waits: false });
+        at_work.insert(build.id, AtWork { model: build.model, stop, why, waits: false });
         true
     }
 
@@ -167,7 +169,7 @@ impl App {
                 }
                 return;
             }
-            None => (BuildState::Cancelled, at_work.why.get().copied().unwrap_or_default().to_owned()),
+            None => (BuildState::Cancelled, at_work.why.get().map_or("", |why| why.sentence()).to_owned()),
         };
         log.write(&format!("{}: {message}\n", state.as_str()));
         drop(log);

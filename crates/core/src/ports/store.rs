@@ -13,7 +13,7 @@ use thiserror::Error;
 use crate::{
     access::Role,
     account::{Account, AccountPatch, Session, Token},
-    build::Build,
+    build::{Build, StopReason},
     comparison::{Candidate, Compared, Comparison, ComparisonState, Verdict},
     ids::{AccountId, BuildId, InviteId, Lease, ModelId, OutputId, RunId, SimulationId, TokenId, VersionId},
     memo::MemoKey,
@@ -80,6 +80,8 @@ pub enum Change {
     Comparison(VersionId),
     /// Somebody asked to stop a run.
     Cancel(RunId),
+    /// Somebody asked to stop a build that is at work.
+    StopBuild(BuildId, StopReason),
     /// Some changes were not told: anything may have happened.
     Missed,
 }
@@ -358,8 +360,10 @@ pub trait ModelStore: Send + Sync {
 #[async_trait]
 pub trait BuildStore: Send + Sync {
     /// Adds a build to the queue, and the check that it is to have on a forge. Others of its model and line that wait
-    /// there are cancelled with this sentence: the newest wins. Those are returned.
-    async fn insert_build(&self, build: &Build, superseded: &str) -> StoreResult<Vec<Build>>;
+    /// there are cancelled: the newest wins. Those are returned. `here`: no other server has what it is built from.
+    async fn insert_build(&self, build: &Build, here: bool) -> StoreResult<Vec<Build>>;
+    /// Asks whoever works at a build to stop it.
+    async fn stop_build(&self, id: BuildId, why: StopReason) -> StoreResult<()>;
     /// Stores how a build stands. One that is over stays as it is: false.
     async fn update_build(&self, build: &Build) -> StoreResult<bool>;
     /// By identifier.
@@ -464,9 +468,27 @@ pub trait SimulationStore: Send + Sync {
     async fn pending_runs(&self, account: AccountId) -> StoreResult<u64>;
 }
 
+/// Who works at a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hold {
+    /// There is no such run.
+    Unknown,
+    /// Nobody: it waits, or is over.
+    Nobody,
+    /// Whoever has this lease.
+    Lease(Lease),
+}
+
+/// Says who works at runs.
+#[async_trait]
+pub trait RunHolds: Send + Sync {
+    /// Who works at a run.
+    async fn hold(&self, id: RunId) -> StoreResult<Hold>;
+}
+
 /// The queue: the `runs` table.
 #[async_trait]
-pub trait RunStore: Send + Sync {
+pub trait RunStore: RunHolds {
     /// Claims the next queued run that fits `room`, fair among owners (fewest running first, then oldest; `parse` before
     /// `sim`), under a new lease. Runs that ask for more than `total` are offered as if they asked for `total`.
     async fn claim(&self, lease: Lease, room: Room, total: Room, now: Timestamp) -> StoreResult<Option<ClaimedRun>>;

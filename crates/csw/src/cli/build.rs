@@ -99,6 +99,8 @@ pub(crate) enum Services {
     Config(Box<Manifests>),
     /// Bring a site of a cluster to a port of this machine, with kubectl
     Serve(Serve),
+    /// Make the users of Redis: what each may do, and nothing else
+    RedisAcl(RedisAcl),
     /// Remove finished Jobs, for clusters that do not do so themselves
     CleanupJobs(CleanupJobs),
 }
@@ -169,6 +171,13 @@ pub(crate) struct Serve {
     /// Port of this machine
     #[arg(long, value_name = "PORT", default_value_t = 8080)]
     pub(crate) port: u16,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RedisAcl {
+    /// Write them into a file that Redis reads as `aclfile`, instead of asking one that runs; - is stdout
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -18,6 +18,18 @@ pub(crate) struct Job {
     #[arg(long, env = csw_kubernetes::job::CALLBACK_URL, value_name = "URL")]
     pub(crate) callback_url: String,
 
+    /// Address of the outputs processor, if outputs and the end go there
+    #[arg(long, env = csw_kubernetes::job::OUTPUTS_URL, value_name = "URL")]
+    pub(crate) outputs_url: Option<String>,
+
+    /// Address of the Redis with the arguments, if they are there
+    #[arg(long, env = csw_kubernetes::redis::REDIS_URL, value_name = "URL")]
+    pub(crate) redis_url: Option<String>,
+
+    /// Certificates of the authorities of that Redis, as PEM
+    #[arg(long, env = csw_kubernetes::redis::REDIS_CA, value_name = "PEM", hide_env_values = true)]
+    pub(crate) redis_ca: Option<String>,
+
     /// Token of the run
     #[arg(long, env = csw_kubernetes::job::RUN_TOKEN, value_name = "TOKEN", hide_env_values = true)]
     pub(crate) token: String,

@@ -1,7 +1,10 @@
 //! `csw job`: one run, inside the Job that a server made for it.
 
 use csw_core::run::RunOrder;
-use csw_kubernetes::job::{Carrier, JobError, Orders};
+use csw_kubernetes::{
+    job::{Carrier, JobError, Orders},
+    redis::RedisAddress,
+};
 use csw_runtime::direct::{self, Place};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -16,8 +19,10 @@ pub(super) async fn run(options: Job) -> Outcome {
     start_log(Some(LogForm::Text))?;
     let stop = asked_to_stop()?;
     let scratch = std::env::temp_dir();
-    let carrier =
-        Carrier::new(&options.callback_url, options.token.clone(), scratch.clone()).map_err(|error| failed(&error))?;
+    let carrier = Carrier::new(&options.callback_url, options.token.clone(), scratch.clone())
+        .map_err(|error| failed(&error))?
+        .with_redis(redis(&options)?)
+        .with_processor(options.outputs_url.as_deref());
     let order = tokio::select! {
         order = carrier.order() => order,
         // Nobody has heard of this process yet.
@@ -35,6 +40,11 @@ pub(super) async fn run(options: Job) -> Outcome {
         () = log_to_the_end(&carrier) => {}
     }
     Ok(())
+}
+
+fn redis(options: &Job) -> Outcome<Option<RedisAddress>> {
+    let address = options.redis_url.as_deref().map(|url| RedisAddress::new(url, options.redis_ca.clone()));
+    address.transpose().map_err(|error| Failure::usage(error.to_string(), "its server makes Jobs with an address"))
 }
 
 /// Sends the log for as long as the run is told of.

@@ -15,6 +15,7 @@ mod models;
 mod publish;
 mod restore;
 mod secret_input;
+mod services;
 mod sims;
 mod svc;
 mod up;
@@ -36,6 +37,9 @@ pub(crate) async fn run(cli: Cli, matches: &ArgMatches) -> Outcome {
     let settings = Settings::read(cli.config.as_deref())?;
     match cli.command {
         Command::Up(options) => up::run(&settings, &options, printer).await,
+        Command::Webapp(options) => services::webapp(&settings, &options, printer).await,
+        Command::Scheduler(options) => services::scheduler(&settings, &options, printer).await,
+        Command::Outputs(options) => services::outputs(&settings, &options, printer).await,
         Command::Accounts { verb } => accounts::run(&settings, verb, printer).await,
         Command::Svc { verb } => svc::run(&settings, cli.config.as_deref(), verb, printer).await,
         Command::Models { name, server, verb } => models::run(&settings, &server, name.as_deref(), verb, printer).await,

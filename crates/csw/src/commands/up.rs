@@ -2,10 +2,10 @@
 
 use std::{io::IsTerminal, net::SocketAddr, path::Path, time::Duration};
 
-use axum::{http::Uri, serve::ListenerExt};
+use axum::{Router, http::Uri, serve::ListenerExt};
 use csw_kubernetes::leader::Leadership;
 use serde_json::json;
-use tokio::{net::TcpListener, signal::unix::SignalKind};
+use tokio::{net::TcpListener, signal::unix::SignalKind, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::{EnvFilter, layer::SubscriberExt, util::SubscriberInitExt};
 
@@ -15,7 +15,7 @@ use crate::{
     folder::{Folder, write_privately},
     output::Printer,
     settings::{ExecutorWord, LISTEN, Settings},
-    wiring,
+    wiring::{self, Options, Runs},
 };
 
 /// Connections that are still open when every run is over get so long.
@@ -49,20 +49,16 @@ pub(crate) async fn run(settings: &Settings, options: &Up, printer: Printer) -> 
     let listener = listen(settings, options).await?;
     let address = listener.local_addr().map_err(|error| Failure::local(error.to_string(), "try another port"))?;
     let public_url = public_url.unwrap_or_else(|| local_url(address));
-    let site = wiring::site(settings, options, &folder, public_url.clone(), cluster).await?;
+    let parts = Options {
+        place: options.place.clone(),
+        cache: options.cache.clone(),
+        allow_local_repositories: options.allow_local_repositories,
+    };
+    let runs = cluster.map_or(Runs::Here, Runs::Cluster);
+    let site = wiring::site(settings, &parts, &folder, public_url.clone(), runs).await?;
     let callbacks = site.callbacks.map(|(listener, router)| tokio::spawn(axum::serve(listener, router).into_future()));
     let background = site.app.start().await;
-    let stopping = stop.clone();
-    let service = site.router.into_make_service_with_connect_info::<SocketAddr>();
-    let server = tokio::spawn(async move {
-        // Events are small writes that somebody waits for: they must not wait for an acknowledgement.
-        let listener = listener.tap_io(|stream| {
-            if let Err(error) = stream.set_nodelay(true) {
-                tracing::debug!(%error, "a connection keeps its delay");
-            }
-        });
-        axum::serve(listener, service).with_graceful_shutdown(async move { stopping.cancelled().await }).await
-    });
+    let server = serve(listener, site.router, stop.clone());
     tracing::info!(url = %public_url, %address, data = %data.display(), "serving");
     let accounts = site.app.ports().store.accounts(csw_core::page::PageRequest { number: 1, size: 1 }).await?;
     if accounts.total == 0 {
@@ -85,9 +81,7 @@ pub(crate) async fn run(settings: &Settings, options: &Up, printer: Printer) -> 
     tracing::info!(grace_seconds = options.grace, "stopping: live runs may finish, the others go back to the queue");
     background.shut_down(options.grace).await;
     site.cgroups.close();
-    if tokio::time::timeout(LAST_ANSWERS, server).await.is_err() {
-        tracing::info!("some connections were still open");
-    }
+    server.end().await;
     if let Some(callbacks) = callbacks {
         callbacks.abort();
     }
@@ -106,8 +100,34 @@ pub(crate) async fn run(settings: &Settings, options: &Up, printer: Printer) -> 
     Ok(())
 }
 
+/// A server that answers until it is asked to stop.
+pub(super) struct Serving(JoinHandle<std::io::Result<()>>);
+
+impl Serving {
+    /// Waits for the last answers, for a while.
+    pub(super) async fn end(self) {
+        if tokio::time::timeout(LAST_ANSWERS, self.0).await.is_err() {
+            tracing::info!("some connections were still open");
+        }
+    }
+}
+
+/// Answers what a router answers, until `stop`.
+pub(super) fn serve(listener: TcpListener, router: Router, stop: CancellationToken) -> Serving {
+    let service = router.into_make_service_with_connect_info::<SocketAddr>();
+    Serving(tokio::spawn(async move {
+        // Events are small writes that somebody waits for: they must not wait for an acknowledgement.
+        let listener = listener.tap_io(|stream| {
+            if let Err(error) = stream.set_nodelay(true) {
+                tracing::debug!(%error, "a connection keeps its delay");
+            }
+        });
+        axum::serve(listener, service).with_graceful_shutdown(stop.cancelled_owned()).await
+    }))
+}
+
 /// Waits until this process is the one that works in its folder and looks after the site's Jobs.
-async fn lead(settings: &Settings, data: &Path, cluster: &wiring::Cluster) -> Outcome<(Folder, Leadership)> {
+pub(super) async fn lead(settings: &Settings, data: &Path, cluster: &wiring::Cluster) -> Outcome<(Folder, Leadership)> {
     tracing::info!("waiting for the lead: one process at a time looks after the Jobs of a site");
     let folder = loop {
         match Folder::take_if_free(data)? {
@@ -120,7 +140,7 @@ async fn lead(settings: &Settings, data: &Path, cluster: &wiring::Cluster) -> Ou
 }
 
 /// Never, where nobody has to lead.
-async fn lost(leadership: Option<&Leadership>) {
+pub(super) async fn lost(leadership: Option<&Leadership>) {
     match leadership {
         Some(leadership) => leadership.lost().await,
         None => std::future::pending().await,
@@ -152,7 +172,7 @@ async fn listen(settings: &Settings, options: &Up) -> Outcome<TcpListener> {
 }
 
 /// The address of a whole site, without a slash at its end: pages and answers name their paths from its root.
-fn origin(url: &str) -> Outcome<String> {
+pub(super) fn origin(url: &str) -> Outcome<String> {
     let bare = url.trim_end_matches('/');
     let is_root = |uri: &Uri| {
         matches!(uri.scheme_str(), Some("http" | "https"))
@@ -169,7 +189,7 @@ fn origin(url: &str) -> Outcome<String> {
     ))
 }
 
-fn local_url(address: SocketAddr) -> String {
+pub(super) fn local_url(address: SocketAddr) -> String {
     if address.ip().is_unspecified() {
         return format!("http://127.0.0.1:{}", address.port());
     }
@@ -177,7 +197,7 @@ fn local_url(address: SocketAddr) -> String {
 }
 
 /// Cancelled by the first SIGTERM or SIGINT. The second ends the process at once.
-fn stop_signal() -> Outcome<CancellationToken> {
+pub(super) fn stop_signal() -> Outcome<CancellationToken> {
     let signals = [SignalKind::terminate(), SignalKind::interrupt()].map(tokio::signal::unix::signal);
     let [Ok(mut terminate), Ok(mut interrupt)] = signals else {
         return Err(Failure::local("signals can't be handled", "raise the limit of open files"));

@@ -92,6 +92,10 @@ pub(crate) const ALL: &[Known] = &[
     file("kubernetes.site", "default"),
     file("kubernetes.callback_listen", "127.0.0.1:8090"),
     file("kubernetes.callback_url", "where it listens for its Jobs"),
+    file("kubernetes.scheduler_listen", "127.0.0.1:8091"),
+    file("kubernetes.scheduler_url", "none"),
+    file("kubernetes.outputs_listen", "127.0.0.1:8092"),
+    file("kubernetes.outputs_url", "none: outputs go to the server"),
     file("kubernetes.jobs", "100"),
     file("kubernetes.cpus", "1000"),
     file("kubernetes.memory_gigabytes", "4000"),
@@ -113,6 +117,11 @@ pub(crate) const ALL: &[Known] = &[
     file("kubernetes.inputs_start_seconds", "120"),
     file("kubernetes.token_key_file", "run-tokens.key in the data folder"),
     known("", "", "KUBECONFIG", "the user's own, or the cluster that this process runs in"),
+    url("redis.url", "", "", "none: Jobs ask the server for their arguments"),
+    file("redis.ca_file", "public authorities"),
+    secret("redis.admin_password", "", "CSW_REDIS_ADMIN_PASSWORD", "none"),
+    secret("redis.scheduler_password", "", "CSW_REDIS_SCHEDULER_PASSWORD", "none"),
+    secret("redis.executor_password", "", "CSW_REDIS_EXECUTOR_PASSWORD", "none: there is no such user"),
     file("build.python", "3.11"),
     known("build.allow_local_repositories", "--allow-local-repositories", "CSW_ALLOW_LOCAL_REPOSITORIES", "false"),
     file("build.disk_gigabytes", "32"),
@@ -274,6 +283,7 @@ mod tests {
             "vault",
             "kubernetes",
             "objects",
+            "redis",
         ];
         let fields = all.matches(": ").count() - sections.len();
         assert_eq!(fields, ALL.iter().filter(|known| !known.key.is_empty()).count(), "{all}");

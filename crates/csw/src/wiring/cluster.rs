@@ -3,10 +3,10 @@
 use std::{fs::File, io::Write, os::unix::fs::OpenOptionsExt, path::Path, time::Duration};
 
 use csw_core::ports::Randomness;
-use csw_kubernetes::{KubernetesConfig, KubernetesExecutor, RunKey, SharedFolders, leader::Candidate};
+use csw_kubernetes::{KubernetesConfig, KubernetesExecutor, RunKey, Scheduler, SharedFolders, leader::Candidate};
 use tokio::net::TcpListener;
 
-use super::bytes;
+use super::{bytes, redis};
 use crate::{
     ambient::SystemRandomness,
     failure::{Failure, Outcome},
@@ -80,7 +80,8 @@ impl Cluster {
         std::fs::create_dir_all(&uploads).map_err(|error| Failure::file(&uploads, &error))?;
         let mut config = KubernetesConfig::new(self.namespace, url, uploads);
         apply(cluster, data, &mut config)?;
-        let executor = KubernetesExecutor::new(self.client, config, key(cluster, data)?);
+        config.redis = redis::redis(&settings.redis)?;
+        let executor = KubernetesExecutor::new(self.client, config, run_key(settings, data)?);
         Ok((executor, listener))
     }
 }
@@ -94,6 +95,7 @@ fn apply(cluster: &ClusterSettings, data: &Path, config: &mut KubernetesConfig) 
     capacity.runs = cluster.jobs.unwrap_or(capacity.runs);
     capacity.cpus = cluster.cpus.unwrap_or(capacity.cpus);
     capacity.memory_bytes = cluster.memory_gigabytes.map_or(capacity.memory_bytes, bytes);
+    config.outputs_url.clone_from(&cluster.outputs_url);
     config.queue.clone_from(&cluster.queue);
     config.pull_secrets.clone_from(&cluster.pull_secrets);
     for selector in &cluster.node_selector {
@@ -134,9 +136,25 @@ fn apply(cluster: &ClusterSettings, data: &Path, config: &mut KubernetesConfig) 
     Ok(())
 }
 
+/// The scheduler that a service asks which serves pages alone.
+pub(crate) fn scheduler(settings: &Settings, data: &Path) -> Outcome<Scheduler> {
+    let cluster = &settings.cluster;
+    let url = cluster.scheduler_url.as_deref().ok_or_else(|| {
+        Failure::usage(
+            "pages ask a scheduler for what a model has to say",
+            "set `kubernetes.scheduler_url`, such as http://csw-scheduler.NAMESPACE:8091",
+        )
+    })?;
+    let namespace = cluster.namespace.clone().unwrap_or_else(|| "default".to_owned());
+    let callbacks = cluster.callback_url.clone().unwrap_or_default();
+    let mut config = KubernetesConfig::new(namespace, callbacks, data.join("run-outputs"));
+    apply(cluster, data, &mut config)?;
+    Ok(Scheduler::new(url, &run_key(settings, data)?, config))
+}
+
 /// The key of the tokens of runs: the operator's, or one of the data folder, made where it is missing.
-fn key(cluster: &ClusterSettings, data: &Path) -> Outcome<RunKey> {
-    let path = cluster.token_key_file.clone().unwrap_or_else(|| data.join(KEY));
+pub(crate) fn run_key(settings: &Settings, data: &Path) -> Outcome<RunKey> {
+    let path = settings.cluster.token_key_file.clone().unwrap_or_else(|| data.join(KEY));
     RunKey::new(&random_file(&path)?).map_err(|error| {
         Failure::local(format!("{}: {error}", path.display()), "write 64 random characters into that file")
     })

@@ -4,6 +4,7 @@
 //! outputs and end until they are acknowledged, so that a server that is restarted meanwhile gets them again.
 
 mod log;
+mod processor;
 
 use std::{collections::HashSet, path::PathBuf, sync::Mutex, time::Duration};
 
@@ -16,17 +17,23 @@ use csw_core::{
     run::{OutputBody, OutputDraft, RunEnd, RunOrder},
 };
 use reqwest::{Body, Client, Method, RequestBuilder, Response, StatusCode};
+use serde_json::Value;
 use thiserror::Error;
+use tokio::io::AsyncSeekExt;
 use uuid::Uuid;
 
-use self::log::Log;
+use self::{log::Log, processor::Processor};
 use crate::{
     pace::Pauses,
+    redis::{self, RedisAddress},
     wire::{End, Head, LOG_BASE, Missing, OUTPUT, Order, OutputPlace, PROCESS, Received},
 };
 
 /// The variable with the address of the server.
 pub const CALLBACK_URL: &str = "CSW_CALLBACK_URL";
+
+/// The variable with the address of the outputs processor, where there is one.
+pub const OUTPUTS_URL: &str = "CSW_OUTPUTS_URL";
 
 /// The variable with the run's token.
 pub const RUN_TOKEN: &str = "CSW_RUN_TOKEN";
@@ -77,6 +84,10 @@ pub struct Carrier {
     folder: PathBuf,
     log: Log,
     kept: Mutex<Vec<OutputDraft>>,
+    /// Where the arguments may be.
+    redis: Option<RedisAddress>,
+    /// Where outputs and the end go, instead of the server.
+    processor: Option<Processor>,
 }
 
 impl Carrier {
@@ -91,12 +102,36 @@ impl Carrier {
             .build()
             .map_err(|error| JobError::Client(chain(&error)))?;
         let url = url.trim_end_matches('/').to_owned();
-        Ok(Self { http, url, token, process: Uuid::new_v4(), folder, log: Log::default(), kept: Mutex::default() })
+        let process = Uuid::new_v4();
+        let (log, kept) = (Log::default(), Mutex::default());
+        Ok(Self { http, url, token, process, folder, log, kept, redis: None, processor: None })
+    }
+
+    /// The same, which looks for the arguments in a Redis first.
+    #[must_use]
+    pub fn with_redis(self, redis: Option<RedisAddress>) -> Self {
+        Self { redis, ..self }
+    }
+
+    /// The same, whose outputs and end go to an outputs processor.
+    #[must_use]
+    pub fn with_processor(self, url: Option<&str>) -> Self {
+        Self { processor: url.map(Processor::new), ..self }
+    }
+
+    /// The arguments, where they are not with the server.
+    async fn arguments(&self) -> Option<Value> {
+        let found = redis::fetch(self.redis.as_ref()?, &self.token).await;
+        found.inspect_err(|cause| tracing::info!(cause, "the server is asked for the arguments")).ok()
     }
 
     fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.request_at(&self.url, method, path)
+    }
+
+    fn request_at(&self, url: &str, method: Method, path: &str) -> RequestBuilder {
         self.http
-            .request(method, format!("{}{path}", self.url))
+            .request(method, format!("{url}{path}"))
             .bearer_auth(&self.token)
             .header(PROCESS, self.process.to_string())
             .header(LOG_BASE, self.log.base())
@@ -128,14 +163,13 @@ impl Carrier {
 
     /// Sends an output.
     async fn send_output(&self, draft: &OutputDraft) -> Result<(), ReportError> {
-        let body = match &draft.body {
-            OutputBody::Bytes(bytes) => Body::from(bytes.clone()),
-            OutputBody::File(path) => {
-                let file = tokio::fs::File::open(path).await.map_err(|error| later(&error.to_string()))?;
-                Body::wrap_stream(tokio_util::io::ReaderStream::new(file))
-            }
-        };
-        let request = self.request(Method::PUT, "/run/output").header(OUTPUT, head(draft).encode()).body(body);
+        if let Some(processor) = &self.processor
+            && processor.store(self, draft).await?
+        {
+            return Ok(());
+        }
+        let body = body_from(draft, 0).await?;
+        let request = self.request(Method::PUT, "/run/output").header(OUTPUT, Head::of(draft).encode()).body(body);
         self.heard(request.send().await).map(drop)
     }
 
@@ -154,14 +188,21 @@ impl Carrier {
     /// Tells the end once; false where something has to be sent again.
     async fn tell(&self, end: &RunEnd) -> Result<bool, ReportError> {
         let drafts = self.kept().clone();
-        let outputs: Vec<OutputPlace> = drafts.iter().map(|draft| head(draft).place()).collect();
-        let request = self.request(Method::POST, "/run/end").json(&End::new(end.clone(), outputs, self.log.length()));
-        match request.send().await {
+        let outputs: Vec<OutputPlace> = drafts.iter().map(|draft| Head::of(draft).place()).collect();
+        let mut end = End::new(end.clone(), outputs, self.log.length());
+        let request = match &self.processor {
+            Some(processor) => {
+                end.stored = processor.stored();
+                self.request_at(&processor.url, Method::POST, "/push/")
+            }
+            None => self.request(Method::POST, "/run/end"),
+        };
+        match request.json(&end).send().await {
             Ok(answer) if answer.status() == StatusCode::CONFLICT => {
                 let Missing { missing, received } = answer.json().await.map_err(|error| later(&chain(&error)))?;
                 self.log.sent(received);
                 let missing: HashSet<OutputPlace> = missing.into_iter().collect();
-                for draft in drafts.iter().filter(|draft| missing.contains(&head(draft).place())) {
+                for draft in drafts.iter().filter(|draft| missing.contains(&Head::of(draft).place())) {
                     self.send_output(draft).await?;
                 }
                 Ok(false)
@@ -187,15 +228,20 @@ impl Carrier {
     }
 }
 
-fn head(draft: &OutputDraft) -> Head {
-    Head {
-        id: draft.id,
-        kind: draft.kind,
-        position: draft.position,
-        title: draft.title.clone(),
-        media_type: draft.media_type,
-        size: draft.size,
-        sha256: draft.sha256.clone(),
+/// The bytes of an output from an offset.
+async fn body_from(draft: &OutputDraft, offset: u64) -> Result<Body, ReportError> {
+    let failed = |error: std::io::Error| later(&error.to_string());
+    match &draft.body {
+        OutputBody::Bytes(bytes) => {
+            let offset = usize::try_from(offset).unwrap_or(usize::MAX).min(bytes.len());
+            Ok(Body::from(bytes.slice(offset..)))
+        }
+        OutputBody::File(path) => {
+            let mut file = tokio::fs::File::open(path).await.map_err(failed)?;
+            file.seek(std::io::SeekFrom::Start(offset)).await.map_err(failed)?;
+            Ok(Body::wrap_stream(tokio_util::io::ReaderStream::new(file)))
+        }
+        OutputBody::Stored => Err(later("its bytes are not here")),
     }
 }
 
@@ -212,8 +258,10 @@ fn later(cause: &str) -> ReportError {
 impl Orders for Carrier {
     async fn order(&self) -> Result<RunOrder, JobError> {
         let mut pauses = Pauses::up_to(LONGEST_PAUSE);
+        let arguments = self.arguments().await;
+        let path = if arguments.is_some() { "/run/order?without=arguments" } else { "/run/order" };
         loop {
-            let cause = match self.request(Method::GET, "/run/order").send().await {
+            let cause = match self.request(Method::GET, path).send().await {
                 Ok(answer) if answer.status() == StatusCode::GONE => return Err(JobError::Gone),
                 Ok(answer) if answer.status() == StatusCode::UNAUTHORIZED => {
                     return Err(JobError::Stranger { url: self.url.clone() });
@@ -221,7 +269,11 @@ impl Orders for Carrier {
                 Ok(answer) if answer.status().is_success() => match answer.json::<Order>().await {
                     Ok(order) => {
                         self.log.begin(order.log_base);
-                        return Ok(order.into());
+                        let order = RunOrder::from(order);
+                        return Ok(match arguments {
+                            Some(arguments) => RunOrder { arguments, ..order },
+                            None => order,
+                        });
                     }
                     Err(error) => chain(&error),
                 },

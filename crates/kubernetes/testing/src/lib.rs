@@ -9,6 +9,8 @@
 //! What a real server does and this one does not: authorisation beyond one token, admission, defaults, cluster-wide
 //! lists, and users of containers. It must never do what a real one does not: whoever relies on it would fail there.
 //!
+//! [`Redis`] is a real one, for what Jobs find there.
+//!
 //! Start reading at [`api`] (requests), then `objects` (what is kept), `jobs` (the controller) and `node`.
 
 pub mod api;
@@ -18,6 +20,7 @@ mod fault;
 mod jobs;
 mod node;
 mod objects;
+mod redis;
 mod selector;
 pub mod strict;
 
@@ -25,3 +28,4 @@ pub use api::Cluster;
 pub use fate::Fate;
 pub use fault::{Fault, Verb};
 pub use node::NodeConfig;
+pub use redis::Redis;

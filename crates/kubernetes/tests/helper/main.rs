@@ -16,7 +16,8 @@ use csw_kubernetes::{
         self,
         pod::{InputsServer, router},
     },
-    job::{CALLBACK_URL, Carrier, JobError, Orders, RUN_TOKEN},
+    job::{CALLBACK_URL, Carrier, JobError, OUTPUTS_URL, Orders, RUN_TOKEN},
+    redis::{REDIS_CA, REDIS_URL, RedisAddress},
 };
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -28,7 +29,10 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
         return answer().await;
     }
     let folder = std::env::temp_dir();
-    let carrier = Carrier::new(&std::env::var(CALLBACK_URL)?, std::env::var(RUN_TOKEN)?, folder.clone())?;
+    let redis = std::env::var(REDIS_URL).ok().map(|url| RedisAddress::new(&url, std::env::var(REDIS_CA).ok()));
+    let carrier = Carrier::new(&std::env::var(CALLBACK_URL)?, std::env::var(RUN_TOKEN)?, folder.clone())?
+        .with_redis(redis.transpose()?)
+        .with_processor(std::env::var(OUTPUTS_URL).ok().as_deref());
     let order = match carrier.order().await {
         Err(JobError::Gone) => return Ok(()),
         order => order?,

@@ -6,6 +6,8 @@ mod ends;
 mod inputs;
 mod leading;
 mod load;
+mod outputs;
+mod redis;
 mod restarts;
 mod rig;
 mod runs;

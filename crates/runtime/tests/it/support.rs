@@ -106,7 +106,7 @@ impl RunEvents for Receiver {
         let bytes = match &draft.body {
             OutputBody::Bytes(bytes) => bytes.to_vec(),
             OutputBody::File(path) if self.keep_bytes => std::fs::read(path).unwrap(),
-            OutputBody::File(_) => vec![],
+            OutputBody::File(_) | OutputBody::Stored => vec![],
         };
         self.outputs.lock().unwrap().push(Output { draft, bytes });
         self.changed.notify_waiters();

@@ -2,7 +2,7 @@
 
 use csw_core::{
     ids::AccountId,
-    ports::{ParseApplied, Room, Store},
+    ports::{Hold, ParseApplied, Room, Store},
     run::{Reason, RunState, Task},
 };
 
@@ -78,7 +78,10 @@ pub async fn leases_fence(store: &dyn Store) {
     let world = World::new(store).await;
     let id = world.submitted(world.owner).await;
     let old = world.claim().await.unwrap();
+    assert_eq!(store.hold(id!(RunId)).await.unwrap(), Hold::Unknown);
+    assert_eq!(store.hold(old.run.id).await.unwrap(), Hold::Lease(old.lease));
     assert!(store.requeue(old.run.id, old.lease, "lost", false).await.unwrap());
+    assert_eq!(store.hold(old.run.id).await.unwrap(), Hold::Nobody);
     assert_eq!(store.finish_parse(&parse_end(&old, None, false)).await.unwrap(), ParseApplied::Stale);
     let new = world.claim().await.unwrap();
     assert_eq!(new.run.id, old.run.id);

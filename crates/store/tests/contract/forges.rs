@@ -43,10 +43,10 @@ pub async fn builds_of_a_line_replace_each_other(store: &dyn Store) {
     let world = World::new(store).await;
     let (push, first, other) = (build(&world, None), build(&world, Some(1)), build(&world, Some(2)));
     for one in [&push, &first, &other] {
-        assert_eq!(store.insert_build(one, "newer").await.unwrap(), []);
+        assert_eq!(store.insert_build(one, false).await.unwrap(), []);
     }
     let second = build(&world, Some(1));
-    let superseded = store.insert_build(&second, "newer").await.unwrap();
+    let superseded = store.insert_build(&second, false).await.unwrap();
     assert_eq!(superseded.iter().map(|build| build.id).collect::<Vec<_>>(), [first.id]);
     let kept = store.build(second.id).await.unwrap().unwrap();
     assert_eq!(kept.order, second.order);
@@ -56,9 +56,9 @@ pub async fn builds_of_a_line_replace_each_other(store: &dyn Store) {
 pub async fn checks(store: &dyn Store) {
     let world = World::new(store).await;
     let made = build(&world, Some(1));
-    store.insert_build(&made, "newer").await.unwrap();
+    store.insert_build(&made, false).await.unwrap();
     let silent = Build { order: BuildOrder { check: false, ..made.order.clone() }, ..build(&world, None) };
-    store.insert_build(&silent, "newer").await.unwrap();
+    store.insert_build(&silent, false).await.unwrap();
     let of_build = made.check().unwrap();
     assert_eq!(store.open_checks().await.unwrap(), std::slice::from_ref(&of_build), "only where one is wanted");
     assert_eq!((of_build.build(), &of_build.on), (made.id, &beside(Some(1))));

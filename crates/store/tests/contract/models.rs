@@ -2,7 +2,7 @@
 
 use csw_core::{
     access::Role,
-    build::{Build, BuildOrder, BuildState, Source, Stage, StageRecord, StageState, Trigger},
+    build::{Build, BuildOrder, BuildState, Source, Stage, StageRecord, StageState, StopReason, Trigger},
     ids::ModelId,
     model::{BuildLimits, CachedSchema, Model, ModelSettings, ModelStatus, Strategy, VersionState},
     page::PageRequest,
@@ -225,19 +225,22 @@ pub async fn builds(store: &dyn Store) {
     };
     let second = Build { id: id!(BuildId), state: BuildState::Queued, created_at: now(), ..first.clone() };
     let third = Build { id: id!(BuildId), created_at: now(), ..second.clone() };
-    assert_eq!(store.insert_build(&first, "newer").await.unwrap(), []);
-    assert_eq!(store.insert_build(&second, "newer").await.unwrap(), [], "one at work is not in the queue any more");
+    assert_eq!(store.insert_build(&first, false).await.unwrap(), []);
+    assert_eq!(store.insert_build(&second, false).await.unwrap(), [], "one at work is not in the queue any more");
     assert_eq!(store.unfinished_builds().await.unwrap(), [first.clone(), second.clone()]);
     let order = BuildOrder { pull: Some(id!(PullId)), ..second.order.clone() };
     let mut check = Build { id: id!(BuildId), order, created_at: now(), ..second.clone() };
-    assert_eq!(store.insert_build(&check, "newer").await.unwrap(), [], "a pull request is another matter");
-    let superseded = store.insert_build(&third, "newer").await.unwrap();
+    assert_eq!(store.insert_build(&check, false).await.unwrap(), [], "a pull request is another matter");
+    let superseded = store.insert_build(&third, false).await.unwrap();
     assert_eq!(superseded.iter().map(|build| build.id).collect::<Vec<_>>(), [second.id]);
     assert_eq!(store.build(check.id).await.unwrap(), Some(check.clone()));
     check.state = BuildState::Cancelled;
     assert!(store.update_build(&check).await.unwrap());
     let second = store.build(second.id).await.unwrap().unwrap();
-    assert_eq!((second.state, second.message.as_deref()), (BuildState::Cancelled, Some("newer")));
+    assert_eq!(
+        (second.state, second.message.as_deref()),
+        (BuildState::Cancelled, Some(StopReason::Superseded.sentence()))
+    );
     assert!(!store.update_build(&Build { state: BuildState::Running, ..second.clone() }).await.unwrap());
     assert_eq!(store.build(second.id).await.unwrap().unwrap().state, BuildState::Cancelled, "an end is an end");
     let record =

@@ -422,6 +422,6 @@ async fn live_model(store: &SqlStore, owner: AccountId, title: &str, is_public: 
         created_at: now,
         finished_at: Some(now),
     };
-    store.insert_build(&build, "").await.unwrap();
+    store.insert_build(&build, false).await.unwrap();
     (version.id, build.id)
 }

@@ -3,6 +3,7 @@
 mod build;
 mod cleanup;
 mod config;
+mod redis;
 mod secrets;
 mod serve;
 
@@ -25,6 +26,7 @@ pub(crate) async fn run(settings: &Settings, file: Option<&std::path::Path>, ver
         Svc::Cluster(Services::Push(options)) => build::push(settings, &options, printer).await,
         Svc::Cluster(Services::Config(options)) => config::run(settings, file, &options, printer),
         Svc::Cluster(Services::Serve(options)) => serve::run(settings, &options),
+        Svc::Cluster(Services::RedisAcl(options)) => redis::run(settings, &options, printer).await,
         Svc::Cluster(Services::CleanupJobs(options)) => cleanup::run(settings, &options, printer).await,
     }
 }
