@@ -2,11 +2,12 @@
 
 mod cluster;
 mod github;
+pub(crate) mod images;
 mod objects;
 mod secrets;
 
 pub(crate) use self::{
-    cluster::Cluster,
+    cluster::{Cluster, ways_into_the_cluster},
     github::credential as github_credential,
     objects::{FOLDER as OBJECTS, unusable},
     secrets::KEYS as SECRET_KEYS,
@@ -21,7 +22,10 @@ use std::{
 use axum::Router;
 use csw_app::{App, Config, Ports};
 use csw_core::ports::{Executor, Mailer, Publisher, Repositories};
-use csw_publish::{FolderRepositories, PublishConfig, UvPublisher};
+use csw_publish::{
+    FolderRepositories, PublishConfig, UvPublisher,
+    image::{ImagePublisher, Target},
+};
 use csw_runtime::{LocalConfig, LocalExecutor};
 use csw_sandbox::{LayerSet, cgroup::Manager};
 use csw_store::{BucketObjects, SqlStore};
@@ -164,7 +168,8 @@ pub(crate) struct Workbench {
 
 /// Builder and executor over a folder of environments; `local` lets it read repositories of this machine.
 pub(crate) fn workbench(settings: &Settings, folder: &Folder, local: bool) -> Outcome<Workbench> {
-    let bench = bench(settings, folder, settings.cache.clone(), local || settings.build.allow_local_repositories)?;
+    let local = local || settings.build.allow_local_repositories;
+    let bench = bench(settings, folder, settings.cache.clone(), local, None)?;
     let executor = Arc::new(bench.executor(settings)?);
     Ok(Workbench { publisher: bench.publisher, executor, cgroups: bench.cgroups })
 }
@@ -232,13 +237,28 @@ fn publishing(
     Ok(publish)
 }
 
-fn bench(settings: &Settings, folder: &Folder, cache: Option<PathBuf>, local: bool) -> Outcome<Bench> {
+fn bench(
+    settings: &Settings,
+    folder: &Folder,
+    cache: Option<PathBuf>,
+    local: bool,
+    images: Option<Target>,
+) -> Outcome<Bench> {
     let (helper, data) = (tools::own_program()?, folder.path());
     let cgroups = Manager::detect(&folder.instance());
     let layers = layers(&helper, &cgroups)?;
     let publish = publishing(settings, data, layers, &cgroups, cache, local)?;
     let repositories = Arc::new(FolderRepositories::new(&publish));
-    Ok(Bench { publisher: Arc::new(UvPublisher::new(publish)), repositories, cgroups, data: data.to_owned(), layers })
+    let publisher: Arc<dyn Publisher> = match images {
+        None => Arc::new(UvPublisher::new(publish)),
+        Some(target) => {
+            // Byte code names the places inside images: it is no other version's.
+            let inside = PathBuf::from(csw_publish::image::ROOT);
+            let publish = PublishConfig { data: data.join(images::FOLDER), place: Some(inside), ..publish };
+            Arc::new(ImagePublisher::new(UvPublisher::new(publish), target))
+        }
+    };
+    Ok(Bench { publisher, repositories, cgroups, data: data.to_owned(), layers })
 }
 
 impl Bench {
@@ -319,7 +339,16 @@ pub(crate) async fn site(
     let objects = objects::storage(settings, data, &*secrets).await?;
     let cache = options.cache.clone().or_else(|| settings.cache.clone());
     let local = options.allow_local_repositories || settings.build.allow_local_repositories;
-    let bench = bench(settings, folder, cache, local)?;
+    let config = settings.site(public_url.clone());
+    // What a cluster runs is an image where there is a registry for it, else a folder on a volume of all nodes.
+    let images = match &cluster {
+        Some(_) if config.builds_at_once > 0 => {
+            ways_into_the_cluster(settings)?;
+            images::target(settings, &data.join(images::FOLDER))?
+        }
+        _ => None,
+    };
+    let bench = bench(settings, folder, cache, local, images)?;
     let (executor, callbacks): (Arc<dyn Executor>, _) = match cluster {
         None => (Arc::new(bench.executor(settings)?), None),
         Some(cluster) => {
@@ -343,7 +372,7 @@ pub(crate) async fn site(
         clock: Arc::new(SystemClock),
         randomness: Arc::new(SystemRandomness::new()),
     };
-    let app = App::new(ports, settings.site(public_url));
+    let app = App::new(ports, config);
     let prometheus = metrics()?;
     let web = WebOptions {
         secure_cookies,

@@ -12,6 +12,8 @@ pub struct PublishConfig {
     pub data: PathBuf,
     /// What `data` is called where the folders are used, if that is another place: byte code names its sources by it.
     pub place: Option<PathBuf>,
+    /// Where the repositories of the site's own forge are.
+    pub repositories: PathBuf,
     /// The program whose `exec-sandbox` puts the sandbox in place.
     pub helper: PathBuf,
     /// Layers that this machine has; each one named here must work.
@@ -55,6 +57,7 @@ impl PublishConfig {
     pub fn new(data: PathBuf, helper: PathBuf) -> Self {
         Self {
             cache: data.join("cache").join("uv"),
+            repositories: data.join("git"),
             data,
             place: None,
             helper,
@@ -82,11 +85,6 @@ impl PublishConfig {
         let seconds = u64::from(limits.minutes) * 60;
         let (build_seconds, test_seconds) = (self.build_seconds.min(seconds), self.test_seconds.min(seconds));
         Self { limits, build_seconds, test_seconds, ..self.clone() }
-    }
-
-    /// Where the repositories of the site's own forge are.
-    pub(crate) fn repositories(&self) -> PathBuf {
-        self.data.join("git")
     }
 
     /// A folder below `data` as it is called where it is used.

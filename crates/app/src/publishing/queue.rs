@@ -169,6 +169,7 @@ impl App {
             }
             None => (BuildState::Cancelled, at_work.why.get().copied().unwrap_or_default().to_owned()),
         };
+        self.inner.ports.publisher.release(build.id).await;
         log.write(&format!("{}: {message}\n", state.as_str()));
         drop(log);
         if writer.await.is_err() {

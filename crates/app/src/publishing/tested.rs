@@ -14,6 +14,9 @@ use crate::{App, error::AppError, schemas::limits_of};
 pub(super) const TESTED_WITH: &str = "tested_with";
 pub(super) const TAKES_DEFAULTS: &str = "takes_defaults";
 
+/// The fact of a version that is an image which names its files.
+const LAYERS: &str = "layers";
+
 /// Whether the model took its own default inputs when this version was tested.
 pub(crate) fn takes_defaults(version: &Version) -> bool {
     version.facts.get(TAKES_DEFAULTS) != Some(&json!(false))
@@ -33,6 +36,12 @@ pub(super) fn conditions(job: &Job) -> Value {
     })
 }
 
+/// Whether a version is of the same files, whatever it is called: images of two commits may differ in their labels alone.
+fn has_the_files(version: &Version, built: &Built) -> bool {
+    let layers = built.facts.get(LAYERS).filter(|layers| layers.is_array());
+    version.artifact == built.artifact || (layers.is_some() && version.facts.get(LAYERS) == layers)
+}
+
 impl App {
     /// A version of this model with the same files that passed its tests under the same conditions: testing them again
     /// would tell nothing new. One of the same commit is taken first; a merge makes another commit of the same files.
@@ -44,7 +53,7 @@ impl App {
                 && version.facts.get("tests").is_some_and(Value::is_object)
                 && version.facts.get(TESTED_WITH) == Some(&conditions(job))
         };
-        let alike = |version: &&Version| version.artifact == built.artifact && passed(version);
+        let alike = |version: &&Version| has_the_files(version, built) && passed(version);
         let found = versions.iter().filter(alike).max_by_key(|version| version.digest == built.digest);
         Ok(found.cloned())
     }

@@ -169,6 +169,8 @@ pub(crate) const ALL: &[Known] = &[
     known("images.user", "", "CSW_REGISTRY_USER", "as `docker login` or `podman login` left it"),
     secret("images.password", "", "CSW_REGISTRY_PASSWORD", "as `docker login` or `podman login` left it"),
     known("images.base", "", "CSW_IMAGE_BASE", "none: images bring all they need"),
+    file("images.insecure", "false"),
+    file("images.attempts", "8"),
     known("images.folder", "", "CSW_IMAGES", "csw-images/layout in the user's cache folder"),
     known("images.cache", "", "CSW_IMAGE_CACHE", "csw-images/data in the user's cache folder"),
     known("images.builder", "", "CSW_BUILDER", "the first of buildah, podman and docker that works"),

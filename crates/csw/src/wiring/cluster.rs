@@ -85,6 +85,20 @@ impl Cluster {
     }
 }
 
+/// How versions get to where a cluster runs them, in words; the failure says that there is no way.
+pub(crate) fn ways_into_the_cluster(settings: &Settings) -> Outcome<String> {
+    if let Some(registry) = settings.images.registry() {
+        return Ok(format!("images in {registry}"));
+    }
+    match (&settings.cluster.image, &settings.cluster.volume_claim) {
+        (None, None) => Err(Failure::usage(
+            "versions have no way into the cluster: there is neither a registry for images nor a volume that all nodes see",
+            "set `images.registry` to HOST/PREFIX (CSW_REGISTRY), or `kubernetes.image` and `kubernetes.volume_claim`",
+        )),
+        (_, claim) => Ok(format!("folders on the volume {}", claim.as_deref().unwrap_or("that is not named"))),
+    }
+}
+
 fn apply(cluster: &ClusterSettings, data: &Path, config: &mut KubernetesConfig) -> Outcome {
     let seconds = |value: Option<u64>, default: Duration| value.map_or(default, Duration::from_secs);
     if let Some(site) = &cluster.site {
