@@ -11,34 +11,36 @@ use serde_json::{Value, json};
 
 use crate::common::Run;
 
-const NAMESPACE: &str = "models";
-const MODEL: &str = "ada/Pictured";
-const REPOSITORY: &str = "studio/ada/pictured";
+pub(crate) const NAMESPACE: &str = "models";
+pub(crate) const MODEL: &str = "ada/Pictured";
+pub(crate) const REPOSITORY: &str = "studio/ada/pictured";
 
 /// What has to be installed.
-const TOOLS: [&str; 2] = ["docker-registry", "skopeo"];
+pub(crate) const TOOLS: [&str; 2] = ["docker-registry", "skopeo"];
 
 /// A site whose versions are images, its cluster and its registry, and somebody with a draft of a model.
-struct Site {
-    server: Server,
-    cluster: Cluster,
-    registry: Registry,
-    ada: Account,
-    draft: Draft,
-    copy: WorkingCopy,
+pub(crate) struct Site {
+    pub(crate) server: Server,
+    pub(crate) cluster: Cluster,
+    pub(crate) registry: Registry,
+    pub(crate) ada: Account,
+    pub(crate) draft: Draft,
+    pub(crate) copy: WorkingCopy,
 }
 
 impl Site {
-    /// Its model has this in Python behind its functions; its settings this behind the others.
-    async fn start(more: &str, settings: &str) -> Result<Self> {
+    /// Its model has this in Python behind its functions.
+    async fn start(more: &str) -> Result<Self> {
+        Self::with(more, "", NodeConfig::default()).await
+    }
+
+    /// The same with more settings of the cluster, and such a node.
+    pub(crate) async fn with(more: &str, kubernetes: &str, node: NodeConfig) -> Result<Self> {
         let mut server = Server::prepared()?;
         let registry = Registry::closed(server.beside("registry").as_ref())?;
         let login = format!("{}:{}", Registry::USER, Registry::PASSWORD);
-        let node = NodeConfig {
-            folder: server.beside("node").into(),
-            pulls: Some(Pulls { login: Some(login) }),
-            ..NodeConfig::default()
-        };
+        let node =
+            NodeConfig { folder: server.beside("node").into(), pulls: Some(Pulls { login: Some(login) }), ..node };
         let cluster = Cluster::start(node).await?;
         let kubeconfig = server.beside("kubeconfig");
         cluster.write_kubeconfig(kubeconfig.as_ref(), NAMESPACE)?;
@@ -48,8 +50,8 @@ impl Site {
         let inputs = cluster.service("inputs-").await?;
         server.configure(&format!(
             "executor = 'kubernetes'\n[kubernetes]\ncallback_listen = '{callbacks}'\njobs = 8\nimage_seconds = 1\n\
-             inputs_url = 'http://{inputs}'\ninputs_quiet_seconds = 1\n[images]\nregistry = '{}/studio'\nuser = '{}'\n\
-             attempts = 2\n{settings}",
+             inputs_url = 'http://{inputs}'\ninputs_quiet_seconds = 1\n{kubernetes}\n[images]\nregistry = '{}/studio'\nuser = '{}'\n\
+             attempts = 2\n",
             registry.address,
             Registry::USER
         ))?;
@@ -60,14 +62,24 @@ impl Site {
         Ok(Self { server, cluster, registry, ada, draft, copy })
     }
 
-    fn client(&self) -> Result<Client> {
+    pub(crate) fn client(&self) -> Result<Client> {
         self.server.client(Some(&self.ada))
     }
 
     /// Pushes what is committed; the build that comes of it, once it is over, and its log.
-    async fn push(&self) -> Result<(Build, String)> {
+    pub(crate) async fn push(&self) -> Result<(Build, String)> {
+        self.send()?;
+        self.settled().await
+    }
+
+    /// Pushes what is committed.
+    pub(crate) fn send(&self) -> Result {
         let url = format!("{}/git/{MODEL}.git", self.server.url()?);
-        self.copy.done(&["push", &url, "main"])?;
+        self.copy.done(&["push", &url, "main"]).map(drop)
+    }
+
+    /// The newest build, once it is over, and its log.
+    pub(crate) async fn settled(&self) -> Result<(Build, String)> {
         let client = self.client()?;
         loop {
             let build = client.builds(MODEL).await?.results.into_iter().next().filter(Build::is_over);
@@ -80,14 +92,14 @@ impl Site {
     }
 
     /// The same, which must succeed.
-    async fn publish(&self) -> Result<String> {
+    pub(crate) async fn publish(&self) -> Result<String> {
         let (build, log) = self.push().await?;
         anyhow::ensure!(build.state == "succeeded", "{:?}\n{log}\n{}", build.message, self.server.log()?);
         Ok(log)
     }
 
     /// Nobody reads the password of the registry anywhere.
-    fn keeps_quiet(&self, log: &str) -> Result {
+    pub(crate) fn keeps_quiet(&self, log: &str) -> Result {
         anyhow::ensure!(!log.contains(Registry::PASSWORD), "{log}");
         anyhow::ensure!(!self.server.log()?.contains(Registry::PASSWORD), "the server's log has the password");
         Ok(())
@@ -99,7 +111,7 @@ async fn what_is_pushed_becomes_an_image_that_the_cluster_runs() -> Result {
     if !are_there(&TOOLS) {
         return Ok(());
     }
-    let site = Site::start("", "").await?;
+    let site = Site::start("").await?;
     let client = site.client()?;
     let log = site.publish().await?;
     site.keeps_quiet(&log)?;
@@ -142,7 +154,7 @@ async fn an_inputs_server_answers_in_its_image() -> Result {
     if !are_there(&TOOLS) {
         return Ok(());
     }
-    let site = Site::start("", "").await?;
+    let site = Site::start("").await?;
     let client = site.client()?;
     site.publish().await?;
     let parses = |site: &Site| {
@@ -169,7 +181,7 @@ async fn a_registry_that_is_away_is_told_and_the_next_build_goes_on() -> Result 
     if !are_there(&TOOLS) {
         return Ok(());
     }
-    let mut site = Site::start("", "").await?;
+    let mut site = Site::start("").await?;
     site.registry.stop();
     let (build, log) = site.push().await?;
     let message = build.message.unwrap_or_default();
@@ -192,7 +204,7 @@ async fn what_fails_leaves_no_tag_and_a_wrong_password_is_told() -> Result {
         return Ok(());
     }
     let fails = "def run_model(meta_param_dict, adjustment):\n    raise ValueError('on purpose')\n";
-    let mut site = Site::start(fails, "").await?;
+    let mut site = Site::start(fails).await?;
     let (build, log) = site.push().await?;
     let message = build.message.unwrap_or_default();
     assert_eq!((build.state.as_str(), build.stage.as_str()), ("failed", "test"), "{message}\n{log}");

@@ -14,7 +14,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use self::{
     accounts::{Accounts, BudgetVerb, TrustVerb},
-    job::{ApiTask, Job},
+    job::{ApiTask, BuildJob, Job},
     svc::{SecretPlace, SiteSecrets, Svc},
 };
 use crate::{failure::EXIT_CODES, settings::ExecutorWord};
@@ -122,6 +122,9 @@ pub(crate) enum Command {
     /// Carry out one run inside the Job that a server made for it; it has no use for people
     #[command(hide = true)]
     Job(Job),
+    /// Carry out one build inside the Job that a server made for it; it has no use for people
+    #[command(hide = true)]
+    BuildJob(BuildJob),
     /// Answer what is asked of a version before its runs, inside a pod of a cluster; it has no use for people
     #[command(hide = true)]
     ApiTask(ApiTask),

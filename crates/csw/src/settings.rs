@@ -168,6 +168,8 @@ pub(crate) struct ClusterSettings {
     pub(crate) inputs_pods: Option<u32>,
     /// Seconds that an inputs server may take to come up.
     pub(crate) inputs_start_seconds: Option<u64>,
+    /// Whether builds are Jobs, too.
+    pub(crate) builds: bool,
     /// File with the key of the tokens of runs.
     pub(crate) token_key_file: Option<PathBuf>,
 }

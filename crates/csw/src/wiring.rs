@@ -1,5 +1,6 @@
 //! The composition root: the one place that knows which adapters stand behind the ports.
 
+mod builds;
 mod cluster;
 mod github;
 pub(crate) mod images;
@@ -7,6 +8,7 @@ mod objects;
 mod secrets;
 
 pub(crate) use self::{
+    builds::Received,
     cluster::{Cluster, ways_into_the_cluster},
     github::credential as github_credential,
     objects::{FOLDER as OBJECTS, unusable},
@@ -22,6 +24,7 @@ use std::{
 use axum::Router;
 use csw_app::{App, Config, Ports};
 use csw_core::ports::{Executor, Mailer, Publisher, Repositories};
+use csw_kubernetes::builds::JobPublisher;
 use csw_publish::{
     FolderRepositories, PublishConfig, UvPublisher,
     image::{ImagePublisher, Target},
@@ -349,12 +352,19 @@ pub(crate) async fn site(
         _ => None,
     };
     let bench = bench(settings, folder, cache, local, images)?;
+    let mut publisher = Arc::clone(&bench.publisher);
     let (executor, callbacks): (Arc<dyn Executor>, _) = match cluster {
         None => (Arc::new(bench.executor(settings)?), None),
         Some(cluster) => {
-            let (executor, listener) = cluster.executor(settings, data).await?;
-            let callbacks = (listener, executor.callbacks());
-            (Arc::new(executor), Some(callbacks))
+            let (jobs, listener) = cluster.jobs(settings, data).await?;
+            let executor = jobs.executor();
+            let mut router = executor.callbacks();
+            if let Some(config) = builds::config(settings, data, &jobs)? {
+                let builds = JobPublisher::new(jobs.client, config, jobs.key, publisher);
+                router = router.merge(builds.callbacks());
+                publisher = Arc::new(builds);
+            }
+            (Arc::new(executor), Some((listener, router)))
         }
     };
     let secure_cookies = public_url.starts_with("https://");
@@ -366,7 +376,7 @@ pub(crate) async fn site(
         store,
         objects,
         executor,
-        publisher: bench.publisher,
+        publisher,
         repositories: bench.repositories,
         mailer: mailer(settings, data)?,
         clock: Arc::new(SystemClock),

@@ -20,6 +20,8 @@ pub struct PublishConfig {
     pub layers: LayerSet,
     /// Makes the group of each build, which limits its steps together.
     pub cgroups: Manager,
+    /// Whether what is around this process limits it already, as a pod does: then nothing has to stand in for groups.
+    pub contained: bool,
     /// What a build may use.
     pub limits: BuildLimits,
     /// First of 262,144 user ids that only builds use, where the server is root.
@@ -63,6 +65,7 @@ impl PublishConfig {
             helper,
             layers: LayerSet::default(),
             cgroups: Manager::none(),
+            contained: false,
             limits: BuildLimits::default(),
             first_user: 600_000,
             uv: PathBuf::from("uv"),

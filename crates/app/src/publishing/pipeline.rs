@@ -131,7 +131,8 @@ impl App {
         self.enter(build, Stage::Fetch, log).await?;
         let former = self.live_artifact(&job.model).await.map_err(|error| stopped(Stage::Fetch, &error))?;
         let (as_of, limits) = (build.order.as_of, job.model.settings.build);
-        let options = BuildOptions { as_of, limits, former, build: Some(OfBuild { id: build.id, model: job.model.name() }) };
+        let options =
+            BuildOptions { as_of, limits, former, build: Some(OfBuild { id: build.id, model: job.model.name() }) };
         let checkout = publisher.fetch(&build.order.source, &options, log).await?;
         build.commit = Some(checkout.commit.clone());
         job.model = self.take_description(&job.model, &checkout.described, log).await?;

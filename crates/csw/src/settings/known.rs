@@ -111,6 +111,7 @@ pub(crate) const ALL: &[Known] = &[
     file("kubernetes.inputs_at_once", "4"),
     file("kubernetes.inputs_pods", "4"),
     file("kubernetes.inputs_start_seconds", "120"),
+    file("kubernetes.builds", "false"),
     file("kubernetes.token_key_file", "run-tokens.key in the data folder"),
     known("", "", "KUBECONFIG", "the user's own, or the cluster that this process runs in"),
     file("build.python", "3.11"),

@@ -25,6 +25,20 @@ const IDENTITY: &str = "lead-identity";
 /// The file with the key of the tokens of runs.
 const KEY: &str = "run-tokens.key";
 
+/// What all that makes Jobs is made of.
+pub(crate) struct Jobs {
+    pub(super) client: csw_kubernetes::Client,
+    pub(super) config: KubernetesConfig,
+    pub(super) key: RunKey,
+}
+
+impl Jobs {
+    /// The executor of runs.
+    pub(super) fn executor(&self) -> KubernetesExecutor {
+        KubernetesExecutor::new(self.client.clone(), self.config.clone(), self.key.clone())
+    }
+}
+
 /// The cluster that runs go to.
 pub(crate) struct Cluster {
     client: csw_kubernetes::Client,
@@ -53,8 +67,8 @@ impl Cluster {
         Ok(Candidate::new(self.client.clone(), self.namespace.clone(), lease, identity))
     }
 
-    /// The executor, and where its Jobs call.
-    pub(crate) async fn executor(self, settings: &Settings, data: &Path) -> Outcome<(KubernetesExecutor, TcpListener)> {
+    /// What makes Jobs, and where they call.
+    pub(crate) async fn jobs(self, settings: &Settings, data: &Path) -> Outcome<(Jobs, TcpListener)> {
         let cluster = &settings.cluster;
         let wanted = cluster.callback_listen.as_deref().unwrap_or(CALLBACKS);
         let failed = |cause: String| Failure::local(cause, "choose another address as `kubernetes.callback_listen`");
@@ -80,8 +94,7 @@ impl Cluster {
         std::fs::create_dir_all(&uploads).map_err(|error| Failure::file(&uploads, &error))?;
         let mut config = KubernetesConfig::new(self.namespace, url, uploads);
         apply(cluster, data, &mut config)?;
-        let executor = KubernetesExecutor::new(self.client, config, key(cluster, data)?);
-        Ok((executor, listener))
+        Ok((Jobs { client: self.client, config, key: key(cluster, data)? }, listener))
     }
 }
 
@@ -132,6 +145,8 @@ fn apply(cluster: &ClusterSettings, data: &Path, config: &mut KubernetesConfig) 
     config.inputs_at_most = cluster.inputs_pods.unwrap_or(config.inputs_at_most);
     config.inputs_patience = seconds(cluster.inputs_start_seconds, config.inputs_patience);
     config.shared = match (&cluster.image, &cluster.volume_claim) {
+        // It is the image of builds alone.
+        (Some(_), None) if cluster.builds => None,
         (Some(image), Some(claim)) => Some(SharedFolders {
             image: image.clone(),
             claim: claim.clone(),

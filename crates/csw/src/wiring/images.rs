@@ -51,10 +51,15 @@ pub(crate) fn tool(settings: &Settings, name: Option<String>, flags: &[String]) 
     }
 }
 
+/// How often a site asks a registry that is away.
+pub(crate) fn attempts(settings: &Settings) -> u32 {
+    settings.images.attempts.unwrap_or(ATTEMPTS).max(1)
+}
+
 /// How versions of a site become images below `folder`, if there is a registry for them.
 pub(crate) fn target(settings: &Settings, folder: &Path) -> Outcome<Option<Target>> {
     let Some((place, credentials)) = registry(settings)? else { return Ok(None) };
-    let patience = Patience { attempts: settings.images.attempts.unwrap_or(ATTEMPTS).max(1), ..Patience::default() };
+    let patience = Patience { attempts: attempts(settings), ..Patience::default() };
     let images = ImageOptions {
         layout: Layout::open(&folder.join("layout"))?,
         program: tools::own_program()?,

@@ -106,7 +106,10 @@ impl Node {
         let mut line = line_of(container);
         if let Some(program) = line.first_mut().filter(|_| !self.config.within.is_empty()) {
             // What comes before it looks for nothing.
-            *program = Path::new(&self.config.path).join(&*program).display().to_string();
+            let mut places = std::env::split_paths(&self.config.path).map(|folder| folder.join(&*program));
+            let found =
+                places.find(|place| place.exists()).unwrap_or_else(|| Path::new(&self.config.path).join(&*program));
+            *program = found.display().to_string();
         }
         if !line.is_empty() {
             line.splice(0..0, self.config.within.iter().cloned());
