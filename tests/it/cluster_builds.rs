@@ -3,14 +3,17 @@
 use std::{collections::BTreeMap, os::unix::fs::MetadataExt, time::Duration};
 
 use anyhow::Context;
+use csw_client::Build;
 use csw_kubernetes_testing::{Fate, NodeConfig};
-use csw_tests::{Registry, Result, are_there, program};
+use csw_tests::{Draft, Registry, Result, WorkingCopy, are_there, program};
 use serde_json::{Value, json};
 
 use crate::{
     cluster_images::{MODEL, NAMESPACE, REPOSITORY, Site, TOOLS},
     common::Run,
 };
+
+const OTHER: &str = "ada/Other";
 
 const IMAGE: &str = "registry/csw:1";
 
@@ -31,11 +34,17 @@ async fn site(more: &str) -> Result<Site> {
     let bin = program()?.parent().context("the program is in a folder")?.display().to_string();
     let node = NodeConfig {
         path: format!("{bin}:{}", std::env::var("PATH")?),
-        images: BTreeMap::from([(IMAGE.to_owned(), vec![])]),
+        images: BTreeMap::from([(IMAGE.to_owned(), certificates())]),
         within,
         ..NodeConfig::default()
     };
     Site::with(more, &format!("builds = true\nimage = '{IMAGE}'"), node).await
+}
+
+/// What this machine believes, the image of the services does.
+fn certificates() -> Vec<(String, String)> {
+    let names = ["SSL_CERT_FILE", "SSL_CERT_DIR"].into_iter();
+    names.filter_map(|name| Some((name.to_owned(), std::env::var(name).ok()?))).collect()
 }
 
 /// The Jobs of builds.
@@ -79,6 +88,7 @@ async fn a_build_is_a_job_with_the_models_limits_that_pushes_the_image() -> Resu
     let client = site.client()?;
     let log = site.publish().await?;
     site.keeps_quiet(&log)?;
+    assert!(!log.contains("could not be built"), "{log}");
     assert!(
         log.contains("== build") && log.contains("Building ada/Pictured") && log.contains("Image sent to"),
         "{log}"
@@ -103,6 +113,19 @@ async fn a_build_is_a_job_with_the_models_limits_that_pushes_the_image() -> Resu
     let log = site.publish().await?;
     assert!(log.contains("of its layers 1 were sent"), "{log}");
     assert_eq!(site.registry.blobs(), blobs + 3, "{log}");
+
+    // What another model's image has is taken over from there, though this pod has never heard of it.
+    let other = Draft::new(&site.server.beside("other"), "OTHER = 1\n")?;
+    let copy = WorkingCopy::at(other.folder(), &site.ada).begin("main")?;
+    copy.done(&["push", &format!("{}/git/{OTHER}.git", site.server.url()?), "main"])?;
+    let log = loop {
+        if let Some(build) = client.builds(OTHER).await?.results.into_iter().next().filter(Build::is_over) {
+            let log = client.build_log(OTHER, &build.id, 0).await?;
+            break String::from_utf8_lossy(&log).into_owned();
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    };
+    assert!(log.contains("of its layers 1 were sent, ") && !log.contains(" were sent, 0 taken"), "{log}");
     Ok(())
 }
 

@@ -3,7 +3,7 @@
 use csw_core::{
     build::Stage,
     model::{Version, VersionState},
-    ports::{BuildError, Built},
+    ports::{BuildError, Built, LAYERS},
 };
 use serde_json::{Value, json};
 
@@ -13,9 +13,6 @@ use crate::{App, error::AppError, schemas::limits_of};
 /// Facts of a version: the conditions of its tests, and whether its model takes its own default inputs.
 pub(super) const TESTED_WITH: &str = "tested_with";
 pub(super) const TAKES_DEFAULTS: &str = "takes_defaults";
-
-/// The fact of a version that is an image which names its files.
-const LAYERS: &str = "layers";
 
 /// Whether the model took its own default inputs when this version was tested.
 pub(crate) fn takes_defaults(version: &Version) -> bool {

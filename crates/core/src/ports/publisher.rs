@@ -57,6 +57,12 @@ pub struct OfBuild {
     pub model: ModelName,
 }
 
+/// The fact of an image that names its layers, by digests.
+pub const LAYERS: &str = "layers";
+
+/// The fact of what is to be delivered that says where its layers are known to be already: `HOST/REPOSITORY` by digests.
+pub const ELSEWHERE: &str = "elsewhere";
+
 /// A version's artifact.
 #[derive(Debug, Clone)]
 pub struct Built {

@@ -74,7 +74,8 @@ pub(super) fn config(settings: &Settings, data: &Path, jobs: &Jobs) -> Outcome<O
         variables: csw_publish::index_variables().filter(|(name, _)| !name.starts_with("SSL_")).collect(),
     };
     let site = serde_json::to_value(kit).map_err(|error| Failure::local(error.to_string(), "this is a defect"))?;
-    Ok(Some(BuildsConfig { jobs: jobs.config.clone(), image, scratch_bytes: bytes(disk * ROOM), folder, site }))
+    let (jobs, memory) = (jobs.config.clone(), data.join("build-layers.json"));
+    Ok(Some(BuildsConfig { jobs, image, scratch_bytes: bytes(disk * ROOM), folder, memory, site }))
 }
 
 /// A kit as the process of a build gets it.

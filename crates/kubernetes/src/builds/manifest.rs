@@ -153,6 +153,7 @@ mod tests {
             image: "registry.example.org/csw:1".to_owned(),
             scratch_bytes: 40_000_000_000,
             folder: PathBuf::from("/nowhere"),
+            memory: PathBuf::from("/nowhere/layers.json"),
             site: json!({ "password": "never in an object" }),
         }
     }

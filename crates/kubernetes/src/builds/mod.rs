@@ -14,6 +14,7 @@ mod callbacks;
 mod follow;
 mod line;
 mod manifest;
+mod memory;
 pub mod pod;
 mod publisher;
 mod session;
@@ -35,7 +36,7 @@ pub const BUILD_TOKEN: &str = "CSW_BUILD_TOKEN";
 pub const BUILD_FOLDER: &str = "CSW_BUILD_FOLDER";
 
 /// How builds become Jobs.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct BuildsConfig {
     /// Where Jobs are made, and how they are waited for, as with runs.
     pub jobs: KubernetesConfig,
@@ -45,6 +46,8 @@ pub struct BuildsConfig {
     pub scratch_bytes: u64,
     /// Where source waits that only this server has.
     pub folder: PathBuf,
+    /// What remembers which layers were sent where.
+    pub memory: PathBuf,
     /// What the process in a Job is told of the site. It is told nobody else: there may be credentials in it.
     pub site: Value,
 }

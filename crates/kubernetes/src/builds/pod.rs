@@ -10,9 +10,10 @@ use std::{
 
 use csw_core::{
     build::{Source, Stage},
-    ports::{BuildError, BuildOptions, Built, Checkout, Publisher},
+    ports::{BuildError, BuildOptions, Built, Checkout, ELSEWHERE, Publisher},
     secret::SecretValue,
 };
+use serde_json::json;
 use tokio::{sync::watch, task::JoinSet};
 
 pub use super::line::Line;
@@ -160,8 +161,11 @@ impl Work {
                 let options = BuildOptions { limits: *limits, ..BuildOptions::default() };
                 publisher.test(model, &checkout, &built, &options, &secrets, log).await.map(Answer::Tested)
             }
-            Command::Deliver { model, built } => {
-                let (checkout, built) = self.built(built, Stage::Push).await?;
+            Command::Deliver { model, built, elsewhere } => {
+                let (checkout, mut built) = self.built(built, Stage::Push).await?;
+                if let Some(facts) = built.facts.as_object_mut() {
+                    facts.insert(ELSEWHERE.to_owned(), json!(elsewhere));
+                }
                 publisher.deliver(model, &checkout, &built, log).await.map(|()| Answer::Done)
             }
             Command::Keep { model, built } => {

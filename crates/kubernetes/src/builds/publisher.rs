@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     BuildsConfig,
     follow::follow,
+    memory::Memory,
     session::Session,
     sessions::Sessions,
     wire::{Answer, Command},
@@ -51,6 +52,7 @@ pub(super) struct Inner {
     pub(super) cluster: Cluster,
     pub(super) key: RunKey,
     pub(super) sessions: Arc<Sessions>,
+    memory: Memory,
     started: Instant,
     closing: CancellationToken,
 }
@@ -61,7 +63,8 @@ impl JobPublisher {
         let closing = CancellationToken::new();
         let sessions = Sessions::watch(&client, &config.jobs, &closing);
         let cluster = Cluster::new(client, &config.jobs);
-        let inner = Arc::new(Inner { config, cluster, key, sessions, started: Instant::now(), closing });
+        let memory = Memory::of(config.memory.clone());
+        let inner = Arc::new(Inner { config, cluster, key, sessions, memory, started: Instant::now(), closing });
         let tending = Arc::clone(&inner);
         tokio::spawn(inner.closing.clone().run_until_cancelled_owned(async move {
             tokio::time::sleep(ADOPTION).await;
@@ -304,8 +307,11 @@ impl Publisher for JobPublisher {
         log: &dyn BuildLog,
     ) -> Result<(), BuildError> {
         let session = self.session(checkout, Stage::Push)?;
-        let command = Command::Deliver { model: model.clone(), built: built.digest.clone() };
-        ask(&session, command, Stage::Push, Some(log)).await.map(drop)
+        let (model, elsewhere) = (model.clone(), self.inner.memory.places(built));
+        let command = Command::Deliver { model, built: built.digest.clone(), elsewhere };
+        ask(&session, command, Stage::Push, Some(log)).await?;
+        self.inner.memory.remember(built);
+        Ok(())
     }
 
     async fn keep(

@@ -24,15 +24,15 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-/// What a process is told first.
-#[derive(Debug, Serialize, Deserialize)]
+/// What a process is told first. There may be credentials in it: it is never shown.
+#[derive(Serialize, Deserialize)]
 pub(crate) struct Order {
     /// What it builds with.
     pub(crate) site: Value,
 }
 
-/// A stage that is to be carried out, or a part of one.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+/// A stage that is to be carried out, or a part of one. There may be secrets in it: it is never shown.
+#[derive(Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Command {
     /// Get the source; where `archive` says so, from the server.
@@ -41,8 +41,8 @@ pub(crate) enum Command {
     Build { model: ModelName, as_of: Option<Timestamp>, limits: BuildLimits },
     /// Run the own tests of what was built with this digest.
     Test { model: ModelName, built: String, limits: BuildLimits, secrets: BTreeMap<String, String> },
-    /// Bring it to where executors find it.
-    Deliver { model: ModelName, built: String },
+    /// Bring it to where executors find it; some of it may be known to be elsewhere there.
+    Deliver { model: ModelName, built: String, elsewhere: BTreeMap<String, Vec<String>> },
     /// Name it.
     Keep { model: ModelName, built: String },
     /// Give the scripts that pages need.
@@ -54,6 +54,13 @@ pub(crate) enum Command {
 impl Command {
     /// What tells it from others: what is asked twice is carried out once.
     pub(crate) fn key(&self) -> String {
+        // What is elsewhere may have changed since it was asked first.
+        if let Self::Deliver { model, built, elsewhere } = self
+            && !elsewhere.is_empty()
+        {
+            let (model, built) = (model.clone(), built.clone());
+            return Self::Deliver { model, built, elsewhere: BTreeMap::new() }.key();
+        }
         hex::encode(Sha256::digest(serde_json::to_vec(self).unwrap_or_default()))
     }
 }
@@ -93,7 +100,7 @@ pub(crate) struct Progress {
 }
 
 /// What is wanted of a process.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Default, Serialize, Deserialize)]
 pub(crate) struct Next {
     /// Commands that are new to it, in the order in which they were given.
     pub(crate) commands: Vec<Command>,

@@ -4,6 +4,8 @@
 //! by its digest alone while the model's own tests run. From there the check of the four functions starts it, as runs
 //! will. Only what passed gets a tag, so that a registry which tidies up keeps it, and of what failed no name is left.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 use csw_core::{
@@ -11,7 +13,7 @@ use csw_core::{
     look::Found,
     model::Artifact,
     names::ModelName,
-    ports::{BuildError, BuildLog, BuildOptions, Built, Checkout, Publisher, TestReport},
+    ports::{BuildError, BuildLog, BuildOptions, Built, Checkout, ELSEWHERE, LAYERS, Publisher, TestReport},
     secret::Secrets,
 };
 use serde_json::json;
@@ -127,6 +129,11 @@ impl Publisher for ImagePublisher {
         let images = &self.target.images;
         let sending = async {
             let digest = digest(built)?;
+            for (layer, places) in elsewhere(built) {
+                for place in places {
+                    images.layout.remember_sent(std::slice::from_ref(&layer), &place)?;
+                }
+            }
             push::deliver(&images.layout, model, digest, &self.target.push, &()).await
         };
         let pushed = sending.await.map_err(|error| error.during(Stage::Push))?;
@@ -171,10 +178,16 @@ fn of_image(built: Built, image: &Image, reference: String) -> Built {
     let Built { artifact, mut facts, .. } = built;
     if let Some(facts) = facts.as_object_mut() {
         facts.insert("folders".to_owned(), json!(artifact));
-        facts.insert("layers".to_owned(), json!(layers));
+        facts.insert(LAYERS.to_owned(), json!(layers));
         facts.insert("image_bytes".to_owned(), json!(image.bytes));
     }
     Built { artifact: Artifact::Image { reference }, digest: hex::encode(digest), facts }
+}
+
+/// Where layers are that nobody here has sent.
+fn elsewhere(built: &Built) -> BTreeMap<String, Vec<String>> {
+    let known = built.facts.get(ELSEWHERE).cloned();
+    known.and_then(|known| serde_json::from_value(known).ok()).unwrap_or_default()
 }
 
 /// The folders that an image was made of.
