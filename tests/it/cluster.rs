@@ -47,6 +47,7 @@ impl Site {
             path: bin,
             claims: BTreeMap::from([("csw-data".to_owned(), server.data())]),
             images: BTreeMap::new(),
+            pulls: None,
             within,
         };
         let cluster = Cluster::start(node).await?;

@@ -2,73 +2,19 @@
 //!
 //! What images are made of, and what registries do, is tested in `crates/publish`; here is what the commands promise.
 
-use std::{
-    net::{TcpListener, TcpStream},
-    path::Path,
-    process::{Child, Command, Stdio},
-    time::{Duration, Instant},
-};
+use std::{path::Path, process::Command};
 
 use anyhow::ensure;
-use csw_tests::{Result, csw, example};
+use csw_tests::{Registry, Result, are_there, csw, example};
 use serde_json::Value;
-
-/// The registry server of Debian, as long as this value lives.
-struct Registry {
-    server: Child,
-    address: String,
-}
-
-impl Registry {
-    fn start(folder: &Path) -> Result<Self> {
-        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-        let address = format!("127.0.0.1:{port}");
-        let file = folder.join("registry.yml");
-        let storage = folder.join("registry");
-        let settings = format!(
-            "version: 0.1\nstorage:\n  filesystem:\n    rootdirectory: {}\nhttp:\n  addr: {address}\n  secret: tests\n",
-            storage.display()
-        );
-        std::fs::write(&file, settings)?;
-        let server = Command::new("docker-registry")
-            .arg("serve")
-            .arg(&file)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()?;
-        let registry = Self { server, address };
-        let start = Instant::now();
-        while TcpStream::connect(&registry.address).is_err() {
-            ensure!(start.elapsed() < Duration::from_secs(20), "the registry does not start");
-            std::thread::sleep(Duration::from_millis(30));
-        }
-        Ok(registry)
-    }
-}
-
-impl Drop for Registry {
-    fn drop(&mut self) {
-        let _ = self.server.kill();
-        let _ = self.server.wait();
-    }
-}
-
-fn is_there(program: &str) -> bool {
-    let there = Command::new(program).arg("--version").output().is_ok();
-    if !there {
-        eprintln!("skipped: {program} is not installed; `scripts/setup test` does that");
-    }
-    there
-}
 
 #[test]
 fn a_version_is_built_pushed_and_run_without_a_server() -> Result {
-    if !is_there("docker-registry") {
+    if !are_there(&["docker-registry"]) {
         return Ok(());
     }
     let place = tempfile::tempdir()?;
-    let registry = Registry::start(place.path())?;
+    let registry = Registry::open(&place.path().join("registry"))?;
     let (out, cache) = (place.path().join("images"), place.path().join("cache"));
     let (out, cache) = (out.display().to_string(), cache.display().to_string());
     let model = example("contract/Null")?.display().to_string();
@@ -114,7 +60,7 @@ fn a_version_is_built_pushed_and_run_without_a_server() -> Result {
     assert_eq!(other.code, 3, "{}", other.stderr);
     assert!(other.stderr.contains("only v1"), "{}", other.stderr);
 
-    if is_there("podman") && Path::new("/usr/sbin/runc").exists() {
+    if are_there(&["podman"]) && Path::new("/usr/sbin/runc").exists() {
         let said = run(place.path(), &pushed["reference"], &["--version"])?;
         assert_eq!(said, format!("csw {}\n", env!("CARGO_PKG_VERSION")));
     }

@@ -5,6 +5,8 @@ mod backup;
 mod bad_models;
 mod buckets;
 mod cluster;
+mod cluster_builds;
+mod cluster_images;
 mod command_line;
 mod common;
 mod comparisons;

@@ -9,6 +9,7 @@ mod draft;
 mod git;
 mod mail;
 mod processes;
+mod registry;
 mod server;
 mod service;
 mod template;
@@ -22,6 +23,7 @@ pub use crate::{
     git::WorkingCopy,
     mail::MailServer,
     processes::Processes,
+    registry::{Registry, are_there},
     server::{Account, Ground, Server},
     service::Service,
 };

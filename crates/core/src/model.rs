@@ -178,7 +178,7 @@ impl Default for ModelSettings {
 }
 
 /// What a repository says of its model.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Described {
     /// One line.
     pub oneliner: Option<String>,

@@ -15,7 +15,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use self::{
     accounts::{Accounts, BudgetVerb, TrustVerb},
-    job::{ApiTask, Job},
+    job::{ApiTask, BuildJob, Job},
     services::{Outputs, Scheduler, Webapp},
     svc::{SecretPlace, SiteSecrets, Svc},
 };
@@ -130,6 +130,9 @@ pub(crate) enum Command {
     /// Carry out one run inside the Job that a server made for it; it has no use for people
     #[command(hide = true)]
     Job(Job),
+    /// Carry out one build inside the Job that a server made for it; it has no use for people
+    #[command(hide = true)]
+    BuildJob(BuildJob),
     /// Answer what is asked of a version before its runs, inside a pod of a cluster; it has no use for people
     #[command(hide = true)]
     ApiTask(ApiTask),

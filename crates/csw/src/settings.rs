@@ -182,6 +182,8 @@ pub(crate) struct ClusterSettings {
     pub(crate) inputs_pods: Option<u32>,
     /// Seconds that an inputs server may take to come up.
     pub(crate) inputs_start_seconds: Option<u64>,
+    /// Whether builds are Jobs, too.
+    pub(crate) builds: bool,
     /// File with the key of the tokens of runs.
     pub(crate) token_key_file: Option<PathBuf>,
 }
@@ -214,6 +216,10 @@ pub(crate) struct ImageSettings {
     pub(crate) password: Option<String>,
     /// Image that versions stand on.
     pub(crate) base: Option<String>,
+    /// Whether registries are spoken to without encryption.
+    pub(crate) insecure: bool,
+    /// How often a site asks a registry that is away.
+    pub(crate) attempts: Option<u32>,
     /// Folder of images.
     pub(crate) folder: Option<PathBuf>,
     /// Where environments of images are kept.
@@ -231,11 +237,35 @@ impl std::fmt::Debug for ImageSettings {
             .field("user", &self.user)
             .field("password", &self.password.as_ref().map(|_| "***"))
             .field("base", &self.base)
+            .field("insecure", &self.insecure)
+            .field("attempts", &self.attempts)
             .field("folder", &self.folder)
             .field("cache", &self.cache)
             .field("builder", &self.builder)
             .field("builder_flags", &self.builder_flags)
             .finish()
+    }
+}
+
+impl ImageSettings {
+    /// The registry: a variable, or the file.
+    pub(crate) fn registry(&self) -> Option<String> {
+        variable("CSW_REGISTRY").or_else(|| self.registry.clone()).filter(|text| !text.is_empty())
+    }
+
+    /// Who we are there: a variable, or the file.
+    pub(crate) fn user(&self) -> Option<String> {
+        variable("CSW_REGISTRY_USER").or_else(|| self.user.clone()).filter(|text| !text.is_empty())
+    }
+
+    /// The password: a variable, for a flag would show it to everybody on the machine, or the file.
+    pub(crate) fn password(&self) -> Option<String> {
+        variable("CSW_REGISTRY_PASSWORD").or_else(|| self.password.clone()).filter(|text| !text.is_empty())
+    }
+
+    /// What images stand on: a variable, or the file.
+    pub(crate) fn base(&self) -> Option<String> {
+        variable("CSW_IMAGE_BASE").or_else(|| self.base.clone()).filter(|text| !text.is_empty())
     }
 }
 

@@ -110,7 +110,7 @@ impl Repositories for Unplugged {
 
 #[async_trait]
 impl Publisher for Unplugged {
-    async fn fetch(&self, _: &Source, _: &dyn BuildLog) -> Result<Checkout, BuildError> {
+    async fn fetch(&self, _: &Source, _: &BuildOptions, _: &dyn BuildLog) -> Result<Checkout, BuildError> {
         Err(no_build())
     }
 
@@ -140,7 +140,7 @@ impl Publisher for Unplugged {
         Err(no_build())
     }
 
-    async fn assets(&self, _: &Built) -> Result<Vec<(String, Bytes)>, BuildError> {
+    async fn assets(&self, _: &Checkout, _: &Built) -> Result<Vec<(String, Bytes)>, BuildError> {
         Err(no_build())
     }
 

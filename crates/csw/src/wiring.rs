@@ -1,13 +1,16 @@
 //! The composition root: the one place that knows which adapters stand behind the ports.
 
+mod builds;
 mod cluster;
 mod github;
+pub(crate) mod images;
 mod objects;
 mod redis;
 mod secrets;
 
 pub(crate) use self::{
-    cluster::{Cluster, run_key, scheduler},
+    builds::Received,
+    cluster::{Cluster, run_key, scheduler, ways_into_the_cluster},
     github::credential as github_credential,
     objects::{FOLDER as OBJECTS, unusable},
     redis::{redis_address, redis_passwords},
@@ -23,8 +26,11 @@ use std::{
 use axum::Router;
 use csw_app::{App, Config, Duties, Ports};
 use csw_core::ports::{Executor, Mailer, Publisher, Repositories};
-use csw_kubernetes::Scheduler;
-use csw_publish::{FolderRepositories, PublishConfig, UvPublisher};
+use csw_kubernetes::{Scheduler, builds::JobPublisher};
+use csw_publish::{
+    FolderRepositories, PublishConfig, UvPublisher,
+    image::{ImagePublisher, Target},
+};
 use csw_runtime::{LocalConfig, LocalExecutor};
 use csw_sandbox::{LayerSet, cgroup::Manager};
 use csw_store::{BucketObjects, SqlStore};
@@ -167,7 +173,8 @@ pub(crate) struct Workbench {
 
 /// Builder and executor over a folder of environments; `local` lets it read repositories of this machine.
 pub(crate) fn workbench(settings: &Settings, folder: &Folder, local: bool) -> Outcome<Workbench> {
-    let bench = bench(settings, folder, settings.cache.clone(), local || settings.build.allow_local_repositories)?;
+    let local = local || settings.build.allow_local_repositories;
+    let bench = bench(settings, folder, settings.cache.clone(), local, None)?;
     let executor = Arc::new(bench.executor(settings)?);
     Ok(Workbench { publisher: bench.publisher, executor, cgroups: bench.cgroups })
 }
@@ -235,13 +242,28 @@ fn publishing(
     Ok(publish)
 }
 
-fn bench(settings: &Settings, folder: &Folder, cache: Option<PathBuf>, local: bool) -> Outcome<Bench> {
+fn bench(
+    settings: &Settings,
+    folder: &Folder,
+    cache: Option<PathBuf>,
+    local: bool,
+    images: Option<Target>,
+) -> Outcome<Bench> {
     let (helper, data) = (tools::own_program()?, folder.path());
     let cgroups = Manager::detect(&folder.instance());
     let layers = layers(&helper, &cgroups)?;
     let publish = publishing(settings, data, layers, &cgroups, cache, local)?;
     let repositories = Arc::new(FolderRepositories::new(&publish));
-    Ok(Bench { publisher: Arc::new(UvPublisher::new(publish)), repositories, cgroups, data: data.to_owned(), layers })
+    let publisher: Arc<dyn Publisher> = match images {
+        None => Arc::new(UvPublisher::new(publish)),
+        Some(target) => {
+            // Byte code names the places inside images: it is no other version's.
+            let inside = PathBuf::from(csw_publish::image::ROOT);
+            let publish = PublishConfig { data: data.join(images::FOLDER), place: Some(inside), ..publish };
+            Arc::new(ImagePublisher::new(UvPublisher::new(publish), target))
+        }
+    };
+    Ok(Bench { publisher, repositories, cgroups, data: data.to_owned(), layers })
 }
 
 impl Bench {
@@ -355,15 +377,31 @@ pub(crate) async fn site(
     let objects = objects::storage(settings, data, &*secrets).await?;
     let cache = options.cache.clone().or_else(|| settings.cache.clone());
     let local = options.allow_local_repositories || settings.build.allow_local_repositories;
-    let bench = bench(settings, folder, cache, local)?;
     let duties = runs.duties();
+    let config = Config { duties, ..settings.site(public_url.clone()) };
+    // What a cluster runs is an image where there is a registry for it, else a folder on a volume of all nodes.
+    let images = match &runs {
+        Runs::Cluster(_) | Runs::Work(_) if config.builds_at_once > 0 => {
+            ways_into_the_cluster(settings)?;
+            images::target(settings, &data.join(images::FOLDER))?
+        }
+        _ => None,
+    };
+    let bench = bench(settings, folder, cache, local, images)?;
+    let mut publisher = Arc::clone(&bench.publisher);
     let (executor, callbacks): (Arc<dyn Executor>, _) = match runs {
         Runs::Here => (Arc::new(bench.executor(settings)?), None),
         Runs::Elsewhere(scheduler) => (scheduler, None),
         Runs::Cluster(cluster) | Runs::Work(cluster) => {
-            let (executor, listener) = cluster.executor(settings, data).await?;
-            let callbacks = (listener, executor.callbacks());
-            (Arc::new(executor), Some(callbacks))
+            let (jobs, listener) = cluster.jobs(settings, data).await?;
+            let executor = jobs.executor();
+            let mut router = executor.callbacks();
+            if let Some(config) = builds::config(settings, data, &jobs)? {
+                let builds = JobPublisher::new(jobs.client, config, jobs.key, publisher);
+                router = router.merge(builds.callbacks());
+                publisher = Arc::new(builds);
+            }
+            (Arc::new(executor), Some((listener, router)))
         }
     };
     let secure_cookies = public_url.starts_with("https://");
@@ -375,13 +413,13 @@ pub(crate) async fn site(
         store,
         objects,
         executor,
-        publisher: bench.publisher,
+        publisher,
         repositories: bench.repositories,
         mailer: mailer(settings, data)?,
         clock: Arc::new(SystemClock),
         randomness: Arc::new(SystemRandomness::new()),
     };
-    let app = App::new(ports, Config { duties, ..settings.site(public_url) });
+    let app = App::new(ports, config);
     let prometheus = metrics()?;
     let router = if duties == Duties::Work {
         let key = run_key(settings, data)?;

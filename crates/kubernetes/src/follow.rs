@@ -201,7 +201,7 @@ impl Follower {
             Standing::Failed { reason, message } => {
                 let pods: Vec<_> = seen.pods.values().cloned().collect();
                 let patience = *self.waiting.failed.get_or_insert(now) + WORD_OF_THE_POD;
-                let is_told = reason == "DeadlineExceeded" || pods.iter().any(is_over);
+                let is_told = reason == "DeadlineExceeded" || pods.iter().any(standing::is_over);
                 if !is_told && now < patience {
                     return Decision::Wait(Some(patience));
                 }
@@ -306,11 +306,6 @@ fn finishes(seen: &Seen) -> bool {
     let standing = seen.job.as_ref().map(|job| standing::of_job(job));
     let has_ended = matches!(standing, Some(Standing::Succeeded | Standing::Failed { .. }));
     has_ended || (seen.over && seen.fetched && !seen.unwanted && !seen.cancelled)
-}
-
-fn is_over(pod: &k8s_openapi::api::core::v1::Pod) -> bool {
-    let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
-    matches!(phase, Some("Failed" | "Succeeded"))
 }
 
 /// A time that does not come.

@@ -3,8 +3,9 @@
 //! [`KubernetesExecutor`] makes a `batch/v1` Job of each order and watches what becomes of it; it never polls, and keeps
 //! nothing that a restart would lose: names, labels and tokens of Jobs follow from the order. [`job`] is the other side,
 //! what runs inside the Job: it fetches its order, and tells log, outputs and end by HTTP with a token that is good for
-//! this attempt alone. [`inputs`] are servers that answer what is asked before a run, without a Job for each question.
-//! [`redis`] carries arguments of runs, [`outputs`] is between Jobs and object storage.
+//! this attempt alone. [`builds`] does the same for builds, stage by stage. [`inputs`] are servers that answer what is asked
+//! before a run, without a Job for each question. [`redis`] carries arguments of runs, [`outputs`] is between Jobs and object
+//! storage.
 //! [`leader`] decides which of several replicas looks after the Jobs.
 //!
 //! It decides nothing about who may run what, knows no database, and starts no process.
@@ -14,6 +15,7 @@
 
 mod attempt;
 mod attempts;
+pub mod builds;
 mod callbacks;
 mod cluster;
 mod config;

@@ -18,10 +18,10 @@ pub(crate) const USER: u32 = 65532;
 const SUPERVISION_BYTES: u64 = 64 << 20;
 
 /// What a pod that is asked to stop may take to say so.
-const GRACE_SECONDS: u32 = 20;
+pub(crate) const GRACE_SECONDS: u32 = 20;
 
 /// Where runs may write.
-const SCRATCH: &str = "/tmp";
+pub(crate) const SCRATCH: &str = "/tmp";
 
 /// The Job of an attempt. The error is a sentence: the version can't run in a cluster.
 pub(crate) fn job(order: &RunOrder, config: &KubernetesConfig, token: &str) -> Result<Value, String> {
@@ -101,13 +101,7 @@ pub(crate) fn pod(order: &RunOrder, config: &KubernetesConfig, mut container: Va
         "automountServiceAccountToken": false,
         "enableServiceLinks": false,
         "terminationGracePeriodSeconds": GRACE_SECONDS,
-        "securityContext": {
-            "runAsNonRoot": true,
-            "runAsUser": USER,
-            "runAsGroup": USER,
-            "fsGroup": USER,
-            "seccompProfile": { "type": "RuntimeDefault" },
-        },
+        "securityContext": security(),
         "containers": [container],
         "volumes": volumes,
     });
@@ -118,6 +112,17 @@ pub(crate) fn pod(order: &RunOrder, config: &KubernetesConfig, mut container: Va
         pod["imagePullSecrets"] = config.pull_secrets.iter().map(|name| json!({ "name": name })).collect();
     }
     Ok(pod)
+}
+
+/// Whom a pod runs as.
+pub(crate) fn security() -> Value {
+    json!({
+        "runAsNonRoot": true,
+        "runAsUser": USER,
+        "runAsGroup": USER,
+        "fsGroup": USER,
+        "seccompProfile": { "type": "RuntimeDefault" },
+    })
 }
 
 /// The image of a version, and the volume with it where the version is folders.

@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 pub(crate) const SITE: &str = "studio.compute/site";
 const RUN: &str = "studio.compute/run";
 const LEASE: &str = "studio.compute/lease";
-const MODEL: &str = "studio.compute/model";
+pub(crate) const MODEL: &str = "studio.compute/model";
 const TASK: &str = "studio.compute/task";
 /// The version that an inputs server has.
 pub(crate) const VERSION: &str = "studio.compute/version";
@@ -22,6 +22,14 @@ pub(crate) const VERSION: &str = "studio.compute/version";
 pub(crate) const INPUTS: &str = "studio.compute/inputs";
 /// `open` where a model has the internet, else `closed`.
 pub(crate) const NETWORK: &str = "studio.compute/network";
+
+/// The build that an object is of.
+pub(crate) const BUILD: &str = "studio.compute/build";
+/// The attempt at that.
+pub(crate) const BUILD_ATTEMPT: &str = "studio.compute/build-attempt";
+
+/// The name of all Jobs of builds, and of their pods.
+pub(crate) const BUILD_NAME: &str = "csw-build";
 
 /// The name of all Jobs of runs, and of their pods.
 pub(crate) const RUN_NAME: &str = "csw-run";
@@ -88,7 +96,7 @@ pub(crate) fn attempt_of(metadata: &ObjectMeta) -> Option<(RunId, Lease)> {
 }
 
 /// A text as the value of a label: what is not allowed becomes a hyphen.
-fn label(text: &str) -> String {
+pub(crate) fn label(text: &str) -> String {
     let allowed = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.') { c } else { '-' };
     let text: String = text.chars().map(allowed).take(LABEL).collect();
     text.trim_matches(|c: char| !c.is_ascii_alphanumeric()).to_owned()

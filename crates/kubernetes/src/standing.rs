@@ -71,6 +71,12 @@ pub(crate) fn is_leaving(job: &Job) -> bool {
     job.metadata.deletion_timestamp.is_some()
 }
 
+/// Whether a pod has ended.
+pub(crate) fn is_over(pod: &Pod) -> bool {
+    let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
+    matches!(phase, Some("Failed" | "Succeeded"))
+}
+
 /// What a pod waits for.
 pub(crate) fn of_pod(pod: &Pod) -> Option<Waiting> {
     let status = pod.status.as_ref()?;

@@ -3,7 +3,7 @@
 //! A token is a signature over run and lease, so nothing has to be stored: whoever has the key after a restart, or in
 //! another replica, knows them all, and a token is worth nothing once its lease is.
 
-use csw_core::ids::{Lease, RunId};
+use csw_core::ids::{BuildId, Lease, RunId};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
@@ -13,6 +13,9 @@ const PREFIX: &str = "csw1";
 
 /// What the token of services begins with.
 const SERVICE: &str = "csw-service1";
+
+/// What those of builds begin with.
+const OF_BUILDS: &str = "csw1b";
 
 /// Bytes of a key at least.
 const KEY: usize = 32;
@@ -74,6 +77,29 @@ impl RunKey {
         signed.chain_update(head.encode())
     }
 
+    /// A token that is good for one attempt at a build.
+    pub(crate) fn build_token(&self, build: BuildId, attempt: u32) -> String {
+        let signature = hex::encode(self.over_build(build, attempt).finalize().into_bytes());
+        format!("{OF_BUILDS}.{build}.{attempt}.{signature}")
+    }
+
+    /// The attempt at a build that a token is good for.
+    pub(crate) fn check_build(&self, token: &str) -> Option<(BuildId, u32)> {
+        let mut parts = token.split('.');
+        let (prefix, build, attempt, signature) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+        if prefix != OF_BUILDS || parts.next().is_some() {
+            return None;
+        }
+        let (build, attempt) = (build.parse().ok()?, attempt.parse().ok()?);
+        // In constant time.
+        self.over_build(build, attempt).verify_slice(&hex::decode(signature).ok()?).ok()?;
+        Some((build, attempt))
+    }
+
+    fn over_build(&self, build: BuildId, attempt: u32) -> Hmac<Sha256> {
+        self.0.clone().chain_update(b"build ").chain_update(build.as_uuid()).chain_update(attempt.to_be_bytes())
+    }
+
     fn over(&self, run: RunId, lease: Lease) -> Hmac<Sha256> {
         self.0.clone().chain_update(b"run ").chain_update(run.as_uuid()).chain_update(lease.as_uuid())
     }
@@ -125,5 +151,21 @@ mod tests {
             assert!(!key.is_service(stranger), "{stranger}");
         }
         assert_eq!(key.check(&key.service_token()), None);
+    }
+
+    #[test]
+    fn a_token_of_a_build_is_good_for_that_alone() {
+        let key = RunKey::new(&[7; KEY]).unwrap();
+        let build: BuildId = "0198c0de-0000-7000-8000-000000000001".parse().unwrap();
+        let token = key.build_token(build, 1);
+        assert_eq!(key.check_build(&token), Some((build, 1)));
+        assert_eq!(key.check_build(&token.replace(".1.", ".2.")), None, "of another attempt");
+        assert_eq!(key.check(&token), None, "of a run");
+        assert_eq!(
+            key.check_build(
+                &key.token(build.as_uuid().to_string().parse().unwrap(), build.to_string().parse().unwrap())
+            ),
+            None
+        );
     }
 }

@@ -50,9 +50,9 @@ pub(crate) fn start(
     tokio::spawn(stop.clone().run_until_cancelled_owned(events));
 }
 
-type Changes<K> = std::pin::Pin<Box<dyn Stream<Item = watcher::Result<Change<K>>> + Send>>;
+pub(crate) type Changes<K> = std::pin::Pin<Box<dyn Stream<Item = watcher::Result<Change<K>>> + Send>>;
 
-fn stream<K>(client: &Client, config: &KubernetesConfig, what: watcher::Config) -> Changes<K>
+pub(crate) fn stream<K>(client: &Client, config: &KubernetesConfig, what: watcher::Config) -> Changes<K>
 where
     K: Resource<Scope = NamespaceResourceScope, DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + 'static,
 {

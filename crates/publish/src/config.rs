@@ -12,12 +12,16 @@ pub struct PublishConfig {
     pub data: PathBuf,
     /// What `data` is called where the folders are used, if that is another place: byte code names its sources by it.
     pub place: Option<PathBuf>,
+    /// Where the repositories of the site's own forge are.
+    pub repositories: PathBuf,
     /// The program whose `exec-sandbox` puts the sandbox in place.
     pub helper: PathBuf,
     /// Layers that this machine has; each one named here must work.
     pub layers: LayerSet,
     /// Makes the group of each build, which limits its steps together.
     pub cgroups: Manager,
+    /// Whether what is around this process limits it already, as a pod does: then nothing has to stand in for groups.
+    pub contained: bool,
     /// What a build may use.
     pub limits: BuildLimits,
     /// First of 262,144 user ids that only builds use, where the server is root.
@@ -55,11 +59,13 @@ impl PublishConfig {
     pub fn new(data: PathBuf, helper: PathBuf) -> Self {
         Self {
             cache: data.join("cache").join("uv"),
+            repositories: data.join("git"),
             data,
             place: None,
             helper,
             layers: LayerSet::default(),
             cgroups: Manager::none(),
+            contained: false,
             limits: BuildLimits::default(),
             first_user: 600_000,
             uv: PathBuf::from("uv"),
@@ -82,11 +88,6 @@ impl PublishConfig {
         let seconds = u64::from(limits.minutes) * 60;
         let (build_seconds, test_seconds) = (self.build_seconds.min(seconds), self.test_seconds.min(seconds));
         Self { limits, build_seconds, test_seconds, ..self.clone() }
-    }
-
-    /// Where the repositories of the site's own forge are.
-    pub(crate) fn repositories(&self) -> PathBuf {
-        self.data.join("git")
     }
 
     /// A folder below `data` as it is called where it is used.

@@ -82,7 +82,7 @@ async fn from_own(
     folder: &Path,
     log: &Log<'_>,
 ) -> Result<Obtained, Failure> {
-    let repository = config.repositories().join(format!("{model}.git"));
+    let repository = config.repositories.join(format!("{model}.git"));
     let url = RepositoryUrl::parse(&repository.display().to_string(), true)?;
     let config = PublishConfig { allow_local_repositories: true, ..config.clone() };
     let Obtained { checkout, refused } = from_repository(&config, &url, commit, folder, log).await?;
@@ -149,6 +149,7 @@ async fn from_repository(
         committed_at: commit.time,
         url: Some(mask(&url.url)),
         described: Described::default(),
+        build: None,
     };
     Ok(Obtained { checkout, refused })
 }
@@ -166,7 +167,7 @@ async fn from_archive(
     unpacked.await.map_err(Failure::at("Reading the archive", file))??;
     let folder = inner_folder(folder);
     let commit = if commit.is_empty() { digest(&folder).await? } else { commit.to_owned() };
-    Ok(Checkout { folder, commit, committed_at: None, url: None, described: Described::default() })
+    Ok(Checkout { folder, commit, committed_at: None, url: None, described: Described::default(), build: None })
 }
 
 /// Hosts pack a repository as one folder with its name.
@@ -227,7 +228,7 @@ async fn from_folder(config: &PublishConfig, path: &Path, folder: &Path, log: &L
     };
     let url = git.answer_line(&path, &["config", "--get", "remote.origin.url"]).await.map(|url| mask(&url));
     let (folder, url) = (folder.to_path_buf(), url.filter(|_| in_git));
-    let checkout = Checkout { folder, commit, committed_at, url, described: Described::default() };
+    let checkout = Checkout { folder, commit, committed_at, url, described: Described::default(), build: None };
     Ok(Obtained { checkout, refused })
 }
 

@@ -53,7 +53,7 @@ const LOOK_AT_DISK: Duration = Duration::from_secs(1);
 const PROCESSES: u64 = 1024;
 
 /// The variables by which uv finds the package index of the operator.
-pub(crate) fn index_variables() -> impl Iterator<Item = (String, String)> {
+pub fn index_variables() -> impl Iterator<Item = (String, String)> {
     INDEX_VARIABLES.iter().filter_map(|name| Some(((*name).to_owned(), std::env::var(name).ok()?)))
 }
 
@@ -172,7 +172,9 @@ impl<'a> Jail<'a> {
             max_file_bytes: Some(8 << 30),
             max_open_files: Some(4096),
         };
-        self.config.cgroups.fallback(together(self.config), &mut limits);
+        if !self.config.contained {
+            self.config.cgroups.fallback(together(self.config), &mut limits);
+        }
         let confinement = Confinement {
             read_only,
             writable: vec![self.room.clone()],
@@ -187,6 +189,7 @@ impl<'a> Jail<'a> {
         };
         let command = csw_sandbox::command(&self.config.helper, &confinement, step.program, &step.args, vec![])
             .map_err(|error| Failure::sandbox(step.what, &error))?;
+        let kills = killed_around_us();
         let overgrown = self.overgrown(step.what);
         let ended = run_unless(step.what, command, step.seconds, step.output, self.log, overgrown).await?;
         if ended.status.code() == Some(i32::from(csw_sandbox::SETUP_FAILED))
@@ -194,12 +197,23 @@ impl<'a> Jail<'a> {
         {
             return Err(Failure::Sandbox { what: step.what.to_owned(), reason: ended.last_line() });
         }
-        if !ended.status.success() && self.group.oom_killed() {
+        let is_starved = || self.group.oom_killed() || (self.config.contained && killed_around_us() > kills);
+        if !ended.status.success() && is_starved() {
             let gigabytes = self.config.limits.memory_gigabytes;
             return Err(Failure::OutOfMemory { what: step.what.to_owned(), gigabytes });
         }
         Ok(ended)
     }
+}
+
+/// Processes of this container that the kernel has ended for want of memory.
+fn killed_around_us() -> u64 {
+    let of = |path: &str| {
+        let text = fs::read_to_string(Path::new("/sys/fs/cgroup").join(path)).ok()?;
+        let line = text.lines().find_map(|line| line.strip_prefix("oom_kill "))?;
+        line.trim().parse().ok()
+    };
+    of("memory.events").or_else(|| of("memory/memory.oom_control")).unwrap_or_default()
 }
 
 /// What all processes of a build may use together.

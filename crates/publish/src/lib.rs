@@ -73,6 +73,7 @@ pub use code::PATH_FILE;
 pub use config::PublishConfig;
 pub use described::described;
 pub use failure::UNRESOLVABLE;
+pub use jail::index_variables;
 pub use publisher::UvPublisher;
 pub use repositories::FolderRepositories;
 

@@ -71,10 +71,11 @@ impl UvPublisher {
 
 #[async_trait]
 impl Publisher for UvPublisher {
-    async fn fetch(&self, source: &Source, log: &dyn BuildLog) -> Result<Checkout, BuildError> {
+    async fn fetch(&self, source: &Source, options: &BuildOptions, log: &dyn BuildLog) -> Result<Checkout, BuildError> {
         self.sweep().await;
         let fetched = fetch::fetch(&self.config, source, &Log::new(log)).await;
-        fetched.map_err(|failure| failure.during(Stage::Fetch))
+        let checkout = fetched.map_err(|failure| failure.during(Stage::Fetch))?;
+        Ok(Checkout { build: options.build.as_ref().map(|build| build.id), ..checkout })
     }
 
     async fn look(&self, source: &Source, log: &dyn BuildLog) -> Result<Found, BuildError> {
@@ -111,7 +112,7 @@ impl Publisher for UvPublisher {
         test(&config, built, secrets, &log).await.map_err(|failure| failure.during(Stage::Test))
     }
 
-    async fn assets(&self, built: &Built) -> Result<Vec<(String, Bytes)>, BuildError> {
+    async fn assets(&self, _: &Checkout, built: &Built) -> Result<Vec<(String, Bytes)>, BuildError> {
         let Artifact::Environment { environment, .. } = &built.artifact else { return Ok(Vec::new()) };
         let environment = Environment::at(&self.config.data, environment);
         let packages = environment.packages().map_err(|failure| failure.during(Stage::Push))?;

@@ -52,7 +52,7 @@ pub struct FolderRepositories {
 impl FolderRepositories {
     /// Those of this publisher. Nothing is touched before the first request.
     pub fn new(config: &PublishConfig) -> Self {
-        Self { folder: config.repositories(), git: config.git.clone(), largest_push: config.source_bytes }
+        Self { folder: config.repositories.clone(), git: config.git.clone(), largest_push: config.source_bytes }
     }
 
     fn place(&self, at: RepositoryId) -> PathBuf {

@@ -63,6 +63,13 @@ pub use enter::enter;
 pub use error::SandboxError;
 pub use layers::LayerSet;
 
+/// Hides this process from others of its user: they can read neither its memory nor its environment, and what it starts
+/// inherits nothing of that. For who holds a credential beside programs that nobody trusts, where no other user is to be had.
+pub fn hide() -> Result<(), SandboxError> {
+    use error::Step;
+    nix::sys::prctl::set_dumpable(false).map_err(std::io::Error::from).step("hiding this process")
+}
+
 /// The text of `python/confine_child.py`: the module `confine_child`, which a
 /// zygote imports before it forks. Standard library and ctypes only.
 pub const CONFINE_CHILD: &str = include_str!("../python/confine_child.py");

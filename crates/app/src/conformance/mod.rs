@@ -126,7 +126,7 @@ impl Conformance<'_> {
         log: &dyn BuildLog,
     ) -> Result<CheckReport, BuildError> {
         let CheckConditions { limits, secrets } = conditions;
-        let checkout = publisher.fetch(source, log).await?;
+        let checkout = publisher.fetch(source, options, log).await?;
         let subject = |artifact: Artifact| Subject {
             model: model.clone(),
             version: VersionId::new(self.clock.now(), self.randomness.ten()),
@@ -139,8 +139,9 @@ impl Conformance<'_> {
         };
         let attempt = async |options: &BuildOptions| -> Result<(Built, CheckReport), BuildError> {
             let built = publisher.build(model, &checkout, options, log).await?;
+            let delivery = publisher.deliver(model, &checkout, &built, log);
             let tests = async { publisher.test(model, &checkout, &built, options, secrets, log).await.map(Some) };
-            let report = self.examine(&subject(built.artifact.clone()), tests, log).await?;
+            let report = self.examine(&subject(built.artifact.clone()), delivery, tests, log).await?;
             Ok((built, report))
         };
         let outcome = match attempt(options).await {
@@ -156,18 +157,23 @@ impl Conformance<'_> {
         Ok(report)
     }
 
-    /// Calls the four functions, `run_model` in a fresh interpreter, and looks for a faster way that gives the same
-    /// outputs. The model's own `tests` run beside.
+    /// Calls the four functions once there is what was built where they are called, `run_model` in a fresh interpreter,
+    /// and looks for a faster way that gives the same outputs. The model's own `tests` run beside.
     pub(crate) async fn examine(
         &self,
         subject: &Subject,
+        delivery: impl Future<Output = Result<(), BuildError>> + Send,
         tests: impl Future<Output = Result<Option<TestReport>, BuildError>> + Send,
         log: &dyn BuildLog,
     ) -> Result<CheckReport, BuildError> {
         self.executor.reconsider(&subject.artifact);
         let held = Held::default();
         // Own tests need not wait: what can't be imported ends them.
-        let both = futures::future::try_join(self.functions(subject, log, &held), tests).await;
+        let functions = async {
+            delivery.await?;
+            self.functions(subject, log, &held).await
+        };
+        let both = futures::future::try_join(functions, tests).await;
         log.write(&held.take());
         let (Functions { version, defaults, run }, tests) = both?;
         let Defaults { meta, model, milliseconds } = defaults;
@@ -387,6 +393,10 @@ pub(crate) fn second_attempt(
     options: &BuildOptions,
     log: &dyn BuildLog,
 ) -> Option<BuildOptions> {
+    // What could not be brought to where it runs is as it should be.
+    if error.stage == Stage::Push {
+        return None;
+    }
     let date = checkout.committed_at.filter(|_| options.as_of.is_none())?;
     log.write(&format!(
         "{}\nTrying again with packages as they were on {date}, when the source was committed.\n",

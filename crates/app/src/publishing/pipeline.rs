@@ -6,7 +6,7 @@ use csw_core::{
     ids::VersionId,
     masking::Masks,
     model::{Artifact, CachedSchema, Described, Model, Version, VersionState},
-    ports::{BuildError, BuildLog, BuildOptions, Built, Checkout},
+    ports::{BuildError, BuildLog, BuildOptions, Built, Checkout, OfBuild},
     secret::Secrets,
 };
 use serde_json::json;
@@ -31,9 +31,9 @@ const WITHHELD: &str = "withheld";
 /// What came of the tests of a build.
 enum Tested {
     /// It is a version that passed them before.
-    Before(Box<Version>),
+    Before(Box<Version>, Built),
     /// It is of another commit, and has the same files as this version, which passed them.
-    Alike(Box<Version>, String),
+    Alike(Box<Version>, Built),
     Now(Box<TestedNow>),
 }
 
@@ -130,33 +130,50 @@ impl App {
         let publisher = &self.inner.ports.publisher;
         self.enter(build, Stage::Fetch, log).await?;
         let former = self.live_artifact(&job.model).await.map_err(|error| stopped(Stage::Fetch, &error))?;
-        let options = BuildOptions { as_of: build.order.as_of, limits: job.model.settings.build, former };
-        let checkout = publisher.fetch(&build.order.source, log).await?;
+        let (as_of, limits) = (build.order.as_of, job.model.settings.build);
+        let options =
+            BuildOptions { as_of, limits, former, build: Some(OfBuild { id: build.id, model: job.model.name() }) };
+        let checkout = publisher.fetch(&build.order.source, &options, log).await?;
         build.commit = Some(checkout.commit.clone());
         job.model = self.take_description(&job.model, &checkout.described, log).await?;
         let (proposed, settings) = (build.order.proposed, &mut job.model.settings);
         settings.cpus = proposed.cpus.unwrap_or(settings.cpus);
         settings.memory_gigabytes = proposed.memory_gigabytes.unwrap_or(settings.memory_gigabytes);
         let job = &*job;
-        let attempt = match self.build_and_test(build, job, &checkout, &options, log).await {
-            Err(error) => match second_attempt(&error, &checkout, &options, log) {
+        let made = self.make(build, job, &checkout, &options, log).await;
+        publisher.discard(checkout).await;
+        let version = made?;
+        let held = self.compare_and_promote(build, job, &version, log).await?;
+        Ok(Staged { version, held })
+    }
+
+    /// From source to a staged version.
+    async fn make(
+        &self,
+        build: &mut Build,
+        job: &Job,
+        checkout: &Checkout,
+        options: &BuildOptions,
+        log: &ChannelLog,
+    ) -> Result<Version, BuildError> {
+        let attempt = match self.build_and_test(build, job, checkout, options, log).await {
+            Err(error) => match second_attempt(&error, checkout, options, log) {
                 Some(then) => {
-                    let again = self.build_and_test(build, job, &checkout, &then, log).await;
+                    let again = self.build_and_test(build, job, checkout, &then, log).await;
                     again.map_err(|again| both(error, &again, &then))
                 }
                 None => Err(error),
             },
             done => done,
         };
-        let commit = checkout.commit.clone();
-        publisher.discard(checkout).await;
-        let version = match attempt? {
-            Tested::Before(version) => *version,
-            Tested::Alike(like, digest) => self.stage_alike(build, *like, digest, commit, log).await?,
-            Tested::Now(tested) => self.push_and_stage(build, job, commit, *tested, log).await?,
-        };
-        let held = self.compare_and_promote(build, job, &version, log).await?;
-        Ok(Staged { version, held })
+        match attempt? {
+            Tested::Before(version, built) => {
+                self.inner.ports.publisher.keep(&job.model.name(), checkout, &built, log).await?;
+                Ok(*version)
+            }
+            Tested::Alike(like, built) => self.stage_alike(build, job, checkout, (*like, built), log).await,
+            Tested::Now(tested) => self.push_and_stage(build, job, checkout, *tested, log).await,
+        }
     }
 
     async fn live_artifact(&self, model: &Model) -> AppResult<Option<Artifact>> {
@@ -213,17 +230,21 @@ impl App {
         &self,
         build: &mut Build,
         job: &Job,
-        commit: String,
+        checkout: &Checkout,
         tested: TestedNow,
         log: &ChannelLog,
     ) -> Result<Version, BuildError> {
+        let publisher = &self.inner.ports.publisher;
         self.enter(build, Stage::Push, log).await?;
-        for (key, bytes) in self.inner.ports.publisher.assets(&tested.built).await? {
+        for (key, bytes) in publisher.assets(checkout, &tested.built).await? {
             let stored = self.inner.ports.objects.put(&key, bytes).await;
             stored.map_err(|error| BuildError { stage: Stage::Push, sentence: error.to_string() })?;
         }
+        publisher.keep(&job.model.name(), checkout, &tested.built, log).await?;
         self.enter(build, Stage::Stage, log).await?;
-        self.stage(job, &log.masks, commit, tested).await.map_err(|error| stopped(Stage::Stage, &error))
+        self.stage(job, &log.masks, checkout.commit.clone(), tested)
+            .await
+            .map_err(|error| stopped(Stage::Stage, &error))
     }
 
     async fn enter(&self, build: &mut Build, stage: Stage, log: &ChannelLog) -> Result<(), BuildError> {
@@ -250,10 +271,12 @@ impl App {
                 "version {} of {} passed its tests; nothing is different\n",
                 version.reported, version.created_at
             ));
+            // It may have got lost where it was.
+            publisher.deliver(&model.name(), checkout, &built, log).await?;
             return Ok(if version.digest == built.digest {
-                Tested::Before(Box::new(version))
+                Tested::Before(Box::new(version), built)
             } else {
-                Tested::Alike(Box::new(version), built.digest)
+                Tested::Alike(Box::new(version), built)
             });
         }
         let version = new_id!(self, VersionId);
@@ -278,7 +301,8 @@ impl App {
             }
             publisher.test(&name, checkout, &built, options, &job.secrets, log).await.map(Some)
         };
-        let report = conformance.examine(&subject, tests, log).await?;
+        let delivery = publisher.deliver(&name, checkout, &built, log);
+        let report = conformance.examine(&subject, delivery, tests, log).await?;
         if let Some(tests) = &report.tests {
             log.write(&format!("{}\n", tests.summary));
         }
@@ -289,19 +313,21 @@ impl App {
     async fn stage_alike(
         &self,
         build: &mut Build,
-        like: Version,
-        digest: String,
-        commit: String,
+        job: &Job,
+        checkout: &Checkout,
+        (like, built): (Version, Built),
         log: &ChannelLog,
     ) -> Result<Version, BuildError> {
         // Its files are where executors find them already.
         self.enter(build, Stage::Push, log).await?;
+        self.inner.ports.publisher.keep(&job.model.name(), checkout, &built, log).await?;
         self.enter(build, Stage::Stage, log).await?;
         let stored = async {
             let wanted = Version {
                 id: new_id!(self, VersionId),
-                digest,
-                commit,
+                digest: built.digest,
+                artifact: built.artifact,
+                commit: checkout.commit.clone(),
                 state: VersionState::Staged,
                 created_at: self.now(),
                 ..like.clone()

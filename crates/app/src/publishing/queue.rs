@@ -171,6 +171,7 @@ impl App {
             }
             None => (BuildState::Cancelled, at_work.why.get().map_or("", |why| why.sentence()).to_owned()),
         };
+        self.inner.ports.publisher.release(build.id).await;
         log.write(&format!("{}: {message}\n", state.as_str()));
         drop(log);
         if writer.await.is_err() {

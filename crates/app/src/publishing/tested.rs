@@ -3,7 +3,7 @@
 use csw_core::{
     build::Stage,
     model::{Version, VersionState},
-    ports::{BuildError, Built},
+    ports::{BuildError, Built, LAYERS},
 };
 use serde_json::{Value, json};
 
@@ -33,6 +33,12 @@ pub(super) fn conditions(job: &Job) -> Value {
     })
 }
 
+/// Whether a version is of the same files, whatever it is called: images of two commits may differ in their labels alone.
+fn has_the_files(version: &Version, built: &Built) -> bool {
+    let layers = built.facts.get(LAYERS).filter(|layers| layers.is_array());
+    version.artifact == built.artifact || (layers.is_some() && version.facts.get(LAYERS) == layers)
+}
+
 impl App {
     /// A version of this model with the same files that passed its tests under the same conditions: testing them again
     /// would tell nothing new. One of the same commit is taken first; a merge makes another commit of the same files.
@@ -44,7 +50,7 @@ impl App {
                 && version.facts.get("tests").is_some_and(Value::is_object)
                 && version.facts.get(TESTED_WITH) == Some(&conditions(job))
         };
-        let alike = |version: &&Version| version.artifact == built.artifact && passed(version);
+        let alike = |version: &&Version| has_the_files(version, built) && passed(version);
         let found = versions.iter().filter(alike).max_by_key(|version| version.digest == built.digest);
         Ok(found.cloned())
     }

@@ -26,7 +26,9 @@ pub use executor::{Capacity, Executor, ExecutorError, ReportError, RunEvents, Zy
 pub use forge_store::{CheckStore, DeliveryStore, TrustStore};
 pub use mail::{Mail, MailError, Mailer};
 pub use objects::{DownloadHeaders, ObjectError, ObjectStorage};
-pub use publisher::{BuildError, BuildLog, BuildOptions, Built, Checkout, Publisher, TestReport};
+pub use publisher::{
+    BuildError, BuildLog, BuildOptions, Built, Checkout, ELSEWHERE, LAYERS, OfBuild, Publisher, TestReport,
+};
 pub use pull_requests::{ForgeError, ForgeResult, NewPullRequest, PullRequest, PullRequests};
 pub use pulls::PullStore;
 pub use repositories::{

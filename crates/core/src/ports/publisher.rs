@@ -11,6 +11,7 @@ use thiserror::Error;
 
 use crate::{
     build::{Source, Stage},
+    ids::BuildId,
     look::Found,
     model::{Artifact, BuildLimits, Described},
     names::ModelName,
@@ -30,6 +31,8 @@ pub struct Checkout {
     pub url: Option<String>,
     /// What it says of its model.
     pub described: Described,
+    /// The build it was fetched for, as [`BuildOptions::build`] said.
+    pub build: Option<BuildId>,
 }
 
 /// How to build.
@@ -41,7 +44,24 @@ pub struct BuildOptions {
     pub limits: BuildLimits,
     /// A version of the same model that people trust: what is as in it need not be made again.
     pub former: Option<Artifact>,
+    /// The build that asks; nothing where a person does, at a machine of their own.
+    pub build: Option<OfBuild>,
 }
+
+/// Which build something is done for.
+#[derive(Debug, Clone)]
+pub struct OfBuild {
+    /// The build.
+    pub id: BuildId,
+    /// What it is of.
+    pub model: ModelName,
+}
+
+/// The fact of an image that names its layers, by digests.
+pub const LAYERS: &str = "layers";
+
+/// The fact of what is to be delivered that says where its layers are known to be already: `HOST/REPOSITORY` by digests.
+pub const ELSEWHERE: &str = "elsewhere";
 
 /// A version's artifact.
 #[derive(Debug, Clone)]
@@ -88,10 +108,10 @@ pub trait BuildLog: Send + Sync {
 #[async_trait]
 pub trait Publisher: Send + Sync {
     /// Gets the source and pins it.
-    async fn fetch(&self, source: &Source, log: &dyn BuildLog) -> Result<Checkout, BuildError>;
+    async fn fetch(&self, source: &Source, options: &BuildOptions, log: &dyn BuildLog) -> Result<Checkout, BuildError>;
     /// Gets the source as [`Publisher::fetch`] does, says what it is, and forgets it. Nothing of it is run.
     async fn look(&self, source: &Source, log: &dyn BuildLog) -> Result<Found, BuildError>;
-    /// Makes environment and code folders, or finds those of an equal lock.
+    /// Makes environment and code, or finds those of an equal lock.
     async fn build(
         &self,
         model: &ModelName,
@@ -109,9 +129,32 @@ pub trait Publisher: Send + Sync {
         secrets: &Secrets,
         log: &dyn BuildLog,
     ) -> Result<TestReport, BuildError>;
+    /// Brings what was built to where executors find it, without a name of its own: where it becomes no version, nothing
+    /// of it is kept for long. Asked again, it brings what is missing. Folders of this machine are there already.
+    async fn deliver(
+        &self,
+        _model: &ModelName,
+        _checkout: &Checkout,
+        _built: &Built,
+        _log: &dyn BuildLog,
+    ) -> Result<(), BuildError> {
+        Ok(())
+    }
+    /// What was delivered becomes a version: gives it a name, so that it is kept.
+    async fn keep(
+        &self,
+        _model: &ModelName,
+        _checkout: &Checkout,
+        _built: &Built,
+        _log: &dyn BuildLog,
+    ) -> Result<(), BuildError> {
+        Ok(())
+    }
     /// Scripts that pages need to draw the version's outputs (BokehJS, in the version's own release), as object keys
     /// and bytes.
-    async fn assets(&self, built: &Built) -> Result<Vec<(String, Bytes)>, BuildError>;
+    async fn assets(&self, checkout: &Checkout, built: &Built) -> Result<Vec<(String, Bytes)>, BuildError>;
     /// Removes the checkout.
     async fn discard(&self, checkout: Checkout);
+    /// A build is over, whatever came of it, and will not go on: nothing is kept or done for it any more.
+    async fn release(&self, _build: BuildId) {}
 }

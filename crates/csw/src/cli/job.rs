@@ -1,4 +1,4 @@
-//! `csw job` and `csw api-task`, which pods of a cluster call.
+//! `csw job`, `csw build-job` and `csw api-task`, which pods of a cluster call.
 
 use std::path::PathBuf;
 
@@ -41,6 +41,25 @@ pub(crate) struct Job {
     /// Folder of the version's code
     #[arg(long, env = csw_kubernetes::job::CODE, value_name = "DIR", default_value = ".")]
     pub(crate) code: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BuildJob {
+    /// The build
+    #[arg(long = "build-id", value_name = "ID")]
+    pub(crate) build: csw_core::ids::BuildId,
+
+    /// Address of the server that made the Job
+    #[arg(long, env = csw_kubernetes::job::CALLBACK_URL, value_name = "URL")]
+    pub(crate) callback_url: String,
+
+    /// Token of the build
+    #[arg(long, env = csw_kubernetes::builds::BUILD_TOKEN, value_name = "TOKEN", hide_env_values = true)]
+    pub(crate) token: String,
+
+    /// Folder to work in
+    #[arg(long, env = csw_kubernetes::builds::BUILD_FOLDER, value_name = "DIR")]
+    pub(crate) folder: PathBuf,
 }
 
 #[derive(Debug, Args)]

@@ -1,6 +1,7 @@
 //! `csw doctor`: what this machine has of what runs and builds need, each thing tried, and what each absence costs.
 
 mod bucket;
+mod images;
 
 use std::path::Path;
 
@@ -68,6 +69,7 @@ pub(crate) async fn run(settings: &Settings, place: &Place, printer: Printer) ->
         .await
         .map_err(|error| Failure::local(error.to_string(), "try again"))??;
     report.findings.extend(bucket::examine(settings, place).await);
+    report.findings.extend(images::examine(settings).await);
     report.ok = !report.findings.iter().any(is_lacking);
     printer.result(&report, || text(&report))?;
     if report.ok {
@@ -77,7 +79,8 @@ pub(crate) async fn run(settings: &Settings, place: &Place, printer: Printer) ->
         report.findings.iter().filter(|found| is_lacking(found)).map(|found| &*found.name).collect();
     Err(Failure::failed(
         format!("missing: {}", missing.join(", ")),
-        "`scripts/setup` installs what packages have; [objects] of the configuration file says which bucket",
+        "`scripts/setup` installs what packages have; [objects] of the configuration file says which bucket, [images] which \
+         registry",
     ))
 }
 

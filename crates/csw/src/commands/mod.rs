@@ -3,6 +3,7 @@
 mod accounts;
 mod api_task;
 mod backup;
+mod build_job;
 mod check;
 mod config;
 mod costs;
@@ -59,6 +60,7 @@ pub(crate) async fn run(cli: Cli, matches: &ArgMatches) -> Outcome {
         Command::Check(options) => check::run(&settings, &options, printer).await,
         Command::Doctor { place } => doctor::run(&settings, &place, printer).await,
         Command::ApiTask(options) => api_task::run(options).await,
+        Command::BuildJob(options) => build_job::run(options).await,
         Command::Job(options) => job::run(options).await,
         Command::Backup { place, to } => backup::run(&settings, &place, &to, printer).await,
         Command::Costs { server, month, account, csv } => {

@@ -25,6 +25,20 @@ const IDENTITY: &str = "lead-identity";
 /// The file with the key of the tokens of runs.
 const KEY: &str = "run-tokens.key";
 
+/// What all that makes Jobs is made of.
+pub(crate) struct Jobs {
+    pub(super) client: csw_kubernetes::Client,
+    pub(super) config: KubernetesConfig,
+    pub(super) key: RunKey,
+}
+
+impl Jobs {
+    /// The executor of runs.
+    pub(super) fn executor(&self) -> KubernetesExecutor {
+        KubernetesExecutor::new(self.client.clone(), self.config.clone(), self.key.clone())
+    }
+}
+
 /// The cluster that runs go to.
 pub(crate) struct Cluster {
     client: csw_kubernetes::Client,
@@ -53,8 +67,8 @@ impl Cluster {
         Ok(Candidate::new(self.client.clone(), self.namespace.clone(), lease, identity))
     }
 
-    /// The executor, and where its Jobs call.
-    pub(crate) async fn executor(self, settings: &Settings, data: &Path) -> Outcome<(KubernetesExecutor, TcpListener)> {
+    /// What makes Jobs, and where they call.
+    pub(crate) async fn jobs(self, settings: &Settings, data: &Path) -> Outcome<(Jobs, TcpListener)> {
         let cluster = &settings.cluster;
         let wanted = cluster.callback_listen.as_deref().unwrap_or(CALLBACKS);
         let failed = |cause: String| Failure::local(cause, "choose another address as `kubernetes.callback_listen`");
@@ -81,8 +95,21 @@ impl Cluster {
         let mut config = KubernetesConfig::new(self.namespace, url, uploads);
         apply(cluster, data, &mut config)?;
         config.redis = redis::redis(&settings.redis)?;
-        let executor = KubernetesExecutor::new(self.client, config, run_key(settings, data)?);
-        Ok((executor, listener))
+        Ok((Jobs { client: self.client, config, key: run_key(settings, data)? }, listener))
+    }
+}
+
+/// How versions get to where a cluster runs them, in words; the failure says that there is no way.
+pub(crate) fn ways_into_the_cluster(settings: &Settings) -> Outcome<String> {
+    if let Some(registry) = settings.images.registry() {
+        return Ok(format!("images in {registry}"));
+    }
+    match (&settings.cluster.image, &settings.cluster.volume_claim) {
+        (None, None) => Err(Failure::usage(
+            "versions have no way into the cluster: there is neither a registry for images nor a volume that all nodes see",
+            "set `images.registry` to HOST/PREFIX (CSW_REGISTRY), or `kubernetes.image` and `kubernetes.volume_claim`",
+        )),
+        (_, claim) => Ok(format!("folders on the volume {}", claim.as_deref().unwrap_or("that is not named"))),
     }
 }
 
@@ -120,6 +147,8 @@ fn apply(cluster: &ClusterSettings, data: &Path, config: &mut KubernetesConfig) 
     config.inputs_at_most = cluster.inputs_pods.unwrap_or(config.inputs_at_most);
     config.inputs_patience = seconds(cluster.inputs_start_seconds, config.inputs_patience);
     config.shared = match (&cluster.image, &cluster.volume_claim) {
+        // It is the image of builds alone.
+        (Some(_), None) if cluster.builds => None,
         (Some(image), Some(claim)) => Some(SharedFolders {
             image: image.clone(),
             claim: claim.clone(),

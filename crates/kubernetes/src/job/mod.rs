@@ -3,7 +3,7 @@
 //! [`Carrier`] is both: where an order comes from ([`Orders`]), and the receiver of the run's events. It keeps log,
 //! outputs and end until they are acknowledged, so that a server that is restarted meanwhile gets them again.
 
-mod log;
+pub(crate) mod log;
 mod processor;
 
 use std::{collections::HashSet, path::PathBuf, sync::Mutex, time::Duration};
@@ -74,6 +74,17 @@ pub trait Orders: Send + Sync {
     async fn order(&self) -> Result<RunOrder, JobError>;
 }
 
+/// A client of the server that made the Job.
+pub(crate) fn http() -> Result<Client, JobError> {
+    let builder = Client::builder()
+        .connect_timeout(Duration::from_secs(5))
+        .read_timeout(Duration::from_mins(1))
+        // A redirect would carry the token to whoever is named in it.
+        .redirect(reqwest::redirect::Policy::none())
+        .user_agent(concat!("csw-job/", env!("CARGO_PKG_VERSION")));
+    builder.build().map_err(|error| JobError::Client(chain(&error)))
+}
+
 /// Speaks with the server that made the Job.
 pub struct Carrier {
     http: Client,
@@ -93,14 +104,7 @@ pub struct Carrier {
 impl Carrier {
     /// A carrier for the run of a token; it keeps outputs in `folder`.
     pub fn new(url: &str, token: String, folder: PathBuf) -> Result<Self, JobError> {
-        let http = Client::builder()
-            .connect_timeout(Duration::from_secs(5))
-            .read_timeout(Duration::from_mins(1))
-            // A redirect would carry the token to whoever is named in it.
-            .redirect(reqwest::redirect::Policy::none())
-            .user_agent(concat!("csw-job/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .map_err(|error| JobError::Client(chain(&error)))?;
+        let http = http()?;
         let url = url.trim_end_matches('/').to_owned();
         let process = Uuid::new_v4();
         let (log, kept) = (Log::default(), Mutex::default());

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{CALLBACK_PORT, SERVER_PORT, Site, access::CLEANER, server::SERVER};
 use crate::{
     inputs,
-    names::{INPUTS_NAME, NETWORK, RUN_NAME, SITE},
+    names::{BUILD_NAME, INPUTS_NAME, NETWORK, RUN_NAME, SITE},
 };
 
 /// Addresses that are nobody's on the internet: the cluster, its nodes, and what is beside them.
@@ -19,6 +19,7 @@ pub(super) fn objects(site: &Site) -> Vec<Value> {
     let models = json!({ "matchLabels": { SITE: site.site }, "matchExpressions": names_of_models });
     let open = json!({ "matchLabels": { SITE: site.site, NETWORK: "open" }, "matchExpressions": names_of_models });
     let of_inputs = json!({ "matchLabels": { SITE: site.site, "app.kubernetes.io/name": INPUTS_NAME } });
+    let builds = json!({ "matchLabels": { SITE: site.site, "app.kubernetes.io/name": BUILD_NAME } });
     let server = json!({ "matchLabels": { "app.kubernetes.io/component": SERVER } });
     let mut all = vec![
         policy(site, "csw-nothing", &json!({}), None, None),
@@ -28,7 +29,7 @@ pub(super) fn objects(site: &Site) -> Vec<Value> {
             &server,
             Some(json!([
                 { "ports": [port(SERVER_PORT)] },
-                { "ports": [port(CALLBACK_PORT)], "from": [{ "podSelector": models }] },
+                { "ports": [port(CALLBACK_PORT)], "from": [{ "podSelector": models }, { "podSelector": builds }] },
             ])),
             // Repositories, packages, registries, mail, the database and the API server may be anywhere.
             Some(json!([{}])),
@@ -49,6 +50,18 @@ pub(super) fn objects(site: &Site) -> Vec<Value> {
             &of_inputs,
             Some(json!([{ "ports": [port(inputs::PORT)], "from": [{ "podSelector": server }] }])),
             None,
+        ),
+        policy(
+            site,
+            "csw-builds",
+            &builds,
+            Some(json!([])),
+            // Repositories, packages and registries are out there; one inside the cluster needs a policy of its own.
+            Some(json!([
+                names(),
+                { "ports": [port(CALLBACK_PORT)], "to": [{ "podSelector": server }] },
+                internet(),
+            ])),
         ),
         policy(site, "csw-runs-with-a-network", &open, None, Some(json!([internet()]))),
     ];

@@ -148,6 +148,10 @@ async fn live(cluster: &Arc<Inner>, key: &Key, job: &Value, fate: Fate) -> Told 
 }
 
 async fn run(cluster: &Arc<Inner>, key: &Key, job: &Value, pod: &Key) -> Told {
+    if let Err(error) = cluster.node.image(job).await {
+        waiting(cluster, pod, "ErrImagePull", &error.to_string());
+        return std::future::pending().await;
+    }
     let ended_with = cluster.node.run(key, pod, job, || running(cluster, pod)).await;
     match ended_with {
         Ok(Ended::Code(0)) => {

@@ -21,6 +21,7 @@ use tokio::process::Command;
 use crate::{
     api::lock,
     objects::{Key, Refusal},
+    pull::{Pulled, Pulls, Unpacked},
 };
 
 /// After SIGTERM a process gets so long.
@@ -40,7 +41,9 @@ pub struct NodeConfig {
     pub claims: BTreeMap<String, PathBuf>,
     /// What images set in the environment, by image.
     pub images: BTreeMap<String, Vec<(String, String)>>,
-    /// Words before each command: what takes from it what a container has not. They find themselves without `PATH`.
+    /// Other images are pulled, and commands find in them what they are; without, every command is one of this machine.
+    pub pulls: Option<Pulls>,
+    /// Words before each command of this machine: what takes from it what a container has not. They find themselves without `PATH`.
     pub within: Vec<String>,
 }
 
@@ -56,12 +59,13 @@ pub(crate) struct Node {
     /// Process groups by Job.
     processes: Mutex<HashMap<String, i32>>,
     killed: Mutex<Vec<String>>,
+    pulled: Pulled,
 }
 
 impl Node {
     pub(crate) fn new(config: NodeConfig) -> io::Result<Self> {
         std::fs::create_dir_all(&config.folder)?;
-        Ok(Self { config, processes: Mutex::default(), killed: Mutex::default() })
+        Ok(Self { config, processes: Mutex::default(), killed: Mutex::default(), pulled: Pulled::default() })
     }
 
     fn log_path(&self, pod: &Key) -> PathBuf {
@@ -79,6 +83,46 @@ impl Node {
         self.run_container(pod, pod, object, Some(port), || ()).await
     }
 
+    /// Whether a container's image is one that the node pulls.
+    fn is_pulled(&self, container: &Value) -> bool {
+        let name = container["image"].as_str().unwrap_or_default();
+        self.config.pulls.is_some() && !self.config.images.contains_key(name)
+    }
+
+    /// The image of a Job's container, where the node pulls it.
+    pub(crate) async fn image(&self, object: &Value) -> io::Result<Option<Unpacked>> {
+        let container = &object["spec"]["template"]["spec"]["containers"][0];
+        match &self.config.pulls {
+            Some(pulls) if self.is_pulled(container) => {
+                let name = container["image"].as_str().unwrap_or_default();
+                self.pulled.image(pulls, name, &self.config.folder).await.map(Some)
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// A container whose image is no more than its name.
+    fn of_this_machine(&self, container: &Value) -> io::Result<Command> {
+        let mut line = line_of(container);
+        if let Some(program) = line.first_mut().filter(|_| !self.config.within.is_empty()) {
+            // What comes before it looks for nothing.
+            let mut places = std::env::split_paths(&self.config.path).map(|folder| folder.join(&*program));
+            let found =
+                places.find(|place| place.exists()).unwrap_or_else(|| Path::new(&self.config.path).join(&*program));
+            *program = found.display().to_string();
+        }
+        if !line.is_empty() {
+            line.splice(0..0, self.config.within.iter().cloned());
+        }
+        let mut command = command(&line)?;
+        command.env("PATH", &self.config.path);
+        let image = container["image"].as_str().unwrap_or_default();
+        for (name, value) in self.config.images.get(image).into_iter().flatten() {
+            command.env(name, value);
+        }
+        Ok(command)
+    }
+
     async fn run_container(
         &self,
         job: &Key,
@@ -89,39 +133,20 @@ impl Node {
     ) -> io::Result<Ended> {
         let spec = &object["spec"]["template"]["spec"];
         let container = &spec["containers"][0];
-        let words = |name: &str| -> Vec<String> {
-            let list = container[name].as_array().cloned().unwrap_or_default();
-            list.iter().filter_map(|word| word.as_str().map(str::to_owned)).collect()
-        };
-        let mut line: Vec<String> = words("command").into_iter().chain(words("args")).collect();
-        if let Some(program) = line.first_mut().filter(|_| !self.config.within.is_empty()) {
-            // What comes before it looks for nothing.
-            *program = Path::new(&self.config.path).join(&*program).display().to_string();
-        }
-        if !line.is_empty() {
-            line.splice(0..0, self.config.within.iter().cloned());
-        }
-        let (program, arguments) = line.split_first().ok_or_else(|| io::Error::other("no command specified"))?;
         let places = self.places(spec, container, pod)?;
+        let mut command = match self.image(object).await? {
+            Some(image) => in_image(&image, container, &places)?,
+            None => self.of_this_machine(container)?,
+        };
         let log = File::create(self.log_path(pod))?;
-        let mut command = Command::new(program);
-        command
-            .args(arguments)
-            .env_clear()
-            .env("PATH", &self.config.path)
-            .stdin(Stdio::null())
-            .stdout(log.try_clone()?)
-            .stderr(log)
-            .process_group(0);
-        let image = container["image"].as_str().unwrap_or_default();
-        for (name, value) in self.config.images.get(image).into_iter().flatten() {
-            command.env(name, value);
-        }
+        command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).process_group(0);
+        let is_inside = self.is_pulled(container);
         for variable in container["env"].as_array().into_iter().flatten() {
             let (name, value) = (variable["name"].as_str().unwrap_or_default(), variable["value"].as_str());
             let value = value.unwrap_or_default();
             match port {
                 Some(port) if value.starts_with("0.0.0.0:") => command.env(name, format!("127.0.0.1:{port}")),
+                _ if is_inside => command.env(name, value),
                 _ => command.env(name, on_this_machine(value, &places)),
             };
         }
@@ -205,6 +230,29 @@ impl Node {
         let log = self.log(pod).unwrap_or_default();
         String::from_utf8_lossy(&log[log.len().saturating_sub(TAIL)..]).into_owned()
     }
+}
+
+/// What a container starts.
+fn line_of(container: &Value) -> Vec<String> {
+    let words = |name: &str| -> Vec<String> {
+        let list = container[name].as_array().cloned().unwrap_or_default();
+        list.iter().filter_map(|word| word.as_str().map(str::to_owned)).collect()
+    };
+    words("command").into_iter().chain(words("args")).collect()
+}
+
+/// A container in an image.
+fn in_image(image: &Unpacked, container: &Value, places: &[(String, PathBuf)]) -> io::Result<Command> {
+    let mut command = command(&image.words(places, &line_of(container)))?;
+    command.envs(image.variables.iter().map(|(name, value)| (name, value)));
+    Ok(command)
+}
+
+fn command(line: &[String]) -> io::Result<Command> {
+    let (program, arguments) = line.split_first().ok_or_else(|| io::Error::other("no command specified"))?;
+    let mut command = Command::new(program);
+    command.args(arguments).env_clear();
+    Ok(command)
 }
 
 /// A value that names a place in a container, naming that of this machine.

@@ -59,6 +59,7 @@ impl Rig {
             path: bin.display().to_string(),
             claims: BTreeMap::new(),
             images: BTreeMap::new(),
+            pulls: None,
             within: vec![],
         };
         let cluster = Cluster::with_skew(node, skew).await.unwrap();

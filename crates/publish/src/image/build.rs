@@ -65,6 +65,8 @@ pub struct ImageOptions {
     pub patience: Patience,
     /// What builds containers, where that is needed.
     pub tool: Tool,
+    /// Whether the model is asked for its version, which is a label then.
+    pub ask_version: bool,
 }
 
 /// An image in the folder.
@@ -74,7 +76,7 @@ pub struct Image {
     pub tag: String,
     /// Its digest.
     pub digest: String,
-    /// What `get_version` says; nothing where the repository's own Containerfile decides what is in the image.
+    /// What `get_version` says, where it was asked.
     pub version: Option<String>,
     /// What it stands on.
     pub base: Option<String>,
@@ -188,7 +190,8 @@ impl Make<'_> {
             .ok_or_else(|| ImageError::Build(format!("The code folder {code} is gone: build the version again")))?;
         let requests = built.facts.get("python").and_then(Value::as_str).map(|version| format!("=={version}"));
         let (interpreter, _) = interpreter::choose(self.config, requests.as_slice(), self.log).await?;
-        let version = self.reported(&interpreter, &environment, &code).await?;
+        let version =
+            if self.options.ask_version { Some(self.reported(&interpreter, &environment, &code).await?) } else { None };
         let parts = Parts::of(&interpreter, self.log).await?;
         let base = self.base(&system_packages(built)).await?;
         if let Some(base) = &base {
@@ -218,8 +221,10 @@ impl Make<'_> {
         }
         image.config.set("WorkingDir", json!("/tmp"));
         let mut labels = self.labels(&built.digest);
-        labels.insert("studio.compute.version".to_owned(), version.clone());
-        labels.insert("org.opencontainers.image.version".to_owned(), version.clone());
+        if let Some(version) = &version {
+            labels.insert("studio.compute.version".to_owned(), version.clone());
+            labels.insert("org.opencontainers.image.version".to_owned(), version.clone());
+        }
         labels.insert("studio.compute.environment".to_owned(), environment.digest.clone());
         labels.insert("studio.compute.code".to_owned(), code.digest.clone());
         let lock = built.facts.get("lock").and_then(Value::as_str).unwrap_or_default();
@@ -227,7 +232,7 @@ impl Make<'_> {
         if let Some(python) = built.facts.get("python").and_then(Value::as_str) {
             labels.insert("studio.compute.python".to_owned(), python.to_owned());
         }
-        self.finish(image, labels, Some(version), base.map(|base| base.name))
+        self.finish(image, labels, version, base.map(|base| base.name))
     }
 
     async fn of_containerfile(&self, file: &Path) -> Result<Image, ImageError> {

@@ -20,7 +20,7 @@ pub enum ImageError {
     },
     /// The registry is not in reach.
     #[error(
-        "The registry {host} does not answer: {cause}. Nothing is lost: start it or mend the network, and give the same command again; what it has already is not sent again"
+        "The registry {host} does not answer: {cause}. Nothing is lost: start it or mend the network, and try again; what it has already is not sent again"
     )]
     Down {
         /// Which.
@@ -30,7 +30,7 @@ pub enum ImageError {
     },
     /// The registry takes nothing any more.
     #[error(
-        "The registry {host} took no more bytes of {what} for {seconds} seconds. Give the same command again when it is faster; what it has already is not sent again"
+        "The registry {host} took no more bytes of {what} for {seconds} seconds. Try again when it is faster; what it has already is not sent again"
     )]
     Slow {
         /// Which.
@@ -55,7 +55,7 @@ pub enum ImageError {
     },
     /// It knows who asks, and says no.
     #[error(
-        "The registry {host} does not let {who} {action} {repository} ({said}). Ask its owner for the right, log in as somebody who has it, or choose another place with `--registry`"
+        "The registry {host} does not let {who} {action} {repository} ({said}). Ask its owner for the right, log in as somebody who has it, or choose another place with `--registry` or `images.registry`"
     )]
     Denied {
         /// Which.
@@ -81,7 +81,7 @@ pub enum ImageError {
     },
     /// It has no room, or takes nothing of this size.
     #[error(
-        "The registry {host} has no room for {what} of {bytes} bytes ({said}). Ask its operator for room or a higher limit, remove old images there, or choose another place with `--registry`"
+        "The registry {host} has no room for {what} of {bytes} bytes ({said}). Ask its operator for room or a higher limit, remove old images there, or choose another place with `--registry` or `images.registry`"
     )]
     Full {
         /// Which.
@@ -95,7 +95,7 @@ pub enum ImageError {
     },
     /// It fails, again and again.
     #[error(
-        "The registry {host} failed {times} times at {what} ({said}). Its disk may be full or its storage away: ask its operator, and give the same command again; what it has already is not sent again"
+        "The registry {host} failed {times} times at {what} ({said}). Its disk may be full or its storage away: ask its operator, and try again; what it has already is not sent again"
     )]
     Failing {
         /// Which.
@@ -106,6 +106,18 @@ pub enum ImageError {
         said: String,
         /// How often it was asked.
         times: u32,
+    },
+    /// It got something else than was sent.
+    #[error(
+        "The registry {host} got other bytes of {what} than were sent ({said}), again and again. Something between here and there changes or cuts what is sent, a proxy perhaps: mend that, and try again"
+    )]
+    Changed {
+        /// Which.
+        host: String,
+        /// What was sent.
+        what: String,
+        /// Its own words.
+        said: String,
     },
     /// It does not speak the protocol.
     #[error(
@@ -142,7 +154,7 @@ pub enum ImageError {
         others: String,
     },
     /// A file that is not what its name says.
-    #[error("`{path}` is damaged: {why}. Remove it, and build the image again")]
+    #[error("`{path}` is damaged: {why}. Remove it if it is there, and build the image again")]
     Damaged {
         /// Which.
         path: String,
@@ -189,7 +201,7 @@ impl ImageError {
     /// Whether the same command may succeed later.
     #[must_use]
     pub fn is_temporary(&self) -> bool {
-        matches!(self, Self::Down { .. } | Self::Slow { .. } | Self::Failing { .. })
+        matches!(self, Self::Down { .. } | Self::Slow { .. } | Self::Failing { .. } | Self::Changed { .. })
     }
 
     /// Whether the registry said no.

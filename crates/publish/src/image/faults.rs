@@ -39,6 +39,8 @@ enum Fault {
     Passing(StatusCode, u32),
     /// The first time, an upload is cut after so many bytes.
     Cuts(usize),
+    /// So many uploads arrive with a byte too many.
+    Spoils(u32),
 }
 
 struct Fake {
@@ -159,7 +161,10 @@ async fn carry_out(fake: &Fake, method: &Method, path: &str, query: &str, header
             (StatusCode::ACCEPTED, place(&name)).into_response()
         }
         _ => {
-            let bytes = fake.uploads.lock().unwrap().remove(&name).unwrap();
+            let mut bytes = fake.uploads.lock().unwrap().remove(&name).unwrap();
+            if matches!(fake.fault, Fault::Spoils(times) if fake.times.fetch_add(1, Ordering::Relaxed) < times) {
+                bytes.push(0);
+            }
             let digest = query.strip_prefix("digest=").unwrap();
             if oci::digest(&bytes) != digest {
                 return said(StatusCode::BAD_REQUEST, "DIGEST_INVALID", "digest invalid");
@@ -197,15 +202,18 @@ fn layout() -> (tempfile::TempDir, Layout) {
 
 async fn send(address: &str, credentials: Option<Credentials>) -> Result<Pushed, ImageError> {
     let (_place, layout) = layout();
-    let options = PushOptions {
+    push::push(&layout, &"ann/Null".parse().unwrap(), "1", options(address, credentials), &()).await
+}
+
+fn options(address: &str, credentials: Option<Credentials>) -> PushOptions {
+    PushOptions {
         place: Place::parse(&format!("{address}/studio")).unwrap(),
         tag: None,
         // Never those of the machine that runs the tests.
         credentials: Some(credentials.unwrap_or(Credentials { user: "me".into(), password: "pass".into() })),
         insecure: false,
         patience: Patience { attempts: 3, pause: Duration::from_millis(20), silence: Duration::from_millis(400) },
-    };
-    push::push(&layout, &"ann/Null".parse().unwrap(), "1", options, &()).await
+    }
 }
 
 async fn refusal(fault: Fault) -> String {
@@ -224,7 +232,7 @@ async fn a_registry_that_is_down_is_told_with_what_to_do() {
     let error = send(&address, None).await.unwrap_err();
     assert!(error.is_temporary(), "{error:?}");
     let sentence = error.to_string();
-    assert!(sentence.contains("does not answer") && sentence.contains("give the same command again"), "{sentence}");
+    assert!(sentence.contains("does not answer") && sentence.contains("try again"), "{sentence}");
 }
 
 #[tokio::test]
@@ -281,6 +289,28 @@ async fn an_upload_that_was_cut_goes_on_where_it_was() {
     // Half of it again at the very most: what was under way when it was cut.
     assert!(pushed.bytes_sent < (LAYER + LAYER / 2 + 4096) as u64, "{}", pushed.bytes_sent);
     assert_eq!(fake.blobs.lock().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn what_arrived_wrong_is_sent_again_and_then_told() {
+    let address = serve(&Fake::new(Fault::Spoils(2))).await;
+    assert_eq!(send(&address, None).await.unwrap().layers_sent, 1);
+    let sentence = refusal(Fault::Spoils(u32::MAX)).await;
+    assert!(sentence.contains("got other bytes of blob sha256:") && sentence.contains("proxy"), "{sentence}");
+}
+
+#[tokio::test]
+async fn a_layer_that_was_damaged_here_is_removed_so_that_it_is_made_again() {
+    let (_place, layout) = layout();
+    let (_, manifest) = layout.find("ann/null:1").unwrap().unwrap();
+    let path = layout.blob(&manifest.layers[0].digest).unwrap();
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[7] ^= 1;
+    std::fs::write(&path, bytes).unwrap();
+    let address = serve(&Fake::new(Fault::None)).await;
+    let error = push::push(&layout, &"ann/Null".parse().unwrap(), "1", options(&address, None), &()).await.unwrap_err();
+    assert!(error.to_string().contains("is damaged"), "{error}");
+    assert!(!path.exists());
 }
 
 #[tokio::test]

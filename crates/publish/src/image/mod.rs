@@ -33,6 +33,7 @@ mod oci;
 mod push;
 mod python;
 mod registry;
+mod site;
 mod store;
 
 use std::sync::Arc;
@@ -44,6 +45,7 @@ pub use failure::ImageError;
 pub use name::{ImageName, Place, check_tag};
 pub use push::{PushOptions, Pushed, newest_tag, push};
 pub use registry::Patience;
+pub use site::{ImagePublisher, Target};
 pub use store::Layout;
 
 /// Where environments and code are in an image: what a data folder is on a machine.

@@ -48,7 +48,7 @@ pub struct PushOptions {
 pub struct Pushed {
     /// `HOST/REPOSITORY@sha256:...`: this image, for ever.
     pub reference: String,
-    /// `HOST/REPOSITORY:TAG`: whatever has the tag.
+    /// `HOST/REPOSITORY:TAG`: whatever has the tag; the reference again where it was given none.
     pub tagged: String,
     /// Bytes of the whole image.
     pub bytes: u64,
@@ -80,33 +80,90 @@ pub async fn push(
     options: PushOptions,
     progress: &dyn Progress,
 ) -> Result<Pushed, ImageError> {
-    let start = Instant::now();
     let own = name::repository(model);
     let Some((descriptor, manifest)) = layout.find(&format!("{own}:{tag}"))? else {
         return Err(not_built(layout, model, &own, tag));
     };
-    let credentials = match options.credentials {
-        Some(given) => Some(given),
-        None => credentials::stored(&options.place.host)?,
-    };
-    let registry = Registry::new(&options.place.host, credentials, options.insecure, options.patience)?;
-    let repository = options.place.repository(model);
     let remote_tag = options.tag.as_deref().unwrap_or(tag);
     name::check_tag(remote_tag)?;
+    send(layout, model, (descriptor, manifest), Some(remote_tag), &options, progress).await
+}
+
+/// Brings the image with this digest to the registry, where nothing but its digest names it.
+pub(crate) async fn deliver(
+    layout: &Layout,
+    model: &ModelName,
+    digest: &str,
+    options: &PushOptions,
+    progress: &dyn Progress,
+) -> Result<Pushed, ImageError> {
+    let image = (described(layout, digest)?, layout.document(digest)?);
+    send(layout, model, image, None, options, progress).await
+}
+
+/// Gives an image that was delivered a name there; says what it is called now.
+pub(crate) async fn tag(
+    layout: &Layout,
+    model: &ModelName,
+    digest: &str,
+    tag: &str,
+    options: &PushOptions,
+) -> Result<String, ImageError> {
+    let (registry, repository) = (registry(options)?, options.place.repository(model));
+    let push = Push { layout, registry: &registry, repository: &repository, progress: &() };
+    push.manifest(&described(layout, digest)?, tag).await?;
+    Ok(format!("{}/{repository}:{tag}", registry.host()))
+}
+
+/// Asks the registry for nothing but whether it knows us as somebody who may write there.
+pub(crate) async fn try_registry(options: &PushOptions) -> Result<(), ImageError> {
+    let registry = registry(options)?;
+    let prefix = &options.place.prefix;
+    let repository = if prefix.is_empty() { "csw".to_owned() } else { format!("{prefix}/csw") };
+    let about = About { what: "a greeting", repository: &repository, action: Action::Push, from: None };
+    let answer = registry.ask(about, Method::GET, &registry.greeting(), |request| request).await?;
+    if answer.status().is_success() { Ok(()) } else { Err(strange(&registry, "a greeting", answer.status())) }
+}
+
+fn registry(options: &PushOptions) -> Result<Registry, ImageError> {
+    let credentials = match &options.credentials {
+        Some(given) => Some(given.clone()),
+        None => credentials::stored(&options.place.host)?,
+    };
+    Registry::new(&options.place.host, credentials, options.insecure, options.patience)
+}
+
+/// What a manifest of the folder is called.
+fn described(layout: &Layout, digest: &str) -> Result<Descriptor, ImageError> {
+    Ok(Descriptor::of(oci::MANIFEST, &layout.read(digest)?))
+}
+
+/// Sends an image; without a tag it is known by its digest there.
+async fn send(
+    layout: &Layout,
+    model: &ModelName,
+    (descriptor, manifest): (Descriptor, Manifest),
+    tag: Option<&str>,
+    options: &PushOptions,
+    progress: &dyn Progress,
+) -> Result<Pushed, ImageError> {
+    let start = Instant::now();
+    let (registry, repository) = (registry(options)?, options.place.repository(model));
     let push = Push { layout, registry: &registry, repository: &repository, progress };
     let mut ways = vec![];
     for layer in &manifest.layers {
         ways.push(push.blob(layer).await?);
     }
     push.blob(&manifest.config).await?;
-    push.manifest(&descriptor, remote_tag).await?;
+    push.manifest(&descriptor, tag.unwrap_or(&descriptor.digest)).await?;
     let place = format!("{}/{repository}", registry.host());
     let digests: Vec<String> = manifest.layers.iter().map(|layer| layer.digest.clone()).collect();
     layout.remember_sent(&digests, &place)?;
     let count = |way| u32::try_from(ways.iter().filter(|known| **known == way).count()).unwrap_or(u32::MAX);
+    let reference = format!("{place}@{}", descriptor.digest);
     Ok(Pushed {
-        reference: format!("{place}@{}", descriptor.digest),
-        tagged: format!("{place}:{remote_tag}"),
+        tagged: tag.map_or_else(|| reference.clone(), |tag| format!("{place}:{tag}")),
+        reference,
         bytes: size(&manifest, &descriptor),
         bytes_sent: registry.sent.load(Ordering::Relaxed),
         layers_sent: count(Way::Sent),
@@ -178,10 +235,17 @@ impl Push<'_> {
             }
         }
         let sent = self.upload(&what, blob, &path, session).await;
-        sent.map(|()| Way::Sent).map_err(|error| match error {
-            ImageError::Full { host, what, said, .. } => ImageError::Full { host, what, bytes: blob.size, said },
-            other => other,
-        })
+        match sent {
+            Ok(()) => Ok(Way::Sent),
+            Err(ImageError::Full { host, what, said, .. }) => {
+                Err(ImageError::Full { host, what, bytes: blob.size, said })
+            }
+            Err(ImageError::Changed { host, what, said }) => {
+                self.layout.check(blob)?;
+                Err(ImageError::Changed { host, what, said })
+            }
+            Err(other) => Err(other),
+        }
     }
 
     /// Where on the same registry the blob may be, by what was sent or read before.
@@ -234,7 +298,7 @@ impl Push<'_> {
     }
 
     fn strange(&self, what: &str, status: StatusCode) -> ImageError {
-        ImageError::Strange { host: self.registry.host().to_owned(), what: what.to_owned(), said: status.to_string() }
+        strange(self.registry, what, status)
     }
 
     /// Sends a blob, going on where the registry lost the thread. Only attempts that moved nothing are counted.
@@ -256,7 +320,9 @@ impl Push<'_> {
                 return Err(error);
             }
             self.registry.pause(attempt, pause).await;
-            session = self.reached(what, upload).await;
+            // Of what arrived wrong nothing is gone on with.
+            let is_wrong = matches!(error, ImageError::Changed { .. });
+            session = if is_wrong { None } else { self.reached(what, upload).await };
             let reached = session.as_ref().map_or(0, |session| session.offset);
             attempt = if reached > best { 1 } else { attempt + 1 };
             best = best.max(reached);
@@ -343,10 +409,11 @@ impl Push<'_> {
         }
     }
 
-    async fn manifest(&self, manifest: &Descriptor, tag: &str) -> Result<(), ImageError> {
+    async fn manifest(&self, manifest: &Descriptor, name: &str) -> Result<(), ImageError> {
         let bytes = self.layout.read(&manifest.digest)?;
-        let url = self.registry.url(self.repository, &format!("manifests/{tag}"));
-        let what = format!("the manifest of {}:{tag}", self.repository);
+        let url = self.registry.url(self.repository, &format!("manifests/{name}"));
+        let joint = if name.contains(':') { '@' } else { ':' };
+        let what = format!("the manifest of {}{joint}{name}", self.repository);
         let put = |request: RequestBuilder| {
             add(&self.registry.sent, bytes.len());
             request.header(CONTENT_TYPE, oci::MANIFEST).body(bytes.clone())
@@ -354,6 +421,10 @@ impl Push<'_> {
         let answer = self.registry.ask(self.about(&what, None), Method::PUT, &url, put).await?;
         if answer.status().is_success() { Ok(()) } else { Err(self.strange(&what, answer.status())) }
     }
+}
+
+fn strange(registry: &Registry, what: &str, status: StatusCode) -> ImageError {
+    ImageError::Strange { host: registry.host().to_owned(), what: what.to_owned(), said: status.to_string() }
 }
 
 fn add(counter: &AtomicU64, bytes: usize) {

@@ -159,6 +159,11 @@ impl Registry {
         format!("{}/v2/{repository}/{path}", self.base)
     }
 
+    /// Where it says nothing but that it is one.
+    pub(crate) fn greeting(&self) -> String {
+        format!("{}/v2/", self.base)
+    }
+
     /// An address that the registry gave, which may be relative, or of another server.
     pub(crate) fn resolve(&self, location: &str) -> String {
         if location.starts_with('/') { format!("{}{location}", self.base) } else { location.to_owned() }
@@ -262,6 +267,9 @@ impl Registry {
             status if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS => {
                 let error = ImageError::Failing { host, what, said, times: self.patience.attempts };
                 Ok(Attempt::Again(error, pause))
+            }
+            StatusCode::BAD_REQUEST if said.contains("DIGEST_INVALID") => {
+                Ok(Attempt::Again(ImageError::Changed { host, what, said }, None))
             }
             status if status.is_redirection() || status.is_client_error() => {
                 Err(ImageError::Strange { host, what, said })

@@ -85,6 +85,18 @@ impl Layout {
             .is_ok_and(|metadata| metadata.len() == descriptor.size)
     }
 
+    /// Whether a blob that is here is what its name says. One that is not is removed.
+    pub(crate) fn check(&self, descriptor: &Descriptor) -> Result<(), ImageError> {
+        let path = self.blob(&descriptor.digest)?;
+        let digest = file_digest(&path).map_err(ImageError::at("Reading", &path))?;
+        if descriptor.digest.trim_start_matches("sha256:") == digest {
+            return Ok(());
+        }
+        fs::remove_file(&path).map_err(ImageError::at("Removing", &path))?;
+        let why = "its contents do not have the digest that is its name".to_owned();
+        Err(ImageError::Damaged { path: path.display().to_string(), why })
+    }
+
     /// Bytes of a small blob, checked.
     pub(crate) fn read(&self, digest: &str) -> Result<Vec<u8>, ImageError> {
         let path = self.blob(digest)?;

@@ -118,6 +118,7 @@ impl Bench {
             login: None,
             patience: IMPATIENT,
             tool: Tool { name: Some("buildah".to_owned()), flags: vec!["--isolation=chroot".to_owned()], seconds: 300 },
+            ask_version: true,
         }
     }
 
@@ -131,7 +132,11 @@ impl Bench {
     async fn built(&self, folder: &Path) -> (Checkout, Built) {
         let log = &self.log;
         let failed = |error: csw_core::ports::BuildError| panic!("{error}\n{}", log.0.lock().unwrap());
-        let checkout = self.publisher.fetch(&Source::Folder(folder.to_path_buf()), log).await.unwrap_or_else(failed);
+        let checkout = self
+            .publisher
+            .fetch(&Source::Folder(folder.to_path_buf()), &BuildOptions::default(), log)
+            .await
+            .unwrap_or_else(failed);
         let built = self.publisher.build(&self.model, &checkout, &BuildOptions::default(), log).await;
         let built = built.unwrap_or_else(|error| panic!("{error}\n{}", log.0.lock().unwrap()));
         (checkout, built)
@@ -144,7 +149,11 @@ impl Bench {
 
     /// The image of the repository's own Containerfile.
     pub(crate) async fn contained(&self, folder: &Path) -> Image {
-        let checkout = self.publisher.fetch(&Source::Folder(folder.to_path_buf()), &self.log).await.unwrap();
+        let checkout = self
+            .publisher
+            .fetch(&Source::Folder(folder.to_path_buf()), &BuildOptions::default(), &self.log)
+            .await
+            .unwrap();
         let file = containerfile(&checkout).unwrap();
         let options = ImageOptions { insecure: true, ..self.options(None) };
         let image = self.publisher.image_of_containerfile(&self.model, &checkout, &file, &options, &self.log).await;

@@ -95,7 +95,7 @@ impl Bench {
     }
 
     pub async fn fetch(&self, source: Source) -> Result<Checkout, BuildError> {
-        self.publisher.fetch(&source, &self.log).await
+        self.publisher.fetch(&source, &BuildOptions::default(), &self.log).await
     }
 
     pub async fn build(&self, checkout: &Checkout) -> Result<Built, BuildError> {

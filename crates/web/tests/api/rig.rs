@@ -86,7 +86,7 @@ struct NoPublisher;
 
 #[async_trait]
 impl Publisher for NoPublisher {
-    async fn fetch(&self, source: &Source, log: &dyn BuildLog) -> Result<Checkout, BuildError> {
+    async fn fetch(&self, source: &Source, _: &BuildOptions, log: &dyn BuildLog) -> Result<Checkout, BuildError> {
         if let Source::Archive { file, commit, .. } = source {
             let bytes = std::fs::read(file).unwrap();
             log.write(&format!("{} bytes of commit {commit}\n", bytes.len()));
@@ -134,7 +134,7 @@ impl Publisher for NoPublisher {
         unreachable!("nothing is fetched")
     }
 
-    async fn assets(&self, _: &Built) -> Result<Vec<(String, Bytes)>, BuildError> {
+    async fn assets(&self, _: &Checkout, _: &Built) -> Result<Vec<(String, Bytes)>, BuildError> {
         Ok(Vec::new())
     }
 

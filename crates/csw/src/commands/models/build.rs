@@ -5,12 +5,9 @@ use csw_core::{
     names::ModelName,
     ports::{BuildError, BuildOptions, Built, Checkout, Publisher},
 };
-use csw_publish::image::{
-    Credentials, Image, ImageError, ImageOptions, Layout, Patience, Place, Tool, check_tag, containerfile,
-};
+use csw_publish::image::{Image, ImageError, ImageOptions, Layout, Patience, check_tag, containerfile};
 use serde_json::{Value, json};
 
-use super::push::credentials;
 use crate::{
     cli::build::{Build, Container, Source as Given},
     commands::{check::Shown, date},
@@ -21,9 +18,6 @@ use crate::{
     settings::Settings,
     tools, wiring,
 };
-
-/// Seconds that a container tool may take: apt and compilers are slow.
-const CONTAINER_SECONDS: u64 = 3600;
 
 /// The source that was named: a folder as it is, or a commit of a repository.
 pub(super) fn source(given: &Given) -> Outcome<Source> {
@@ -53,11 +47,12 @@ pub(crate) async fn run(settings: &Settings, name: &str, options: &Build, printe
     let folder = Folder::take(&cache, "wait for the other build, or choose another folder with `--cache`")?;
     let bench = wiring::image_bench(settings, &folder)?;
     let log = Shown(printer);
-    let fetched = bench.publisher.fetch(&source, &log).await;
+    let build = BuildOptions { as_of, ..BuildOptions::default() };
+    let fetched = bench.publisher.fetch(&source, &build, &log).await;
     let done = match fetched {
         Ok(checkout) => {
             let work = Work { bench: &bench, model: &model, checkout: &checkout, images: images.as_ref(), printer };
-            let done = work.run(&BuildOptions { as_of, ..BuildOptions::default() }).await;
+            let done = work.run(&build).await;
             bench.publisher.discard(checkout).await;
             done
         }
@@ -85,36 +80,25 @@ fn image_options(settings: &Settings, options: &Build) -> Outcome<ImageOptions> 
     Ok(ImageOptions {
         base: options.base.clone().or_else(|| settings.images.base.clone()),
         tag: options.tag.clone(),
-        login: login(settings)?,
+        // The registry that images go to may have their bases too, for the same user.
+        login: wiring::images::registry(settings)?.and_then(|(place, known)| Some((place.host, known?))),
         ..container_options(settings, &options.container)?
     })
 }
 
 /// An image without a base, made as flags or settings say.
 pub(crate) fn container_options(settings: &Settings, given: &Container) -> Outcome<ImageOptions> {
-    let flags = if given.builder_flag.is_empty() { &settings.images.builder_flags } else { &given.builder_flag };
     Ok(ImageOptions {
         layout: images(settings, given.out.as_deref())?,
         program: tools::own_program()?,
         base: None,
         tag: None,
-        insecure: given.insecure,
+        insecure: given.insecure || settings.images.insecure,
         login: None,
         patience: Patience::default(),
-        tool: Tool {
-            name: given.builder.clone().or_else(|| settings.images.builder.clone()),
-            flags: flags.iter().filter(|flag| !flag.is_empty()).cloned().collect(),
-            seconds: CONTAINER_SECONDS,
-        },
+        tool: wiring::images::tool(settings, given.builder.clone(), &given.builder_flag),
+        ask_version: true,
     })
-}
-
-/// The registry that images go to may have their bases too, for the same user.
-fn login(settings: &Settings) -> Outcome<Option<(String, Credentials)>> {
-    let given = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-    let Some(registry) = given("CSW_REGISTRY").or_else(|| settings.images.registry.clone()) else { return Ok(None) };
-    let known = credentials(settings, given("CSW_REGISTRY_USER"))?;
-    Ok(known.map(|known| Place::parse(&registry).map(|place| (place.host, known))).transpose()?)
 }
 
 struct Work<'a> {

@@ -1,7 +1,7 @@
 //! `csw models push`: an image that was built here, to a registry.
 
 use csw_core::names::ModelName;
-use csw_publish::image::{self, Credentials, Patience, Place, PushOptions};
+use csw_publish::image::{self, Patience, Place, PushOptions};
 use serde_json::json;
 
 use super::build::{images, size};
@@ -11,10 +11,8 @@ use crate::{
     output::Printer,
     progress::Bars,
     settings::Settings,
+    wiring,
 };
-
-/// The variable with the password: a flag would show it to everybody on the machine.
-const PASSWORD: &str = "CSW_REGISTRY_PASSWORD";
 
 pub(crate) async fn run(settings: &Settings, name: &str, options: &Push, printer: Printer) -> Outcome {
     let model: ModelName = name.parse().map_err(|error| Failure::usage(format!("{error}"), "write OWNER/TITLE"))?;
@@ -31,7 +29,7 @@ pub(crate) async fn push_image(
     printer: Printer,
 ) -> Outcome {
     let place = place(settings, options)?;
-    let credentials = credentials(settings, options.user.clone())?;
+    let credentials = wiring::images::credentials(settings, options.user.clone())?;
     let layout = images(settings, options.out.as_deref())?;
     let tag = match &options.tag {
         Some(tag) => tag.clone(),
@@ -47,7 +45,7 @@ pub(crate) async fn push_image(
         place,
         tag: options.as_tag.clone(),
         credentials,
-        insecure: options.insecure,
+        insecure: options.insecure || settings.images.insecure,
         patience: Patience::default(),
     };
     let pushed = match image::push(&layout, model, &tag, push, &Bars::new(printer)).await {
@@ -87,22 +85,4 @@ fn place(settings: &Settings, options: &Push) -> Outcome<Place> {
         Failure::usage("which registry?", "name it with `--registry HOST/PREFIX`, such as ghcr.io/my-name")
     })?;
     Ok(Place::parse(&named)?)
-}
-
-/// Who we are to the registry, by flag, variables and settings.
-pub(super) fn credentials(settings: &Settings, user: Option<String>) -> Outcome<Option<Credentials>> {
-    let user = user.or_else(|| settings.images.user.clone());
-    let given = std::env::var(PASSWORD).ok().filter(|password| !password.is_empty());
-    match (user, given.or_else(|| settings.images.password.clone())) {
-        (Some(user), Some(password)) => Ok(Some(Credentials { user, password })),
-        (None, None) => Ok(None),
-        (Some(user), None) => Err(Failure::usage(
-            format!("there is no password for `{user}`"),
-            format!("set {PASSWORD}, or leave the user to `docker login` or `podman login`"),
-        )),
-        (None, Some(_)) => Err(Failure::usage(
-            "there is a password for the registry, and nobody it is of",
-            "set CSW_REGISTRY_USER as well",
-        )),
-    }
 }

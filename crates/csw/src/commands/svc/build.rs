@@ -52,6 +52,7 @@ pub(super) async fn build(settings: &Settings, options: &ServiceBuild, printer: 
         committed_at: None,
         url: None,
         described: Described::default(),
+        build: None,
     };
     let log = Shown(printer);
     let made = bench.publisher.image_of_containerfile(&name()?, &checkout, &file, &images, &log).await;
