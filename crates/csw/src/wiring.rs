@@ -4,12 +4,14 @@ mod cluster;
 mod github;
 mod objects;
 mod secrets;
+mod thumbnails;
 
 pub(crate) use self::{
     cluster::Cluster,
     github::credential as github_credential,
     objects::{FOLDER as OBJECTS, unusable},
     secrets::KEYS as SECRET_KEYS,
+    thumbnails::{Drawn, chromium},
 };
 
 use std::{
@@ -20,7 +22,7 @@ use std::{
 
 use axum::Router;
 use csw_app::{App, Config, Ports};
-use csw_core::ports::{Executor, Mailer, Publisher, Repositories};
+use csw_core::ports::{Executor, Illustrator, Mailer, Publisher, Repositories};
 use csw_publish::{FolderRepositories, PublishConfig, UvPublisher};
 use csw_runtime::{LocalConfig, LocalExecutor};
 use csw_sandbox::{LayerSet, cgroup::Manager};
@@ -147,6 +149,7 @@ fn over(store: SqlStore, settings: &Settings, place: &Place) -> Outcome<App> {
         repositories: Arc::new(Unplugged),
         checks: None,
         workflow_tokens: None,
+        illustrator: None,
         mailer: Arc::new(Unplugged),
         clock: Arc::new(SystemClock),
         randomness: Arc::new(SystemRandomness::new()),
@@ -269,6 +272,20 @@ impl Bench {
     }
 }
 
+impl Bench {
+    /// What draws thumbnails, where there is a browser and the operator wants them.
+    fn illustrator(&self, settings: &Settings) -> Outcome<Option<Arc<dyn Illustrator>>> {
+        let drawn = thumbnails::chromium(&settings.thumbnails, &self.data, self.layers, &self.cgroups)?;
+        Ok(match drawn {
+            Drawn::By(chromium) => Some(Arc::new(chromium)),
+            Drawn::Nothing(why) => {
+                tracing::info!(%why, "outputs get no thumbnails");
+                None
+            }
+        })
+    }
+}
+
 /// The layers of the sandbox that this machine has; a missing one is told, never silently skipped.
 fn layers(helper: &Path, cgroups: &Manager) -> Outcome<LayerSet> {
     use csw_sandbox::doctor::State;
@@ -328,6 +345,7 @@ pub(crate) async fn site(
             (Arc::new(executor), Some(callbacks))
         }
     };
+    let illustrator = bench.illustrator(settings)?;
     let secure_cookies = public_url.starts_with("https://");
     let secrets = secrets::store(settings, data, &store)?;
     let ports = Ports {
@@ -339,6 +357,7 @@ pub(crate) async fn site(
         executor,
         publisher: bench.publisher,
         repositories: bench.repositories,
+        illustrator,
         mailer: mailer(settings, data)?,
         clock: Arc::new(SystemClock),
         randomness: Arc::new(SystemRandomness::new()),

@@ -1,6 +1,7 @@
 //! `csw doctor`: what this machine has of what runs and builds need, each thing tried, and what each absence costs.
 
 mod bucket;
+mod thumbnails;
 
 use std::path::Path;
 
@@ -67,6 +68,7 @@ pub(crate) async fn run(settings: &Settings, place: &Place, printer: Printer) ->
     let mut report = tokio::task::spawn_blocking(move || examine(&helper))
         .await
         .map_err(|error| Failure::local(error.to_string(), "try again"))??;
+    report.findings.push(thumbnails::examine(settings).await?);
     report.findings.extend(bucket::examine(settings, place).await);
     report.ok = !report.findings.iter().any(is_lacking);
     printer.result(&report, || text(&report))?;

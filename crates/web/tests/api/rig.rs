@@ -202,6 +202,7 @@ impl Rig {
             workflow_tokens: Some(Arc::new(Words)),
             repositories: Arc::<Pushed>::clone(&repositories),
             secrets: Arc::<Moody>::clone(&secrets),
+            illustrator: None,
             mailer: Arc::<Outbox>::clone(&outbox),
             clock: Arc::<MovedClock>::clone(&clock),
             randomness: Arc::new(RealRandomness),
