@@ -29,4 +29,5 @@ mod rebuilding;
 mod replicas;
 mod secrets;
 mod simulations;
+mod thumbnails;
 mod webhooks;

@@ -61,6 +61,10 @@ impl App {
         let Some(illustrator) = self.inner.ports.illustrator.clone() else { return };
         let mut changes = self.store().changes().ready_chunks(SWARM_SIZE);
         let mut patience = Patience::new();
+        while let Err(error) = self.release_thumbnails().await {
+            tracing::warn!(%error, "thumbnails of a former process can't be taken over yet");
+            patience.pause().await;
+        }
         loop {
             let next = match self.draw_some(&*illustrator, &stop).await {
                 Ok(Look::Drawn) if !stop.is_cancelled() => continue,
@@ -86,6 +90,14 @@ impl App {
                 Some(()) = swarm(&mut changes) => tokio::time::sleep(SWARM).await,
             }
         }
+    }
+
+    /// What a former process had in hand need not wait until its time is over, unless another server may be at it.
+    async fn release_thumbnails(&self) -> AppResult<()> {
+        if self.store().look_for_peers().await? == 0 {
+            self.store().release_thumbnails(self.now()).await?;
+        }
+        Ok(())
     }
 
     /// Draws as many as may be drawn at once.
@@ -233,11 +245,11 @@ impl App {
         }
     }
 
-    /// What shows each of these simulations best: the first of its outputs that has a thumbnail.
-    pub async fn first_thumbnails(&self, simulations: &[Simulation]) -> AppResult<Vec<(SimulationId, OutputId)>> {
+    /// The output whose thumbnail shows each of these simulations best.
+    pub async fn best_thumbnails(&self, simulations: &[Simulation]) -> AppResult<Vec<(SimulationId, OutputId)>> {
         let with_outputs = simulations.iter().filter(|simulation| simulation.status == SimulationStatus::Success);
         let ids: Vec<_> = with_outputs.map(|simulation| simulation.id).collect();
-        Ok(self.store().first_thumbnails(&ids).await?)
+        Ok(self.store().best_thumbnails(&ids).await?)
     }
 }
 

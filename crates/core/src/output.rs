@@ -118,6 +118,16 @@ impl MediaType {
         }
     }
 
+    /// How well a thumbnail of it shows a whole simulation, the best first: a plot or a picture, then a table, then words.
+    #[must_use]
+    pub const fn telling(self) -> u8 {
+        match self {
+            Self::Bokeh | Self::Png | Self::Jpeg => 0,
+            Self::Table | Self::Csv => 1,
+            _ => 2,
+        }
+    }
+
     /// Whether the REST API carries it as base64 text.
     #[must_use]
     pub const fn is_binary(self) -> bool {

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use csw_core::{
     ids::{AccountId, OutputId, SimulationId},
-    output::{Output, Thumbnail},
+    output::{MediaType, Output, Thumbnail},
     ports::{MAX_DRAWINGS, StoreResult, ThumbnailStore, WantedThumbnail},
     simulation::Simulation,
 };
@@ -96,17 +96,29 @@ impl ThumbnailStore for SqlStore {
         unit.commit().await
     }
 
-    async fn first_thumbnails(&self, simulations: &[SimulationId]) -> StoreResult<Vec<(SimulationId, OutputId)>> {
+    async fn release_thumbnails(&self, now: Timestamp) -> StoreResult<()> {
+        let mut unit = self.begin().await?;
+        let statement = sql!(
+            self,
+            "UPDATE run_outputs SET thumbnail_due = $1 WHERE thumbnail = 'wanted' AND kind = 'renderable' AND thumbnail_due > $1",
+            micros(now)
+        );
+        run(statement, unit.on()).await?;
+        unit.commit().await
+    }
+
+    async fn best_thumbnails(&self, simulations: &[SimulationId]) -> StoreResult<Vec<(SimulationId, OutputId)>> {
         if simulations.is_empty() {
             return Ok(Vec::new());
         }
         let mut reader = self.reader().await?;
         let places = (1..=simulations.len()).map(|place| format!("${place}")).collect::<Vec<_>>().join(", ");
+        let rank = MediaType::ALL.map(|media| format!("WHEN '{}' THEN {}", media.as_str(), media.telling())).join(" ");
         let text = format!(
-            "SELECT s.id AS simulation_id, o.id FROM simulations s JOIN run_outputs o \
+            "SELECT simulation_id, id FROM (SELECT s.id AS simulation_id, o.id, ROW_NUMBER() OVER (PARTITION BY s.id \
+             ORDER BY CASE o.media_type {rank} END, o.position) AS place FROM simulations s JOIN run_outputs o \
              ON o.run_id = COALESCE(s.answered_by, s.run_id) WHERE s.id IN ({places}) AND s.status = 'SUCCESS' \
-             AND o.kind = 'renderable' AND o.thumbnail = 'made' AND NOT EXISTS (SELECT 1 FROM run_outputs e \
-             WHERE e.run_id = o.run_id AND e.kind = 'renderable' AND e.thumbnail = 'made' AND e.position < o.position)"
+             AND o.kind = 'renderable' AND o.thumbnail = 'made') ranked WHERE place = 1"
         );
         let mut statement = sql!(self, AssertSqlSafe(text));
         for simulation in simulations {

@@ -131,7 +131,8 @@ impl Chromium {
         let limits = Limits {
             // A browser reserves terabytes of addresses, so that a limit of those would stop it at once.
             memory_bytes: None,
-            data_bytes: Some(self.config.memory_bytes),
+            // The browser derives the sizes of its heaps from it, and stops where they are not whole pages.
+            data_bytes: Some(self.config.memory_bytes >> 20 << 20),
             cpu_seconds: Some(self.config.seconds),
             max_processes: (!self.config.cgroups.limits(cgroup::Controller::Pids)).then_some(PROCESSES),
             max_file_bytes: Some(64 << 20),

@@ -4,7 +4,7 @@ addEventListener("load", fit);
 function fit() {
   const body = document.body;
   const kind = body.className;
-  if (kind !== "table" && kind !== "plot") return;
+  if (kind === "image") return;
   body.style.transform = "";
   const room = kind === "plot" ? { width: 576, height: 426 } : { width: 568, height: 418 };
   let { width, height } = extent();
@@ -16,8 +16,9 @@ function fit() {
   }
   if (!width || !height) return;
   const whole = Math.min(room.width / width, room.height / height);
-  const scale = Math.min(Math.max(kind === "plot" ? whole : room.width / width, 0.3), 1.6);
-  const right = Math.max((room.width - width * scale) / 2, 0);
+  const largest = kind === "table" || kind === "plot" ? 1.6 : 1;
+  const scale = Math.min(Math.max(kind === "plot" ? whole : room.width / width, 0.3), largest);
+  const right = largest > 1 ? Math.max((room.width - width * scale) / 2, 0) : 0;
   const down = kind === "plot" ? Math.max((room.height - height * scale) / 2, 0) : 0;
   body.style.transform = `translate(${right}px, ${down}px) scale(${scale})`;
 }

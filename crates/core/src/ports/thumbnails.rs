@@ -41,8 +41,11 @@ pub trait ThumbnailStore: Send + Sync {
     async fn set_thumbnail(&self, output: &Output, state: Thumbnail) -> StoreResult<()>;
     /// Gives one back: it is due again at that time, and has had so many attempts.
     async fn give_back_thumbnail(&self, wanted: &WantedThumbnail, attempts: u32, at: Timestamp) -> StoreResult<()>;
-    /// The first output with a thumbnail of each of these simulations.
-    async fn first_thumbnails(&self, simulations: &[SimulationId]) -> StoreResult<Vec<(SimulationId, OutputId)>>;
+    /// Makes all that are wanted due now: nobody is at any, where no other server uses the database.
+    async fn release_thumbnails(&self, now: Timestamp) -> StoreResult<()>;
+    /// Of each of these simulations the output whose thumbnail shows it best, as `MediaType::telling` says; the first of
+    /// several.
+    async fn best_thumbnails(&self, simulations: &[SimulationId]) -> StoreResult<Vec<(SimulationId, OutputId)>>;
     /// An output with a simulation that has it: one on which the account has a role rather than a public one, and a public
     /// one rather than any other.
     async fn output_anywhere(

@@ -52,7 +52,7 @@ pub(crate) struct Line {
 impl Line {
     /// The lines of a list.
     pub(crate) async fn of_all(app: &App, simulations: &[Simulation]) -> Result<Vec<Self>, AppError> {
-        let pictures = app.first_thumbnails(simulations).await?;
+        let pictures = app.best_thumbnails(simulations).await?;
         let of = |simulation: &Simulation| {
             let found = pictures.iter().find(|(id, _)| *id == simulation.id);
             let thumbnail = found.map(|(_, output)| thumbnail_url(*output));

@@ -63,10 +63,11 @@ struct Overview {
 impl Overview {
     /// One output needs no overview, and neither does a site that draws none.
     fn new(draws: bool, public: bool, outputs: &[Shown]) -> Self {
-        let first = outputs.iter().find_map(|output| output.thumbnail.clone());
-        let is_shown = outputs.len() > 1 && (draws || first.is_some());
+        let made = outputs.iter().filter(|output| output.thumbnail.is_some());
+        let best = made.min_by_key(|output| output.telling).and_then(|output| output.thumbnail.clone());
+        let is_shown = outputs.len() > 1 && (draws || best.is_some());
         let is_awaited = is_shown && draws && outputs.iter().any(|output| output.awaited.is_some());
-        Self { is_shown, is_awaited, public: first.filter(|_| public) }
+        Self { is_shown, is_awaited, public: best.filter(|_| public) }
     }
 }
 
@@ -76,6 +77,8 @@ struct Shown {
     thumbnail: Option<String>,
     /// Its identifier, while the thumbnail is on its way.
     awaited: Option<String>,
+    /// How well the thumbnail shows the whole simulation, the best first.
+    telling: u8,
     /// A drawing of what it is, in place of the thumbnail.
     sign: &'static str,
     kind: &'static str,
@@ -135,6 +138,7 @@ fn shown(simulation: &Simulation, output: &Output) -> Shown {
     Shown {
         thumbnail: is_made.then(|| thumbnail_url(output.id)),
         awaited: is_awaited(output).then(|| output.id.to_string()),
+        telling: output.media_type.telling(),
         sign: sign(output.media_type),
         title: if output.title.trim().is_empty() { output.filename.clone() } else { output.title.clone() },
         kind,
