@@ -27,6 +27,14 @@ fn lacks_chromium() -> bool {
     !found
 }
 
+/// A server with models that draws thumbnails.
+fn drawing() -> Result<Server> {
+    let mut server = Server::prepared()?;
+    server.variable("CSW_THUMBNAILS", "true".to_owned());
+    server.start()?;
+    Ok(server)
+}
+
 /// A simulation with an output of each media type, whose table holds this markup.
 fn every_type(markup: &str) -> NewSimulation {
     let run = json!({ "case": [{ "value": "all-media-types" }], "text": [{ "value": markup }] });
@@ -84,7 +92,7 @@ async fn results_are_seen_at_a_glance() -> Result {
     if lacks_chromium() {
         return Ok(());
     }
-    let server = Server::with_models()?;
+    let server = drawing()?;
     let owner = server.publisher()?;
     let client = server.client(Some(&owner))?;
     let run = Run::new(&client, EDGES, &every_type("a cell")).await?.succeeded();
@@ -116,18 +124,19 @@ async fn what_was_not_drawn_is_drawn_by_the_next_server() -> Result {
     if lacks_chromium() {
         return Ok(());
     }
-    let mut server = Server::with_models()?;
+    let mut server = drawing()?;
     let client = server.client(Some(&server.publisher()?))?;
     let run = Run::of(&client, NULL, json!({}), json!({ "Null": { "number": [{ "value": 5 }] } })).await?.succeeded();
     // In the middle of drawing, or before it began.
     server.kill()?;
-    server.configure("[thumbnails]\nenabled = false\n")?;
+    server.variable("CSW_THUMBNAILS", "false".to_owned());
     server.start()?;
     let client = server.client(Some(&server.publisher()?))?;
     let again = Run::of(&client, NULL, json!({}), json!({ "Null": { "number": [{ "value": 6 }] } })).await?.succeeded();
     assert!(shown(&client, NULL, again.pk).await?.iter().all(|(_, file)| file.is_none()), "the operator wants none");
     server.stop()?;
     server.configure("[thumbnails]\nparallel = 2\n")?;
+    server.variable("CSW_THUMBNAILS", "true".to_owned());
     server.start()?;
     let client = server.client(Some(&server.publisher()?))?;
     for pk in [run.pk, again.pk] {
@@ -141,7 +150,7 @@ async fn hostile_outputs_harm_nothing_but_their_picture() -> Result {
     if lacks_chromium() {
         return Ok(());
     }
-    let server = Server::with_models()?;
+    let server = drawing()?;
     // What this site has of BokehJS came out of a stranger's environment.
     let scripts = server.data().join("objects/bokeh/3.3.0");
     std::fs::create_dir_all(&scripts)?;

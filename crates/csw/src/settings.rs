@@ -324,6 +324,14 @@ fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
+impl ThumbnailSettings {
+    /// Whether they are made: a variable, or the file.
+    pub(crate) fn are_wanted(&self) -> Outcome<bool> {
+        let Some(word) = variable("CSW_THUMBNAILS") else { return Ok(self.enabled.unwrap_or(true)) };
+        word.parse().map_err(|_| Failure::usage(format!("CSW_THUMBNAILS is `{word}`"), "say true or false"))
+    }
+}
+
 /// `[secrets]`
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]

@@ -71,7 +71,7 @@ pub struct ThumbnailConfig {
     pub cgroups: Manager,
     /// First of 32,768 user ids that only browsers use, where the server is root.
     pub first_user: u32,
-    /// Seconds a picture may take.
+    /// Seconds a picture may take: it waits for all others on the machine. Of processor time it has half of that.
     pub seconds: u64,
     /// Bytes of memory that a browser may use.
     pub memory_bytes: u64,
@@ -87,7 +87,7 @@ impl ThumbnailConfig {
             layers: LayerSet::default(),
             cgroups: Manager::none(),
             first_user: 900_000,
-            seconds: 30,
+            seconds: 60,
             memory_bytes: 1_500_000_000,
         }
     }
@@ -133,7 +133,7 @@ impl Chromium {
             memory_bytes: None,
             // The browser derives the sizes of its heaps from it, and stops where they are not whole pages.
             data_bytes: Some(self.config.memory_bytes >> 20 << 20),
-            cpu_seconds: Some(self.config.seconds),
+            cpu_seconds: Some(self.config.seconds.div_ceil(2)),
             max_processes: (!self.config.cgroups.limits(cgroup::Controller::Pids)).then_some(PROCESSES),
             max_file_bytes: Some(64 << 20),
             max_open_files: Some(4096),

@@ -118,7 +118,7 @@ pub(crate) const ALL: &[Known] = &[
     file("build.disk_gigabytes", "32"),
     file("build.install_network", "false"),
     file("build.test_network", "false"),
-    file("thumbnails.enabled", "true, where there is a Chromium"),
+    known("thumbnails.enabled", "", "CSW_THUMBNAILS", "true, where there is a Chromium"),
     file("thumbnails.chromium", "the first Chromium or Chrome in PATH"),
     file("thumbnails.parallel", "1"),
     file("secrets.store", "embedded"),

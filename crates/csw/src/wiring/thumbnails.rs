@@ -22,7 +22,7 @@ pub(crate) fn chromium(
     layers: LayerSet,
     cgroups: &Manager,
 ) -> Outcome<Drawn> {
-    if settings.enabled == Some(false) {
+    if !settings.are_wanted()? {
         return Ok(Drawn::Nothing("the operator wants none (thumbnails.enabled)".to_owned()));
     }
     let found = || NAMES.iter().find_map(|name| tools::find(name));

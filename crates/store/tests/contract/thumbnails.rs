@@ -1,7 +1,6 @@
 //! The queue of thumbnails.
 
 use csw_core::{
-    ids::{OutputId, SimulationId},
     output::{Output, OutputKind, Thumbnail},
     ports::{MAX_DRAWINGS, Store, WantedThumbnail},
     simulation::Simulation,

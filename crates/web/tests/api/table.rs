@@ -27,6 +27,8 @@ fn simulations() -> Vec<Row> {
     let none = || Value::Null;
     vec![
         //                                                             nobody stranger reader writer owner admin retired
+        // First: it belongs to all copies of a simulation, and some will be public.
+        ("get", "/storage/screenshots/{file}", none(),                   [403, 403, 200, 200, 200, 200, 200]),
         ("post", "/{owner}/{title}/api/v1/", json!({}),                  [403, 201, 201, 201, 201, 201, 403]),
         ("post", "/{owner}/{title}/api/v1/new/", none(),                 [403, 201, 201, 201, 201, 201, 403]),
         ("get", "/{owner}/{title}/api/v1/inputs/", none(),               [200, 200, 200, 200, 200, 200, 200]),
@@ -46,7 +48,6 @@ fn simulations() -> Vec<Row> {
         ("get", "/{owner}/{title}/api/v1/{model_pk}/events/", none(),    [403, 403, 200, 200, 200, 200, 200]),
         ("get", "/{owner}/{title}/api/v1/{model_pk}/outputs/{id}/", none(),
                                                                          [403, 403, 200, 200, 200, 200, 200]),
-        ("get", "/storage/screenshots/{file}", none(),                   [403, 403, 200, 200, 200, 200, 200]),
         ("get", "/{owner}/{title}/{model_pk}/download/", none(),         [403, 403, 200, 200, 200, 200, 200]),
         ("put", "/{owner}/{title}/api/v1/{model_pk}/access/", json!([other]),
                                                                          [403, 403, 403, 403, 204, 204, 403]),
