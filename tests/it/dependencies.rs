@@ -36,6 +36,7 @@ const MAY: &[(&str, &[&str])] = &[
     ("csw-store-testing", &[]),
     ("csw-secrets", &["csw-core"]),
     ("csw-publish", &["csw-core", "csw-sandbox", "csw-runtime"]),
+    ("csw-thumbnails", &["csw-core", "csw-sandbox"]),
     ("csw-web", &["csw-core", "csw-app", "csw-params"]),
     ("csw-client", &[]),
 ];

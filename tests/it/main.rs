@@ -32,4 +32,5 @@ mod replicas;
 mod secrets;
 mod services;
 mod simulations;
+mod thumbnails;
 mod webhooks;

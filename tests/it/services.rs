@@ -176,10 +176,7 @@ async fn a_build_at_work_is_stopped_from_the_pages() -> Result {
     });
     let row = found(&site, "SELECT id FROM builds WHERE state = 'running' AND stage = 'build'").await?;
     let build = row["id"].as_str().context("it has an id")?;
-    let path = format!("{}/publish/api/contract/Slow/builds/{build}/", site.webapp.url()?);
-    let asked = reqwest::Client::new().delete(path).header("Authorization", format!("Token {}", owner.token));
-    let answer = asked.send().await?;
-    assert!(answer.status().is_success(), "{}", answer.text().await?);
+    site.webapp.client(Some(&owner))?.cancel_build("contract/Slow", build).await?;
     let over =
         found(&site, &format!("SELECT message FROM builds WHERE id = '{build}' AND state = 'cancelled'")).await?;
     assert_eq!(over["message"], "Cancelled on request.");

@@ -278,6 +278,8 @@ impl Server {
         if let Some(settings) = &self.settings {
             command.arg("--config").arg(settings);
         }
+        // What no test looks at need not be drawn.
+        command.env("CSW_THUMBNAILS", "false");
         command.args(&self.words).envs(self.variables.iter().map(|(name, value)| (name, value)));
         Ok(command.stdout(Stdio::piped()).stderr(stderr).spawn()?)
     }

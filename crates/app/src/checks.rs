@@ -71,7 +71,7 @@ impl App {
         }
     }
 
-    fn until(&self, at: Timestamp) -> std::time::Duration {
+    pub(crate) fn until(&self, at: Timestamp) -> std::time::Duration {
         at.duration_since(self.now()).try_into().unwrap_or_default()
     }
 

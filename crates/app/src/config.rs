@@ -59,6 +59,8 @@ pub struct Config {
     pub readme_limit: usize,
     /// Bytes of meta parameters and adjustment together.
     pub inputs_limit: usize,
+    /// Thumbnails that are drawn at once.
+    pub thumbnails_at_once: u32,
     /// Whether pull requests from forks are built without anybody's word: code of strangers, on this machine.
     pub build_forks: bool,
     /// Whether admins of a model may read the values of its secrets, instead of setting new ones only.
@@ -89,6 +91,7 @@ impl Default for Config {
             session_days: 30,
             readme_limit: 200_000,
             inputs_limit: 2_000_000,
+            thumbnails_at_once: 1,
             build_forks: false,
             readable_secrets: true,
         }

@@ -41,6 +41,7 @@ mod secrets;
 mod simulations;
 mod submission;
 mod sweep;
+mod thumbnails;
 mod trust;
 mod views;
 mod webhooks;
@@ -54,8 +55,8 @@ use std::{
 use csw_core::{
     ids::{AccountId, BuildId, ModelId, RunId, VersionId},
     ports::{
-        Checks, Clock, Executor, Mail, Mailer, ObjectStorage, Publisher, Randomness, Repositories, SecretStore, Store,
-        WorkflowTokens,
+        Checks, Clock, Executor, Illustrator, Mail, Mailer, ObjectStorage, Publisher, Randomness, Repositories,
+        SecretStore, Store, WorkflowTokens,
     },
 };
 use tokio::sync::{Mutex, Notify, OnceCell, RwLock};
@@ -77,6 +78,7 @@ pub use crate::{
     secrets::{OperatorSecrets, SecretsOf},
     simulations::SimulationView,
     submission::Submission,
+    thumbnails::is_awaited,
     trust::{NewTrust, names_in},
     webhooks::{ElsewhereRepository, PushElsewhere, Told},
 };
@@ -99,6 +101,8 @@ pub struct Ports {
     pub checks: Option<Arc<dyn Checks>>,
     /// What checks the tokens of workflows; nothing where none are taken.
     pub workflow_tokens: Option<Arc<dyn WorkflowTokens>>,
+    /// What draws outputs; nothing where there is no browser.
+    pub illustrator: Option<Arc<dyn Illustrator>>,
     /// What sends mail.
     pub mailer: Arc<dyn Mailer>,
     /// The time.
@@ -131,6 +135,8 @@ pub(crate) struct Inner {
     pub(crate) views: std::sync::Mutex<views::Views>,
     /// Wakes who stores views: there are some.
     pub(crate) viewed: Notify,
+    /// Wakes who draws: a thumbnail is wanted again.
+    pub(crate) thumbnails_wake: Notify,
     /// Versions whose comparison is at work here.
     pub(crate) comparisons: std::sync::Mutex<HashSet<VersionId>>,
     /// The turn of validating inputs for a comparison.
@@ -177,6 +183,7 @@ impl App {
                 build_tasks: tokio_util::task::TaskTracker::new(),
                 views: std::sync::Mutex::default(),
                 viewed: Notify::new(),
+                thumbnails_wake: Notify::new(),
                 comparisons: std::sync::Mutex::default(),
                 comparing: Mutex::default(),
                 ending: tokio_util::sync::CancellationToken::new(),

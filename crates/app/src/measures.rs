@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use csw_core::{
     build::Build,
-    ports::Zygotes,
+    ports::{DrawError, Zygotes},
     run::{Phases, Reason, Task},
 };
 use metrics::{counter, gauge, histogram};
@@ -25,6 +25,18 @@ pub(crate) fn run_ended(task: Task, reason: Reason, phases: Phases) {
         let seconds = Duration::from_millis(milliseconds).as_secs_f64();
         histogram!("csw_run_phase_seconds", "task" => task, "phase" => phase).record(seconds);
     }
+}
+
+/// Counts a thumbnail that was begun, and how long it took.
+pub(crate) fn thumbnail_ended(error: Option<&DrawError>, took: Duration) {
+    let outcome = match error {
+        None => "made",
+        Some(DrawError::Nothing { .. }) => "nothing",
+        Some(DrawError::GivenUp { .. }) => "given_up",
+        Some(DrawError::Unavailable { .. }) => "unavailable",
+    };
+    counter!("csw_thumbnails_total", "outcome" => outcome).increment(1);
+    histogram!("csw_thumbnail_seconds").record(took.as_secs_f64());
 }
 
 /// Counts a build that has ended.

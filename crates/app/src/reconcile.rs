@@ -74,6 +74,7 @@ impl App {
         tasks.spawn(self.clone().watch(stop.clone()));
         tasks.spawn(self.clone().sweep(stop.clone()));
         tasks.spawn(self.clone().show_checks(stop.clone()));
+        tasks.spawn(self.clone().draw_thumbnails(stop.clone()));
         Background { app: self.clone(), stop, tasks }
     }
 

@@ -12,7 +12,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use csw_core::{
     ids::RunId,
     masking::{Masker, Masks},
-    output::{Output, OutputKind, file_names, object_key},
+    output::{Output, OutputKind, Thumbnail, file_names, object_key},
     ports::{Mail, ObjectError, ParseApplied, ParseEnd, ReportError, RunEvents, SimEnd, StoreError},
     run::{
         LogOf, MAX_ATTEMPTS, NewRun, Outcome, OutputBody, OutputDraft, Phases, Reason, Run, RunEnd, RunOrder, RunState,
@@ -277,6 +277,7 @@ fn rows(drafts: &[OutputDraft]) -> Vec<Output> {
             filename,
             size: draft.size,
             sha256: draft.sha256.clone(),
+            thumbnail: Thumbnail::Wanted,
         }));
     }
     rows

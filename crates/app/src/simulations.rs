@@ -232,6 +232,17 @@ impl App {
         let missing = || AppError::missing(format!("the simulation {owner}/{title}#{number}"));
         let model = self.store().model_by_name(owner, title).await?.ok_or_else(missing)?;
         let (simulation, inputs) = self.store().simulation(model.id, number).await?.ok_or_else(missing)?;
+        let role = self.check_reader(caller, &simulation, &model).await?;
+        Ok(SimulationView { simulation, inputs, role, model })
+    }
+
+    /// Refuses unless the caller may see the simulation; their role on it, if any.
+    pub(crate) async fn check_reader(
+        &self,
+        caller: &Caller,
+        simulation: &Simulation,
+        model: &Model,
+    ) -> AppResult<Option<Role>> {
         let role = self.role_on(caller, simulation.id).await?;
         if !may_read(caller, simulation.is_public, role) {
             return Err(match caller {
@@ -243,10 +254,10 @@ impl App {
             // A public simulation of a private model shows to those who may see the model.
             let model_role = self.view_of(caller, model.clone()).await?.role;
             if model_role.is_none() {
-                return Err(missing());
+                return Err(AppError::missing(format!("the simulation {}#{}", model.name(), simulation.number)));
             }
         }
-        Ok(SimulationView { simulation, inputs, role, model })
+        Ok(role)
     }
 
     /// Its outputs, renderable ones first.

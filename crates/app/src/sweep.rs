@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use csw_core::output::object_key;
+use csw_core::output::{THUMBNAILS, hash_in_key};
 use futures::StreamExt;
 use jiff::{SignedDuration, Timestamp};
 
@@ -22,18 +22,22 @@ const BATCH: usize = 500;
 pub(crate) const SWEEP_PERIOD: Duration = Duration::from_hours(24);
 
 impl App {
-    /// Removes old objects that no output has; how many.
+    /// Removes old objects that no output has, thumbnails included; how many.
     pub(crate) async fn sweep_objects(&self) -> AppResult<u64> {
+        Ok(self.sweep_folder(OUTPUTS).await? + self.sweep_folder(THUMBNAILS).await?)
+    }
+
+    async fn sweep_folder(&self, folder: &str) -> AppResult<u64> {
         let before = self.now() - AGE;
-        let old = self.inner.ports.objects.put_before(OUTPUTS, before).await?;
+        let old = self.inner.ports.objects.put_before(folder, before).await?;
         let mut batches = old.chunks(BATCH);
         let mut removed = 0;
         while let Some(batch) = batches.next().await {
             let keys = batch.into_iter().collect::<Result<Vec<_>, _>>()?;
-            let hash = |key: &String| key.rsplit('/').next().unwrap_or_default().to_owned();
-            let hashes: Vec<String> = keys.iter().map(hash).collect();
-            for hash in self.store().unnamed_objects(&hashes).await? {
-                removed += u64::from(self.delete_old_object(&object_key(&hash), before).await?);
+            let hashes: Vec<String> = keys.iter().map(|key| hash_in_key(key).to_owned()).collect();
+            let unnamed = self.store().unnamed_objects(&hashes).await?;
+            for key in keys.iter().filter(|key| unnamed.iter().any(|hash| hash == hash_in_key(key))) {
+                removed += u64::from(self.delete_old_object(key, before).await?);
             }
         }
         Ok(removed)

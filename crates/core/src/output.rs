@@ -118,6 +118,16 @@ impl MediaType {
         }
     }
 
+    /// How well a thumbnail of it shows a whole simulation, the best first: a plot or a picture, then a table, then words.
+    #[must_use]
+    pub const fn telling(self) -> u8 {
+        match self {
+            Self::Bokeh | Self::Png | Self::Jpeg => 0,
+            Self::Table | Self::Csv => 1,
+            _ => 2,
+        }
+    }
+
     /// Whether the REST API carries it as base64 text.
     #[must_use]
     pub const fn is_binary(self) -> bool {
@@ -152,6 +162,35 @@ impl OutputKind {
     }
 }
 
+/// How it stands with the thumbnail of an output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Thumbnail {
+    /// There is none yet.
+    Wanted,
+    /// It is in object storage, under [`Output::thumbnail_key`].
+    Made,
+    /// There will be none: nothing is to be seen, or drawing it was given up.
+    Nothing,
+}
+
+impl Thumbnail {
+    /// The stored word.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Wanted => "wanted",
+            Self::Made => "made",
+            Self::Nothing => "nothing",
+        }
+    }
+
+    /// How it stands, by the word.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        [Self::Wanted, Self::Made, Self::Nothing].into_iter().find(|state| state.as_str() == word)
+    }
+}
+
 /// One result of a simulation. The bytes live in object storage under [`Output::object_key`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Output {
@@ -171,9 +210,16 @@ pub struct Output {
     pub size: u64,
     /// SHA-256 of the bytes, hexadecimal.
     pub sha256: String,
+    /// How it stands with its thumbnail; those of files are nobody's wish.
+    pub thumbnail: Thumbnail,
 }
 
 impl Output {
+    /// Where its thumbnail is, in object storage.
+    pub fn thumbnail_key(&self) -> String {
+        thumbnail_key(&self.sha256, self.media_type)
+    }
+
     /// Where the bytes are, in object storage.
     pub fn object_key(&self) -> String {
         object_key(&self.sha256)
@@ -185,6 +231,44 @@ impl Output {
 pub fn object_key(sha256: &str) -> String {
     let (head, _) = sha256.split_at_checked(2).unwrap_or(("00", ""));
     format!("outputs/{head}/{sha256}")
+}
+
+/// The folder of thumbnails in object storage.
+pub const THUMBNAILS: &str = "thumbnails";
+
+/// The place of the thumbnail of bytes with this hash: equal outputs look alike.
+#[must_use]
+pub fn thumbnail_key(sha256: &str, media: MediaType) -> String {
+    let (head, _) = sha256.split_at_checked(2).unwrap_or(("00", ""));
+    format!("{THUMBNAILS}/{head}/{sha256}.{}.png", media.extension())
+}
+
+/// The hash in the key of an output or of a thumbnail.
+#[must_use]
+pub fn hash_in_key(key: &str) -> &str {
+    let name = key.rsplit('/').next().unwrap_or_default();
+    name.split('.').next().unwrap_or_default()
+}
+
+/// BokehJS, the scripts that draw bokeh documents. Publishing a version stores those of its environment.
+pub mod bokeh {
+    use serde_json::Value;
+
+    /// The scripts of a version, in the order in which a page needs them.
+    pub const SCRIPTS: [&str; 4] =
+        ["bokeh.min.js", "bokeh-widgets.min.js", "bokeh-tables.min.js", "bokeh-mathjax.min.js"];
+
+    /// Where a script is, in object storage.
+    #[must_use]
+    pub fn script_key(version: &str, file: &str) -> String {
+        format!("bokeh/{version}/{file}")
+    }
+
+    /// The version that a document was made for, in either of the places bokeh has written it.
+    #[must_use]
+    pub fn version_of(document: &Value) -> Option<&str> {
+        document.get("version").or_else(|| document.get("doc")?.get("version")).and_then(Value::as_str)
+    }
 }
 
 /// Bytes of a name that a file system takes, less those of its ending and of a number.
@@ -249,6 +333,13 @@ mod tests {
             names,
             ["Plot.png", "plot (2).png", "_.._etc_passwd.txt", "data.csv", "output.html", "output (2).html"]
         );
+    }
+
+    #[test]
+    fn keys_name_their_hash() {
+        assert_eq!(hash_in_key(&object_key("abcd")), "abcd");
+        assert_eq!(thumbnail_key("abcd", MediaType::Table), "thumbnails/ab/abcd.html.png");
+        assert_eq!(hash_in_key("thumbnails/ab/abcd.html.png"), "abcd");
     }
 
     #[test]

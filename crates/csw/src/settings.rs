@@ -59,6 +59,8 @@ pub(crate) struct Settings {
     pub(crate) build: BuildSettings,
     /// How images are made, and where they go.
     pub(crate) images: ImageSettings,
+    /// Pictures of outputs.
+    pub(crate) thumbnails: ThumbnailSettings,
     /// Where secrets are kept.
     pub(crate) secrets: SecretSettings,
     /// Where outputs are kept.
@@ -202,6 +204,18 @@ pub(crate) struct BuildSettings {
     pub(crate) install_network: bool,
     /// Whether models' own tests reach the network.
     pub(crate) test_network: bool,
+}
+
+/// `[thumbnails]`
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct ThumbnailSettings {
+    /// Whether they are made; where there is a browser by default.
+    pub(crate) enabled: Option<bool>,
+    /// The browser; the first in `PATH` by default.
+    pub(crate) chromium: Option<PathBuf>,
+    /// How many are made at once.
+    pub(crate) parallel: Option<u32>,
 }
 
 /// `[images]`
@@ -352,6 +366,14 @@ impl GitHubSettings {
 
 fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+impl ThumbnailSettings {
+    /// Whether they are made: a variable, or the file.
+    pub(crate) fn are_wanted(&self) -> Outcome<bool> {
+        let Some(word) = variable("CSW_THUMBNAILS") else { return Ok(self.enabled.unwrap_or(true)) };
+        word.parse().map_err(|_| Failure::usage(format!("CSW_THUMBNAILS is `{word}`"), "say true or false"))
+    }
 }
 
 /// `[secrets]`
@@ -509,6 +531,7 @@ impl Settings {
         config.monthly_budget = site.monthly_budget_dollars;
         set(&mut config.readable_secrets, self.secrets.readable);
         config.build_forks = self.github.build_forks;
+        set(&mut config.thumbnails_at_once, self.thumbnails.parallel);
         config
     }
 }

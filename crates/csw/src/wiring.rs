@@ -7,6 +7,7 @@ pub(crate) mod images;
 mod objects;
 mod redis;
 mod secrets;
+mod thumbnails;
 
 pub(crate) use self::{
     builds::Received,
@@ -15,6 +16,7 @@ pub(crate) use self::{
     objects::{FOLDER as OBJECTS, unusable},
     redis::{redis_address, redis_passwords},
     secrets::KEYS as SECRET_KEYS,
+    thumbnails::{Drawn, chromium},
 };
 
 use std::{
@@ -25,7 +27,7 @@ use std::{
 
 use axum::Router;
 use csw_app::{App, Config, Duties, Ports};
-use csw_core::ports::{Executor, Mailer, Publisher, Repositories};
+use csw_core::ports::{Executor, Illustrator, Mailer, Publisher, Repositories};
 use csw_kubernetes::{Scheduler, builds::JobPublisher};
 use csw_publish::{
     FolderRepositories, PublishConfig, UvPublisher,
@@ -156,6 +158,7 @@ fn over(store: SqlStore, settings: &Settings, place: &Place) -> Outcome<App> {
         repositories: Arc::new(Unplugged),
         checks: None,
         workflow_tokens: None,
+        illustrator: None,
         mailer: Arc::new(Unplugged),
         clock: Arc::new(SystemClock),
         randomness: Arc::new(SystemRandomness::new()),
@@ -294,6 +297,20 @@ impl Bench {
     }
 }
 
+impl Bench {
+    /// What draws thumbnails, where there is a browser and the operator wants them.
+    fn illustrator(&self, settings: &Settings) -> Outcome<Option<Arc<dyn Illustrator>>> {
+        let drawn = thumbnails::chromium(&settings.thumbnails, &self.data, self.layers, &self.cgroups)?;
+        Ok(match drawn {
+            Drawn::By(chromium) => Some(Arc::new(chromium)),
+            Drawn::Nothing(why) => {
+                tracing::info!(%why, "outputs get no thumbnails");
+                None
+            }
+        })
+    }
+}
+
 /// The layers of the sandbox that this machine has; a missing one is told, never silently skipped.
 fn layers(helper: &Path, cgroups: &Manager) -> Outcome<LayerSet> {
     use csw_sandbox::doctor::State;
@@ -404,6 +421,7 @@ pub(crate) async fn site(
             (Arc::new(executor), Some((listener, router)))
         }
     };
+    let illustrator = bench.illustrator(settings)?;
     let secure_cookies = public_url.starts_with("https://");
     let secrets = secrets::store(settings, data, &store)?;
     let ports = Ports {
@@ -415,6 +433,7 @@ pub(crate) async fn site(
         executor,
         publisher,
         repositories: bench.repositories,
+        illustrator,
         mailer: mailer(settings, data)?,
         clock: Arc::new(SystemClock),
         randomness: Arc::new(SystemRandomness::new()),

@@ -3,9 +3,7 @@
 use std::{fs, path::Path};
 
 use bytes::Bytes;
-
-/// The parts of BokehJS that documents may use.
-const SCRIPTS: [&str; 4] = ["bokeh.min.js", "bokeh-widgets.min.js", "bokeh-tables.min.js", "bokeh-mathjax.min.js"];
+use csw_core::output::bokeh::{SCRIPTS, script_key};
 
 /// The scripts in this `site-packages` folder, as object keys and bytes; none where bokeh is not installed.
 pub(crate) fn bokeh(packages: &Path) -> Vec<(String, Bytes)> {
@@ -15,7 +13,7 @@ pub(crate) fn bokeh(packages: &Path) -> Vec<(String, Bytes)> {
         .iter()
         .filter_map(|script| {
             let bytes = fs::read(folder.join(script)).ok()?;
-            Some((format!("bokeh/{version}/{script}"), Bytes::from(bytes)))
+            Some((script_key(&version, script), Bytes::from(bytes)))
         })
         .collect()
 }

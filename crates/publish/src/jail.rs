@@ -171,6 +171,7 @@ impl<'a> Jail<'a> {
             max_processes: Some(PROCESSES),
             max_file_bytes: Some(8 << 30),
             max_open_files: Some(4096),
+            data_bytes: None,
         };
         if !self.config.contained {
             self.config.cgroups.fallback(together(self.config), &mut limits);

@@ -410,6 +410,7 @@ impl Site {
             max_processes: self.has_users().then_some(self.config.processes),
             max_file_bytes: Some(self.config.file_bytes),
             max_open_files: Some(4096),
+            data_bytes: None,
         };
         let stand_ins = cgroup::Limits { max_processes: None, ..self.together(order) };
         if !self.config.contained {

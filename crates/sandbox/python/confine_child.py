@@ -24,7 +24,7 @@ The dictionary (csw_sandbox::ChildConfinement, as JSON):
     devices      paths of device files that may be read and written
     landlock     False skips Landlock (a kernel without it)
     limits       memory_bytes (address space; None when a cgroup limits memory),
-                 cpu_seconds, max_processes, max_file_bytes, max_open_files;
+                 cpu_seconds, max_processes, max_file_bytes, max_open_files, data_bytes;
                  None or a missing key leaves that limit alone
 """
 
@@ -151,6 +151,7 @@ def _limits(limits):
         ("max_processes", resource.RLIMIT_NPROC),
         ("max_file_bytes", resource.RLIMIT_FSIZE),
         ("max_open_files", resource.RLIMIT_NOFILE),
+        ("data_bytes", resource.RLIMIT_DATA),
     ):
         value = limits.get(key)
         if value is not None:

@@ -86,6 +86,9 @@ pub struct Limits {
     pub max_file_bytes: Option<u64>,
     /// Open files of each process.
     pub max_open_files: Option<u64>,
+    /// Memory of its own that each process may write (`RLIMIT_DATA`): for a program that reserves far more addresses than
+    /// it uses, such as a browser.
+    pub data_bytes: Option<u64>,
 }
 
 /// Everything a confined program may see and use. What is not named is hidden.
@@ -110,6 +113,8 @@ pub struct Confinement {
     pub stage: Stage,
     /// Bytes its private `/tmp` and `/dev/shm` may hold, each; they count as memory.
     pub temporary_bytes: Option<u64>,
+    /// Whether it gives way to everything else on the machine: the lowest priority.
+    pub gives_way: bool,
     /// Folders of cgroups to join before anything else; see [`crate::cgroup::Group::folders`].
     pub cgroups: Vec<PathBuf>,
     /// The layers to put in place; one that is named here and fails is an error.

@@ -93,6 +93,12 @@ pub(crate) fn default_signal(signal: Signal) -> io::Result<()> {
     Ok(())
 }
 
+/// Lets every other program go first, and keeps that for all it will start.
+pub(crate) fn lowest_priority() -> io::Result<()> {
+    // SAFETY: three integers; 0 is the calling process.
+    check(unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, 19) }.into()).map(drop)
+}
+
 /// Makes a mount, with all that is mounted below it, read-only or free of
 /// set-user-id and device files, by the `MOUNT_ATTR_*` bits.
 pub(crate) fn restrict_mount(path: &Path, attributes: u64) -> io::Result<()> {

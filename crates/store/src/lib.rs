@@ -28,6 +28,7 @@ mod secrets;
 mod sharing;
 mod simulations;
 mod sql;
+mod thumbnails;
 mod transfer;
 
 pub use connect::SqlStore;

@@ -25,7 +25,7 @@ macro_rules! migration {
     };
 }
 
-const MIGRATIONS: [Migration; 8] = [
+const MIGRATIONS: [Migration; 9] = [
     migration!(1, "0001_initial"),
     migration!(2, "0002_counts"),
     migration!(3, "0003_secrets"),
@@ -34,6 +34,7 @@ const MIGRATIONS: [Migration; 8] = [
     migration!(6, "0006_forges"),
     migration!(7, "0007_comparisons"),
     migration!(8, "0008_servers_and_costs"),
+    migration!(9, "0009_thumbnails"),
 ];
 
 /// Any number, the same for every process that migrates.

@@ -8,7 +8,7 @@ use csw_core::{
     memo::MemoKey,
     model::{Model, ModelSettings, ModelStatus, Strategy, Version, VersionState},
     names::{AccountName, ModelTitle},
-    output::{MediaType, Output, OutputKind},
+    output::{MediaType, Output, OutputKind, Thumbnail},
     ports::StoreResult,
     pull::{Pull, PullState},
     run::{Limits, Phases, Reason, Run, RunState, Task},
@@ -225,6 +225,7 @@ pub(crate) fn output(row: &AnyRow) -> StoreResult<Output> {
         filename: row.text("filename")?,
         size: row.unsigned("size")?,
         sha256: row.text("sha256")?,
+        thumbnail: row.word("thumbnail", Thumbnail::parse)?,
     })
 }
 

@@ -2,7 +2,7 @@
 
 use csw_core::{
     ids::{AccountId, ModelId, OutputId, RunId, SimulationId, VersionId},
-    output::Output,
+    output::{MediaType, Output, Thumbnail, object_key, thumbnail_key},
     page::{Page, PageRequest},
     ports::{Change, Created, NewSimulation, SimulationFilter, SimulationOrder, StoreError, StoreResult},
     run::{NewRun, Task},
@@ -426,8 +426,8 @@ impl SqlStore {
         if number(statement, on).await? > 0 {
             return Ok(Vec::new());
         }
-        let rows =
-            all(sql!(self, "DELETE FROM run_outputs WHERE run_id = $1 RETURNING sha256", id.clone()), on).await?;
+        let text = "DELETE FROM run_outputs WHERE run_id = $1 RETURNING sha256, media_type, thumbnail";
+        let rows = all(sql!(self, text, id.clone()), on).await?;
         run(sql!(self, "DELETE FROM logs WHERE owner = $1", format!("run {id}")), on).await?;
         run(sql!(self, "DELETE FROM runs WHERE id = $1", id), on).await?;
         let mut keys = Vec::new();
@@ -435,7 +435,10 @@ impl SqlStore {
             let sha256 = row.text("sha256")?;
             let left = sql!(self, "SELECT COUNT(*) FROM run_outputs WHERE sha256 = $1", sha256.clone());
             if number(left, on).await? == 0 {
-                keys.push(csw_core::output::object_key(&sha256));
+                keys.push(object_key(&sha256));
+                if row.word("thumbnail", Thumbnail::parse)? == Thumbnail::Made {
+                    keys.push(thumbnail_key(&sha256, row.word("media_type", MediaType::parse)?));
+                }
             }
         }
         keys.sort();

@@ -15,7 +15,7 @@ use csw_core::{
     memo::MemoKey,
     model::{Artifact, Model, ModelSettings, ModelStatus, Strategy, Version, VersionState},
     names::{AccountName, ModelTitle},
-    output::{MediaType, Output, OutputKind},
+    output::{MediaType, Output, OutputKind, Thumbnail},
     page::PageRequest,
     ports::*,
     run::{Limits, LogOf, NewRun, Phases, Reason, Task},
@@ -183,6 +183,7 @@ impl World {
             filename: "Table.html".into(),
             size: 3,
             sha256: "abc".into(),
+            thumbnail: Thumbnail::Wanted,
         };
         let end = SimEnd {
             run: claimed.run.id,

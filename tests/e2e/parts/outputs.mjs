@@ -81,6 +81,24 @@ export function outputs(world) {
     assert.ok((await picture.boundingBox()).width <= 360, "it is scaled to the page");
     await person.leave();
   });
+
+  test("thumbnails come by themselves, and lead to what they show", async (t) => {
+    const person = await world.person(t, "ada");
+    const { page } = person;
+    await page.goto(world.mortgage);
+    const overview = page.getByRole("navigation", { name: "Outputs" });
+    const links = overview.getByRole("link");
+    const pictures = overview.locator("img");
+    await pictures.nth((await links.count()) - 1).waitFor();
+    await waitUntil(() => pictures.evaluateAll((all) => all.every(({ naturalWidth }) => naturalWidth === 600)), "they are seen");
+    const title = "Year by year, with extra payments";
+    await person.choose(overview.getByRole("link", { name: title, exact: true }));
+    const heading = page.getByRole("heading", { name: title });
+    await waitUntil(() => heading.evaluate((element) => Math.abs(element.getBoundingClientRect().top) < innerHeight), "it is in sight");
+    await page.goto("/ada/");
+    assert.ok((await page.locator("td img").count()) > 0, "lists have them too");
+    await person.leave();
+  });
 }
 
 function number(text) {

@@ -130,7 +130,10 @@ fn of_tables((before, old_prose): (Vec<Grid>, String), (after, new_prose): (Vec<
 
 #[cfg(test)]
 mod tests {
-    use csw_core::{ids::OutputId, output::OutputKind};
+    use csw_core::{
+        ids::OutputId,
+        output::{OutputKind, Thumbnail},
+    };
 
     use super::*;
 
@@ -144,6 +147,7 @@ mod tests {
             filename: String::new(),
             size: 9,
             sha256: sha256.to_owned(),
+            thumbnail: Thumbnail::Nothing,
         }
     }
 

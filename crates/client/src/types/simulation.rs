@@ -183,6 +183,9 @@ pub struct OutputReference {
     pub media_type: String,
     /// A safe name, unique in its list.
     pub filename: String,
+    /// Name of its thumbnail at `/storage/screenshots/`, where there is one.
+    #[serde(default)]
+    pub screenshot: Option<String>,
     /// Everything else the server says: size, hash, address.
     #[serde(flatten)]
     pub more: Map<String, Value>,

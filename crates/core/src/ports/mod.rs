@@ -9,6 +9,7 @@ mod charges;
 mod checks;
 mod executor;
 mod forge_store;
+mod illustrator;
 mod mail;
 mod objects;
 mod publisher;
@@ -17,6 +18,7 @@ mod pulls;
 mod repositories;
 mod secrets;
 mod store;
+mod thumbnails;
 mod workflow_tokens;
 
 pub use ambient::{Clock, Randomness};
@@ -24,6 +26,7 @@ pub use charges::ChargeStore;
 pub use checks::Checks;
 pub use executor::{Capacity, Executor, ExecutorError, ReportError, RunEvents, Zygotes};
 pub use forge_store::{CheckStore, DeliveryStore, TrustStore};
+pub use illustrator::{DrawError, Illustrator, Subject};
 pub use mail::{Mail, MailError, Mailer};
 pub use objects::{DownloadHeaders, ObjectError, ObjectStorage};
 pub use publisher::{
@@ -37,4 +40,5 @@ pub use repositories::{
 };
 pub use secrets::{Rotation, SealedSecret, SecretError, SecretResult, SecretRows, SecretStore, SecretTrail};
 pub use store::*;
+pub use thumbnails::{MAX_DRAWINGS, ThumbnailStore, WantedThumbnail};
 pub use workflow_tokens::{WorkflowTokenError, WorkflowTokens};

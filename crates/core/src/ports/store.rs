@@ -20,7 +20,7 @@ use crate::{
     model::{CachedSchema, Model, ModelSettings, ModelStatus, Promotion, Version},
     output::Output,
     page::{Page, PageRequest},
-    ports::{ChargeStore, CheckStore, DeliveryStore, PullStore, SecretTrail, TrustStore},
+    ports::{ChargeStore, CheckStore, DeliveryStore, PullStore, SecretTrail, ThumbnailStore, TrustStore},
     run::{ClaimedRun, LogOf, NewRun, Phases, Reason, Run},
     simulation::{Collaborator, Inputs, InputsStatus, Invite, Simulation, SimulationPatch, SimulationStatus},
 };
@@ -591,6 +591,7 @@ pub trait Store:
     + CheckStore
     + DeliveryStore
     + TrustStore
+    + ThumbnailStore
 {
     /// Changes committed by any process, from now on.
     fn changes(&self) -> BoxStream<'static, Change>;

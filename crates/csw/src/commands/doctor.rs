@@ -2,6 +2,7 @@
 
 mod bucket;
 mod images;
+mod thumbnails;
 
 use std::path::Path;
 
@@ -68,6 +69,7 @@ pub(crate) async fn run(settings: &Settings, place: &Place, printer: Printer) ->
     let mut report = tokio::task::spawn_blocking(move || examine(&helper))
         .await
         .map_err(|error| Failure::local(error.to_string(), "try again"))??;
+    report.findings.push(thumbnails::examine(settings).await?);
     report.findings.extend(bucket::examine(settings, place).await);
     report.findings.extend(images::examine(settings).await);
     report.ok = !report.findings.iter().any(is_lacking);

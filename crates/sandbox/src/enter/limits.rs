@@ -19,6 +19,7 @@ pub(super) fn apply(limits: &Limits) -> Result<(), SandboxError> {
         (Resource::RLIMIT_NPROC, limits.max_processes),
         (Resource::RLIMIT_FSIZE, limits.max_file_bytes),
         (Resource::RLIMIT_NOFILE, limits.max_open_files),
+        (Resource::RLIMIT_DATA, limits.data_bytes),
     ];
     for (resource, value) in wanted {
         let Some(value) = value else { continue };

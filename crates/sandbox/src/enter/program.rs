@@ -58,6 +58,9 @@ fn confine(
     // some kernels and containers refuse any change.
     let _ = fs::write("/proc/self/oom_score_adj", "500");
     limits::apply(&confinement.limits)?;
+    if confinement.gives_way {
+        sys::lowest_priority().step("giving way to other programs")?;
+    }
     let in_range = identity::uses_range(confinement);
     if in_range {
         unshare(CloneFlags::CLONE_NEWUSER).step("creating the user namespace")?;

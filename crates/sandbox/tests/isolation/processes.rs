@@ -175,3 +175,17 @@ fn the_user_is_not_the_servers() {
         assert_eq!(Some(owner), sandbox.confinement.users.host_id(1));
     }
 }
+
+#[test]
+fn what_gives_way_is_last_and_bounded() {
+    let mut sandbox = Sandbox::new();
+    sandbox.confinement.gives_way = true;
+    sandbox.confinement.limits.data_bytes = Some(256 << 20);
+    let out = sandbox.python(
+        "import os, resource
+print(os.getpriority(os.PRIO_PROCESS, 0), resource.getrlimit(resource.RLIMIT_DATA)[0])
+try: bytearray(512 << 20)
+except MemoryError: print('refused')",
+    );
+    assert_eq!(out, "19 268435456\nrefused\n");
+}

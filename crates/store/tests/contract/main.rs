@@ -21,6 +21,7 @@ mod sharing;
 mod simulations;
 #[path = "../support/mod.rs"]
 mod support;
+mod thumbnails;
 mod world;
 
 macro_rules! on_each {
@@ -52,6 +53,7 @@ on_each! {
     accounts: round_trips, names_and_addresses_ignore_case, patches, search_ranks, tokens, sessions, resets,
         removal_leaves_no_person, removal_ends_private_simulations;
     models: round_trips, lists, settings_tags_and_status, roles, versions, promotion, schemas, builds, counts_and_recent;
+    thumbnails: queue, finding;
     simulations: creation, numbers_have_no_gaps, idempotency, submission, patches, forks, objects_outlive_what_refers,
         parents, strange_texts;
     lists: filters, orders, search_is_literal_and_ignores_case;

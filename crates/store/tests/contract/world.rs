@@ -8,7 +8,7 @@ use csw_core::{
     ids::{AccountId, ModelId, OutputId, RunId, SimulationId, VersionId},
     memo::MemoKey,
     model::{Artifact, Model, ModelSettings, ModelStatus, Strategy, Version, VersionState},
-    output::{MediaType, Output, OutputKind},
+    output::{MediaType, Output, OutputKind, Thumbnail},
     ports::{Created, NewSimulation, ParseApplied, ParseEnd, Room, SimEnd, Store},
     run::{ClaimedRun, Limits, NewRun, Phases, Reason, Task},
     simulation::{Inputs, InputsStatus, Simulation},
@@ -230,6 +230,7 @@ pub fn outputs(hashes: &[&str]) -> Vec<Output> {
             filename: format!("output-{index}"),
             size: 7,
             sha256: (*hash).to_owned(),
+            thumbnail: Thumbnail::Wanted,
         })
         .collect()
 }

@@ -14,7 +14,10 @@ use axum::{
 use csw_app::{App, AppError};
 use csw_core::{
     ids::OutputId,
-    output::{MediaType, Output},
+    output::{
+        MediaType, Output,
+        bokeh::{SCRIPTS, script_key, version_of},
+    },
     tables::csv,
 };
 use futures::TryStreamExt;
@@ -76,13 +79,6 @@ impl Frame {
     }
 }
 
-/// Where the scripts of a version of BokehJS are in object storage.
-fn script_key(version: &str, file: &str) -> String {
-    format!("bokeh/{version}/{file}")
-}
-
-const SCRIPTS: [&str; 4] = ["bokeh.min.js", "bokeh-widgets.min.js", "bokeh-tables.min.js", "bokeh-mathjax.min.js"];
-
 async fn bytes_of(app: &App, key: &str) -> Result<Vec<u8>, AppError> {
     let stream = app.ports().objects.get(key, None).await?;
     stream
@@ -94,13 +90,8 @@ async fn bytes_of(app: &App, key: &str) -> Result<Vec<u8>, AppError> {
         .map_err(AppError::from)
 }
 
-/// The version of BokehJS that a document was made for, in either of the places bokeh has written it.
-fn bokeh_version(document: &Value) -> Option<&str> {
-    document.get("version").or_else(|| document.get("doc")?.get("version")).and_then(Value::as_str)
-}
-
 async fn bokeh(app: &App, title: &str, text: &str) -> Frame {
-    let version = serde_json::from_str::<Value>(text).ok().and_then(|value| bokeh_version(&value).map(str::to_owned));
+    let version = serde_json::from_str::<Value>(text).ok().and_then(|value| version_of(&value).map(str::to_owned));
     let mut scripts = Vec::new();
     for file in SCRIPTS {
         if let Some(version) = &version

@@ -70,7 +70,7 @@ pub(crate) async fn home(visitor: Visitor) -> PageResult {
         search: search(&visitor).unwrap_or_default(),
         models: models.items.iter().map(Card::of).collect(),
         pager: Pager::new(&visitor, wanted, models.total),
-        simulations: simulations.iter().map(Line::of).collect(),
+        simulations: visitor.take(Line::of_all(app, &simulations).await)?,
     }))
 }
 
@@ -98,6 +98,6 @@ pub(crate) async fn profile(visitor: Visitor, Place(name): Place<String>) -> Pag
         search: search(&visitor).unwrap_or_default(),
         archived,
         pager: Pager::new(&visitor, wanted, simulations.total),
-        simulations: simulations.items.iter().map(Line::of).collect(),
+        simulations: visitor.take(Line::of_all(app, &simulations.items).await)?,
     }))
 }

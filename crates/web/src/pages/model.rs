@@ -149,8 +149,8 @@ pub(crate) async fn model(visitor: Visitor, Place((owner, title)): Place<(String
             .map(|name| Sponsor { name, note: view.model.sponsor_message.as_deref().map(markdown) }),
         readme: markdown(&view.model.settings.description),
         version: version.as_ref().map(facts),
-        examples: examples.iter().map(Line::of).collect(),
-        own: own.iter().map(Line::of).collect(),
-        public: public.iter().map(Line::of).collect(),
+        examples: visitor.take(Line::of_all(app, &examples).await)?,
+        own: visitor.take(Line::of_all(app, &own).await)?,
+        public: visitor.take(Line::of_all(app, &public).await)?,
     }))
 }

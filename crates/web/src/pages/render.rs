@@ -1,7 +1,8 @@
 //! Small renderings: cards, lines of lists, times, sizes, and markdown that can do no harm.
 
-use csw_app::Estimate;
+use csw_app::{App, AppError, Estimate};
 use csw_core::{
+    ids::OutputId,
     model::Model,
     run::Reason,
     simulation::{Simulation, SimulationStatus},
@@ -42,12 +43,29 @@ pub(crate) struct Line {
     pub(crate) status: &'static str,
     pub(crate) tone: &'static str,
     pub(crate) when: String,
+    /// The address of its thumbnail.
+    pub(crate) thumbnail: Option<String>,
+    /// Whether any of the list has one.
+    pub(crate) pictured: bool,
 }
 
 impl Line {
-    pub(crate) fn of(simulation: &Simulation) -> Self {
+    /// The lines of a list.
+    pub(crate) async fn of_all(app: &App, simulations: &[Simulation]) -> Result<Vec<Self>, AppError> {
+        let pictures = app.best_thumbnails(simulations).await?;
+        let of = |simulation: &Simulation| {
+            let found = pictures.iter().find(|(id, _)| *id == simulation.id);
+            let thumbnail = found.map(|(_, output)| thumbnail_url(*output));
+            Self { thumbnail, pictured: !pictures.is_empty(), ..Self::of(simulation) }
+        };
+        Ok(simulations.iter().map(of).collect())
+    }
+
+    fn of(simulation: &Simulation) -> Self {
         let (status, tone) = status(simulation);
         Self {
+            thumbnail: None,
+            pictured: false,
             url: url(simulation),
             title: simulation.title.clone(),
             model: format!("{}/{}", simulation.model_owner, simulation.model_title),
@@ -59,6 +77,11 @@ impl Line {
             when: when(simulation.created_at),
         }
     }
+}
+
+/// The thumbnail of an output.
+pub(crate) fn thumbnail_url(output: OutputId) -> String {
+    format!("/storage/screenshots/{output}.png")
 }
 
 /// The page of a simulation.

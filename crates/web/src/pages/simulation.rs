@@ -1,9 +1,9 @@
 //! The page of a simulation: its state while it runs, its outputs for ever.
 
 use askama::Template;
-use csw_app::{AppError, SimulationView};
+use csw_app::{AppError, SimulationView, is_awaited};
 use csw_core::{
-    output::{MediaType, Output, OutputKind},
+    output::{MediaType, Output, OutputKind, Thumbnail},
     run::Phases,
     simulation::{Simulation, SimulationStatus},
 };
@@ -12,7 +12,7 @@ use super::{
     frame,
     head::{Head, Tab, are_refused},
     page::{Page, PageResult, go, show},
-    render::{dollars, size, url},
+    render::{dollars, size, thumbnail_url, url},
     visitor::{Place, Visitor},
 };
 
@@ -32,6 +32,9 @@ struct SimulationPage {
     sentence: String,
     traceback: Option<String>,
     invitation: Option<Invitation>,
+    owner: String,
+    api: String,
+    overview: Overview,
     outputs: Vec<Shown>,
     downloads: Vec<File>,
     phases: Vec<Phase>,
@@ -48,8 +51,36 @@ struct Invitation {
     until: String,
 }
 
+/// The thumbnails above the outputs, each of which leads to the output itself.
+struct Overview {
+    is_shown: bool,
+    /// Whether some of them are on their way.
+    is_awaited: bool,
+    /// The one by which other sites show the simulation, where everybody may see it.
+    public: Option<String>,
+}
+
+impl Overview {
+    /// One output needs no overview, and neither does a site that draws none.
+    fn new(draws: bool, public: bool, outputs: &[Shown]) -> Self {
+        let made = outputs.iter().filter(|output| output.thumbnail.is_some());
+        let best = made.min_by_key(|output| output.telling).and_then(|output| output.thumbnail.clone());
+        let is_shown = outputs.len() > 1 && (draws || best.is_some());
+        let is_awaited = is_shown && draws && outputs.iter().any(|output| output.awaited.is_some());
+        Self { is_shown, is_awaited, public: best.filter(|_| public) }
+    }
+}
+
 struct Shown {
     title: String,
+    /// The address of its thumbnail.
+    thumbnail: Option<String>,
+    /// Its identifier, while the thumbnail is on its way.
+    awaited: Option<String>,
+    /// How well the thumbnail shows the whole simulation, the best first.
+    telling: u8,
+    /// A drawing of what it is, in place of the thumbnail.
+    sign: &'static str,
     kind: &'static str,
     url: String,
     file: File,
@@ -79,6 +110,20 @@ fn file(simulation: &Simulation, output: &Output) -> File {
     }
 }
 
+/// A sign for what an output is: the lines of a drawing in a square of 24.
+const fn sign(media_type: MediaType) -> &'static str {
+    match media_type {
+        MediaType::Table | MediaType::Csv | MediaType::Hdf5 => "M3 5h18v14H3zM3 10h18M3 14.5h18M9 5v14M15 5v14",
+        MediaType::Bokeh => "M4 4v16h16M7 15l4-5 3 3 5-7",
+        MediaType::Png | MediaType::Jpeg => "M3 5h18v14H3zM3 16l5-5 4 4 3-3 6 6M15 9h.01",
+        MediaType::Mp3 => {
+            "M9 18V6l10-2v12M9 18a2.5 2 0 1 1-5 0 2.5 2 0 0 1 5 0zM19 16a2.5 2 0 1 1-5 0 2.5 2 0 0 1 5 0z"
+        }
+        MediaType::Mp4 => "M3 5h18v14H3zM10 9l5 3-5 3z",
+        MediaType::Pdf | MediaType::Markdown | MediaType::Text => "M6 3h9l4 4v14H6zM9 11h7M9 14h7M9 17h4",
+    }
+}
+
 fn shown(simulation: &Simulation, output: &Output) -> Shown {
     let file = file(simulation, output);
     let kind = match output.media_type {
@@ -89,7 +134,12 @@ fn shown(simulation: &Simulation, output: &Output) -> Shown {
         _ if output.size > frame::LARGEST => "file",
         MediaType::Bokeh | MediaType::Table | MediaType::Markdown | MediaType::Text | MediaType::Csv => "frame",
     };
+    let is_made = output.thumbnail == Thumbnail::Made;
     Shown {
+        thumbnail: is_made.then(|| thumbnail_url(output.id)),
+        awaited: is_awaited(output).then(|| output.id.to_string()),
+        telling: output.media_type.telling(),
+        sign: sign(output.media_type),
         title: if output.title.trim().is_empty() { output.filename.clone() } else { output.title.clone() },
         kind,
         url: match kind {
@@ -146,20 +196,25 @@ async fn page_of(visitor: &Visitor, view: &SimulationView) -> Result<SimulationP
     let app = &visitor.app;
     let simulation = &view.simulation;
     let head = Head::new(visitor, view, Tab::Results).await?;
-    let outputs = app.outputs(view).await?;
+    let files = app.outputs(view).await?;
     let finished = simulation.status.is_final();
     let (log, length) = if finished { app.log(view, 0, LOG).await? } else { (bytes::Bytes::new(), 0) };
-    let of_kind = |kind| outputs.iter().filter(move |output: &&Output| output.kind == kind);
+    let of_kind = |kind| files.iter().filter(move |output: &&Output| output.kind == kind);
     let api = format!("/{}/api/v1/{}/", head.model, head.number);
+    let outputs: Vec<_> = of_kind(OutputKind::Renderable).map(|output| shown(simulation, output)).collect();
+    let public = simulation.is_public && view.model.settings.is_public;
     Ok(SimulationPage {
         page: visitor.page(),
+        owner: simulation.owner_name.clone(),
+        overview: Overview::new(app.has_thumbnails(), public, &outputs),
         started: simulation.status == SimulationStatus::Started && !head.busy,
         events: format!("{api}events/"),
         sentence: sentence(simulation).to_owned(),
         traceback: simulation.traceback.clone().filter(|_| finished),
         invitation: invitation(visitor, view).await?,
-        outputs: of_kind(OutputKind::Renderable).map(|output| shown(simulation, output)).collect(),
         downloads: of_kind(OutputKind::Downloadable).map(|output| file(simulation, output)).collect(),
+        outputs,
+        api: api.clone(),
         phases: phases(simulation),
         cost: (simulation.cost > 0.0).then(|| dollars(simulation.cost)),
         whole_log: (length > LOG).then(|| format!("{api}log/")),

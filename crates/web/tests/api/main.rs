@@ -22,4 +22,5 @@ mod rig;
 mod secrets;
 mod shape;
 mod table;
+mod thumbnails;
 mod workflows;

@@ -25,8 +25,8 @@ use csw_core::{
     model::{Artifact, Model, ModelSettings, ModelStatus, Strategy, Version, VersionState},
     names::ModelTitle,
     ports::{
-        BuildError, BuildLog, BuildOptions, BuildStore, Built, Checkout, Clock, Mail, MailError, Mailer, ModelStore,
-        Publisher, Randomness, TestReport,
+        BuildError, BuildLog, BuildOptions, BuildStore, Built, Checkout, Clock, Illustrator, Mail, MailError, Mailer,
+        ModelStore, Publisher, Randomness, TestReport,
     },
 };
 use csw_secrets::Embedded;
@@ -183,6 +183,15 @@ impl Rig {
 
     /// A site whose operator decided this.
     pub(crate) async fn with(config: Config, options: WebOptions) -> Self {
+        Self::drawn_by(None, config, options).await
+    }
+
+    /// The same with somebody who draws thumbnails.
+    pub(crate) async fn drawn_by(
+        illustrator: Option<Arc<dyn Illustrator>>,
+        config: Config,
+        options: WebOptions,
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store = Arc::new(SqlStore::open_sqlite(&folder.path().join("csw.db")).await.unwrap());
         let objects = FolderObjects::open(&folder.path().join("objects")).unwrap();
@@ -202,6 +211,7 @@ impl Rig {
             workflow_tokens: Some(Arc::new(Words)),
             repositories: Arc::<Pushed>::clone(&repositories),
             secrets: Arc::<Moody>::clone(&secrets),
+            illustrator,
             mailer: Arc::<Outbox>::clone(&outbox),
             clock: Arc::<MovedClock>::clone(&clock),
             randomness: Arc::new(RealRandomness),

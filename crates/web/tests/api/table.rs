@@ -3,6 +3,10 @@
 
 use std::collections::BTreeSet;
 
+use csw_core::{
+    output::Thumbnail,
+    ports::{SimulationStore, ThumbnailStore},
+};
 use serde_json::{Value, json};
 
 use crate::{
@@ -23,6 +27,8 @@ fn simulations() -> Vec<Row> {
     let none = || Value::Null;
     vec![
         //                                                             nobody stranger reader writer owner admin retired
+        // First: it belongs to all copies of a simulation, and some will be public.
+        ("get", "/storage/screenshots/{file}", none(),                   [403, 403, 200, 200, 200, 200, 200]),
         ("post", "/{owner}/{title}/api/v1/", json!({}),                  [403, 201, 201, 201, 201, 201, 403]),
         ("post", "/{owner}/{title}/api/v1/new/", none(),                 [403, 201, 201, 201, 201, 201, 403]),
         ("get", "/{owner}/{title}/api/v1/inputs/", none(),               [200, 200, 200, 200, 200, 200, 200]),
@@ -219,6 +225,16 @@ fn people() -> Vec<Row> {
     ]
 }
 
+/// The name of the thumbnail of the first output of a simulation, which is given one.
+pub(crate) async fn drawn(rig: &Rig, number: &str) -> String {
+    let view = rig.app.model(&csw_core::access::Caller::Anonymous, OWNER, "Model").await.unwrap();
+    let (simulation, _) = rig.store.simulation(view.model.id, number.parse().unwrap()).await.unwrap().unwrap();
+    let output = rig.store.outputs(simulation.id).await.unwrap().remove(0);
+    rig.app.ports().objects.put(&output.thumbnail_key(), "picture".into()).await.unwrap();
+    rig.store.set_thumbnail(&output, Thumbnail::Made).await.unwrap();
+    format!("{}.png", output.id)
+}
+
 /// A private simulation of the owner that reader and writers were given, and one of its outputs.
 async fn fresh(rig: &Rig, source: u64) -> (String, String) {
     let copy = rig.granted(201, "POST", &format!("/owner/Model/api/v1/{source}/fork/"), OWNER, Value::Null).await;
@@ -249,8 +265,12 @@ async fn everybody_asks_everything() {
     let mut wrong = Vec::new();
     for (method, path, body, expected) in &rows {
         for (caller, expected) in CALLERS.iter().zip(expected) {
-            let (number, output) =
-                if path.contains("{model_pk}") { fresh(&rig, source).await } else { (String::new(), String::new()) };
+            let (number, output) = if path.contains("{model_pk}") || path.contains("{file}") {
+                fresh(&rig, source).await
+            } else {
+                (String::new(), String::new())
+            };
+            let file = if path.contains("{file}") { drawn(&rig, &number).await } else { String::new() };
             let version = rig.version.to_string();
             let pull = match path.split_once("pulls/{number}/") {
                 Some((before, _)) => {
@@ -263,6 +283,7 @@ async fn everybody_asks_everything() {
             let fill = |text: &str| {
                 text.replace("{model_pk}", &number)
                     .replace("{number}", &pull)
+                    .replace("{file}", &file)
                     .replace("{branch}", &branch)
                     .replace("{id}", if output.is_empty() { &version } else { &output })
                     .replace("{owner}", "OWNER")

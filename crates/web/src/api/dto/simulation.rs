@@ -140,7 +140,7 @@ pub(crate) struct OutputReference {
     media_type: &'static str,
     /// Unique within its list.
     filename: String,
-    /// Path of a picture of it, where there is one.
+    /// Name of its thumbnail, at `/storage/screenshots/`, where there is one.
     screenshot: Option<String>,
     /// Path of its bytes.
     url: String,
@@ -153,7 +153,7 @@ pub(crate) struct OutputReference {
 impl RemoteOutputs {
     /// References to the outputs of a simulation.
     pub(crate) fn new(simulation: &Simulation, outputs: &[Output]) -> Self {
-        use csw_core::output::{MediaType, OutputKind};
+        use csw_core::output::{OutputKind, Thumbnail};
         let of = |kind: OutputKind| References {
             ziplocation: format!("{}download/?category={}", gui_url(simulation), kind.as_str()),
             outputs: outputs
@@ -161,13 +161,12 @@ impl RemoteOutputs {
                 .filter(|output| output.kind == kind)
                 .map(|output| {
                     let url = format!("{}outputs/{}/", api_url(simulation), output.id);
-                    let picture = matches!(output.media_type, MediaType::Png | MediaType::Jpeg);
                     OutputReference {
                         id: output.id.to_string(),
                         title: output.title.clone(),
                         media_type: output.media_type.as_str(),
                         filename: output.filename.clone(),
-                        screenshot: picture.then(|| url.clone()),
+                        screenshot: (output.thumbnail == Thumbnail::Made).then(|| format!("{}.png", output.id)),
                         url,
                         size: output.size,
                         sha256: output.sha256.clone(),

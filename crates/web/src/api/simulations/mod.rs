@@ -10,6 +10,7 @@ mod log;
 mod outputs;
 mod sharing;
 mod submission;
+mod thumbnail;
 
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -36,6 +37,7 @@ pub(super) fn router() -> OpenApiRouter<WebState> {
         .routes(routes!(log::read_log))
         .routes(routes!(events::events))
         .routes(routes!(outputs::output))
+        .routes(routes!(thumbnail::thumbnail))
         .routes(routes!(download::download))
         .routes(routes!(lists::own))
         .routes(routes!(lists::of_account))
