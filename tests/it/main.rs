@@ -4,6 +4,7 @@ mod accounts;
 mod backup;
 mod bad_models;
 mod buckets;
+mod callbacks;
 mod cluster;
 mod cluster_builds;
 mod cluster_images;

@@ -18,9 +18,11 @@ use crate::{
     credentials::hash,
     error::{AppError, AppResult, sentence_of},
     new_id, passwords,
+    told::SERVICE_ACCOUNT,
 };
 
 const WRONG: &str = "Unable to log in with provided credentials.";
+const NOT_FOR_PEOPLE: &str = "This name is the site's own; please choose another one.";
 const NAME_TAKEN: &str = "A user with that username already exists.";
 const ADDRESS_TAKEN: &str = "A user is already registered with this e-mail address.";
 
@@ -35,6 +37,9 @@ impl App {
         let parsed = AccountName::try_from(name.trim().to_owned());
         if let Err(error) = &parsed {
             errors.insert("username".to_owned(), json!([sentence_of(error)]));
+        }
+        if name.trim().eq_ignore_ascii_case(SERVICE_ACCOUNT) {
+            errors.insert("username".to_owned(), json!([NOT_FOR_PEOPLE]));
         }
         if self.store().account_by_name(name.trim()).await?.is_some() {
             errors.insert("username".to_owned(), json!([NAME_TAKEN]));

@@ -189,7 +189,7 @@ impl App {
         Ok(RunOrder { secrets, ..self.order_without_secrets(claimed).await? })
     }
 
-    async fn order_without_secrets(&self, claimed: &ClaimedRun) -> AppResult<RunOrder> {
+    pub(crate) async fn order_without_secrets(&self, claimed: &ClaimedRun) -> AppResult<RunOrder> {
         let run = &claimed.run;
         let model = self.model_by_id(run.model).await?;
         let version = self.version_by_id(run.version).await?;

@@ -42,6 +42,7 @@ mod simulations;
 mod submission;
 mod sweep;
 mod thumbnails;
+mod told;
 mod trust;
 mod views;
 mod webhooks;
@@ -79,6 +80,7 @@ pub use crate::{
     simulations::SimulationView,
     submission::Submission,
     thumbnails::is_awaited,
+    told::{SERVICE_ACCOUNT, TaskEnd, TaskWord},
     trust::{NewTrust, names_in},
     webhooks::{ElsewhereRepository, PushElsewhere, Told},
 };

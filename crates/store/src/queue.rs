@@ -216,6 +216,22 @@ impl RunStore for SqlStore {
         row.as_ref().map(rows::run).transpose()
     }
 
+    async fn claim_run(&self, id: RunId, lease: Lease, now: Timestamp) -> StoreResult<bool> {
+        let mut unit = self.begin().await?;
+        let statement = sql!(
+            self,
+            "UPDATE runs SET state = 'running', lease = $1, attempt = attempt + 1, started_at = $2, server = $3 \
+             WHERE id = $4 AND state = 'queued'",
+            lease.to_string(),
+            micros(now),
+            self.server(),
+            id.to_string()
+        );
+        let claimed = run(statement, unit.on()).await? > 0;
+        unit.commit().await?;
+        Ok(claimed)
+    }
+
     async fn running(&self) -> StoreResult<Vec<ClaimedRun>> {
         let mut reader = self.reader().await?;
         let statement = if self.is_postgres() {

@@ -494,6 +494,8 @@ pub trait RunStore: RunHolds {
     async fn claim(&self, lease: Lease, room: Room, total: Room, now: Timestamp) -> StoreResult<Option<ClaimedRun>>;
     /// By identifier.
     async fn run(&self, id: RunId) -> StoreResult<Option<Run>>;
+    /// Claims this run, if it waits, under a new lease; says whether it did.
+    async fn claim_run(&self, id: RunId, lease: Lease, now: Timestamp) -> StoreResult<bool>;
     /// Runs in state `Running` that this server claimed, or one that is gone, with their leases.
     async fn running(&self) -> StoreResult<Vec<ClaimedRun>>;
     /// How many runs are queued, and how many of those are ahead of this one.

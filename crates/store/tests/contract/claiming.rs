@@ -103,6 +103,21 @@ pub async fn leases_fence(store: &dyn Store) {
     assert_eq!(store.outputs(id).await.unwrap(), end.outputs);
 }
 
+pub async fn of_one_run(store: &dyn Store) {
+    let world = World::new(store).await;
+    let (first, second) = (world.submitted(world.owner).await, world.submitted(world.owner).await);
+    let run = store.inputs(second).await.unwrap().run.unwrap();
+    let lease = id!(Lease);
+    assert!(store.claim_run(run, lease, now()).await.unwrap());
+    assert!(!store.claim_run(run, id!(Lease), now()).await.unwrap(), "it is taken");
+    assert!(!store.claim_run(id!(RunId), lease, now()).await.unwrap());
+    assert_eq!(store.hold(run).await.unwrap(), Hold::Lease(lease));
+    let claimed = store.run(run).await.unwrap().unwrap();
+    assert_eq!((claimed.state, claimed.attempt, claimed.started_at.is_some()), (RunState::Running, 1, true));
+    assert_eq!(world.claim().await.unwrap().run.simulation, first);
+    assert!(world.claim().await.is_none());
+}
+
 pub async fn requeue(store: &dyn Store) {
     let world = World::new(store).await;
     world.submitted(world.owner).await;

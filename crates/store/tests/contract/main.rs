@@ -58,7 +58,8 @@ on_each! {
         parents, strange_texts;
     lists: filters, orders, search_is_literal_and_ignores_case;
     people: roles, owners_stay_admins, invitations, expired_invitations, leaving;
-    claiming: order, fairness, room, room_skips_only_what_does_not_fit, leases_fence, requeue, positions;
+    claiming: order, fairness, room, room_skips_only_what_does_not_fit, leases_fence, of_one_run,
+        requeue, positions;
     ending: validation, failed_validation, success, every_reason, cancelled_while_validating, statistics;
     sharing: join_and_distribute, memo_answers, memo_outlives_the_first, own_run_where_sharing_is_not_wanted,
         cancel_of_queued, cancel_of_running, cancel_of_shared, cancel_of_validation;

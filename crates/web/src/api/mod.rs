@@ -6,6 +6,7 @@
 
 mod accounts;
 mod body;
+mod callbacks;
 pub(crate) mod costs;
 mod dto;
 mod extract;
@@ -63,6 +64,7 @@ fn routes(upload_limit: usize) -> OpenApiRouter<WebState> {
         .merge(accounts::router())
         .merge(costs::router())
         .merge(secrets::router())
+        .merge(callbacks::router())
         .merge(service::router())
 }
 
