@@ -68,8 +68,10 @@ async fn rig(mood: Mood) -> (Rig, Arc<Painter>) {
     (Rig::drawn_by(Some(Arc::<Painter>::clone(&painter)), config, WebOptions::default()).await, painter)
 }
 
+/// What can be drawn of a simulation: its plot names no version of bokeh.
 fn shown(simulation: &Value) -> Vec<Value> {
-    simulation["outputs"]["outputs"]["renderable"]["outputs"].as_array().cloned().unwrap_or_default()
+    let all = simulation["outputs"]["outputs"]["renderable"]["outputs"].as_array().cloned().unwrap_or_default();
+    all.into_iter().filter(|output| output["media_type"] != "bokeh").collect()
 }
 
 fn all_drawn(simulation: &Value) -> bool {
