@@ -151,7 +151,7 @@ def names():
 def containerd():
     mirror = LIVE / "registries" / network.REGISTRY
     mirror.mkdir(parents=True, exist_ok=True)
-    (mirror / "hosts.toml").write_text(f'server = "http://{network.REGISTRY}"\n')
+    (mirror / "hosts.toml").write_text(f'[host."http://{network.REGISTRY}"]\ncapabilities = ["pull", "resolve"]\n')
     networks = LIVE / "networks"
     networks.mkdir(exist_ok=True)
     routes = [{"dst": "0.0.0.0/0"}]
