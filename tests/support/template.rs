@@ -96,8 +96,7 @@ pub(crate) fn whole_copy(shelf: &Shelf) -> Result<TempDir> {
     let folder = folder()?;
     let data = folder.path().join("data");
     fs::create_dir(&data)?;
-    // Their files are the template's.
-    fill(&data, shelf, |part, _| run("cp", &[Path::new("-al"), part, &data]))?;
+    fill(&data, shelf, |part, _| run("cp", &[Path::new("-a"), part, &data]))?;
     Ok(folder)
 }
 

@@ -102,7 +102,7 @@ def api_server():
         f"--tls-cert-file={secrets}/api.pem", f"--tls-private-key-file={secrets}/api-key.pem",
         f"--client-ca-file={credentials.AUTHORITY}", f"--token-auth-file={credentials.TOKENS}",
         f"--kubelet-client-certificate={secrets}/api-to-node.pem",
-        f"--kubelet-client-key={secrets}/api-to-node-key.pem",
+        f"--kubelet-client-key={secrets}/api-to-node-key.pem", "--kubelet-preferred-address-types=InternalIP",
         "--service-account-issuer=https://kubernetes.default.svc",
         f"--service-account-key-file={secrets}/accounts.pem",
         f"--service-account-signing-key-file={secrets}/accounts-key.pem",

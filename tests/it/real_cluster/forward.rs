@@ -2,9 +2,7 @@
 
 use std::{
     collections::HashMap,
-    io::{BufRead, BufReader},
     net::SocketAddr,
-    process::{Child, Stdio},
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -20,7 +18,7 @@ use csw_tests::Result;
 use serde_json::Value;
 use tokio::{net::TcpListener, task::JoinHandle};
 
-use super::kubectl::Kubectl;
+use super::kubectl::{Kubectl, Way};
 
 /// Passes `/NAME/...` on to a pod of the inputs server of this name.
 pub(super) struct Forward {
@@ -32,12 +30,14 @@ pub(super) struct Forward {
 struct Ways {
     kubectl: Kubectl,
     client: reqwest::Client,
-    /// kubectl and its port on this machine, by pod.
-    open: Mutex<HashMap<String, (Child, u16)>>,
+    /// By pod.
+    open: Mutex<HashMap<String, Way>>,
 }
 
 impl Forward {
     pub(super) async fn start(kubectl: Kubectl) -> Result<Self> {
+        // Every client needs cryptography, this one too.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let client = reqwest::Client::builder().pool_max_idle_per_host(0).build()?;
         let ways = Arc::new(Ways { kubectl, client, open: Mutex::default() });
         let listener = TcpListener::bind("127.0.0.1:0").await?;
@@ -57,10 +57,7 @@ impl Forward {
 impl Drop for Forward {
     fn drop(&mut self) {
         self.server.abort();
-        for (process, _) in self.ways.open.lock().unwrap_or_else(PoisonError::into_inner).values_mut() {
-            let _ = process.kill();
-            let _ = process.wait();
-        }
+        self.ways.open.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 }
 
@@ -93,17 +90,12 @@ impl Ways {
         let pod = pods.iter().find(|pod| is_ready(pod)).context("no pod of it is ready")?;
         let pod = pod["metadata"]["name"].as_str().context("its name")?.to_owned();
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, port)) = open.get(&pod) {
-            return Ok(*port);
+        if let Some(way) = open.get(&pod) {
+            return Ok(way.port());
         }
-        let mut command = self.kubectl.command(&["port-forward", &format!("pod/{pod}"), ":8888"]);
-        let mut process = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
-        let mut line = String::new();
-        BufReader::new(process.stdout.take().context("its stdout")?).read_line(&mut line)?;
-        // Forwarding from 127.0.0.1:41235 -> 8888
-        let port = line.split(' ').find_map(|word| word.strip_prefix("127.0.0.1:")?.parse().ok());
-        let port = port.with_context(|| format!("kubectl forwards nothing: {line}"))?;
-        open.insert(pod, (process, port));
+        let way = Way::open(self.kubectl.command(&["port-forward", &format!("pod/{pod}"), ":8888"]))?;
+        let port = way.port();
+        open.insert(pod, way);
         Ok(port)
     }
 }

@@ -1,9 +1,9 @@
 //! kubectl, as somebody at the command line uses it.
 
 use std::{
-    io::Write,
+    io::{BufRead, BufReader, Write},
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::{Child, ChildStdout, Command, Stdio},
 };
 
 use anyhow::{Context, ensure};
@@ -69,5 +69,38 @@ impl Kubectl {
         let done = self.give(&["apply", "-f", "-"], text)?;
         ensure!(done.code == 0, "kubectl apply: {}{}", done.stdout, done.stderr);
         Ok(())
+    }
+}
+
+/// A port of this machine that leads into the cluster, as long as this is held.
+pub(super) struct Way {
+    process: Child,
+    /// kubectl says each connection, and ends where nobody listens.
+    _said: BufReader<ChildStdout>,
+    port: u16,
+}
+
+impl Way {
+    /// Starts what ends in `kubectl port-forward`, and waits until it forwards.
+    pub(super) fn open(mut command: Command) -> Result<Self> {
+        let mut process = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
+        let mut said = BufReader::new(process.stdout.take().context("its stdout")?);
+        let mut line = String::new();
+        said.read_line(&mut line)?;
+        // Forwarding from 127.0.0.1:41235 -> 8888
+        let port = line.split(' ').find_map(|word| word.strip_prefix("127.0.0.1:")?.parse().ok());
+        let port = port.with_context(|| format!("kubectl forwards nothing: {line}"))?;
+        Ok(Self { process, _said: said, port })
+    }
+
+    pub(super) const fn port(&self) -> u16 {
+        self.port
+    }
+}
+
+impl Drop for Way {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
     }
 }

@@ -13,20 +13,16 @@
 mod forward;
 mod kubectl;
 mod site;
+mod whole;
 
 use std::time::Duration;
 
 use anyhow::Context;
-use csw_client::NewSimulation;
 use csw_tests::Result;
 use serde_json::{Value, json};
 
-use self::site::{EDGES, Given, NULL, Site, says, until};
+use self::site::{EDGES, Given, NULL, Site, number, says, until};
 use crate::common::Run;
-
-fn number(value: i64) -> NewSimulation {
-    NewSimulation { adjustment: json!({ "Null": { "number": [{ "value": value }] } }), ..NewSimulation::default() }
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_simulation_runs_in_pods_and_leaves_outputs_a_log_and_no_job() -> Result {
@@ -55,7 +51,8 @@ async fn limits_and_missing_images_end_a_run_with_a_reason_and_a_sentence() -> R
     let run = site.case("sleeps", json!({ "seconds": [{ "value": 600.0 }] })).await?;
     assert_eq!(run.end.reason.as_deref(), Some("TIMED_OUT"), "{:?}", run.end.traceback);
     says(&run.end.traceback.unwrap_or_default(), &["stopped at its time limit of 2 s"])?;
-    let missing = format!("{}-that-was-never-pushed:1", given.image.rsplit_once([':', '@']).unwrap_or_default().0);
+    let (repository, _) = given.image.split_once('@').context("what `csw svc push` prints has a digest")?;
+    let missing = format!("{repository}-that-was-never-pushed:1");
     site.set("image", &missing)?;
     let run = Run::new(&site.client()?, NULL, &number(3)).await?;
     let told = format!("{:?}{:?}", run.end.traceback, run.inputs.traceback);

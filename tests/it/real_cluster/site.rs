@@ -287,6 +287,11 @@ impl Site {
     }
 }
 
+/// What the model of a number is asked.
+pub(super) fn number(value: i64) -> NewSimulation {
+    NewSimulation { adjustment: json!({ "Null": { "number": [{ "value": value }] } }), ..NewSimulation::default() }
+}
+
 /// A case of the model that misbehaves, with more settings.
 pub(super) fn case(name: &str, mut more: Value) -> NewSimulation {
     more["case"] = json!([{ "value": name }]);
