@@ -15,7 +15,7 @@ import images
 import network
 import node
 from built import BIN
-from say import LIVE, Trouble, call, say, wait
+from say import LIVE, LOGS, Trouble, say, wait
 
 KUBECONFIG = LIVE / "kubeconfig"
 PROCESS = LIVE / "node.pid"
@@ -27,7 +27,8 @@ def up():
     down()
     begin = time.monotonic()
     LIVE.mkdir(parents=True)
-    (LIVE / "logs").mkdir()
+    shutil.rmtree(LOGS, ignore_errors=True)
+    LOGS.mkdir()
     credentials.make()
     make_groups()
     inside = start_node()
@@ -47,12 +48,12 @@ def up():
 
 def start_node():
     """The node begins when its cable is plugged."""
-    log = (LIVE / "logs/node.log").open("w")
+    log = (LOGS / "node.log").open("w")
     words = ["unshare", "--mount", "--net", "--ipc", "--pid", "--fork", "--kill-child", "--mount-proc"]
     words += [sys.executable, str(INSIDE)]
     process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
     PROCESS.write_text(f"{process.pid}\n")
-    network.plug(wait("the node's process", lambda: child_of(process.pid), 20))
+    network.plug(wait("the process of the node", lambda: child_of(process.pid), 20))
     return process
 
 
@@ -65,8 +66,8 @@ def child_of(pid):
 
 def alive(process):
     if process.poll() is not None:
-        said = (LIVE / "logs/node.log").read_text().strip()
-        raise Trouble(f"the node has ended: {said}; the logs are in {LIVE}/logs")
+        said = (LOGS / "node.log").read_text().strip()
+        raise Trouble(f"the node has ended: {said}; the logs are in {LOGS}")
     return True
 
 

@@ -2,16 +2,20 @@
 
 import argparse
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import cluster
-import network
 import parts
 from built import BIN, build
-from say import LIVE, ROOT, Trouble, environment, say
+from say import ROOT, Trouble, environment, say
+
+sys.path.append(str(Path(__file__).resolve().parents[1]))
+from suite import clippy  # noqa: E402
 
 
 def main():
@@ -40,7 +44,6 @@ def main():
         return 130
     finally:
         if not kept:
-            save_logs()
             cluster.down()
             say("the cluster is gone")
 
@@ -48,9 +51,7 @@ def main():
 def variables(image):
     return {
         "KUBECONFIG": cluster.KUBECONFIG,
-        "CSW_TEST_CLUSTER": "1",
         "CSW_TEST_CLUSTER_IMAGE": image,
-        "CSW_TEST_CLUSTER_REGISTRY": network.REGISTRY,
         "PATH": f"{BIN}:{ROOT}/.tools/bin:{os.environ['PATH']}",
     }
 
@@ -63,27 +64,23 @@ def tell(image):
 
 def compile_tests():
     say("building csw and its tests")
-    build = subprocess.run(["cargo", "build", "--workspace", "--all-targets", "--quiet"], cwd=ROOT)
-    if build.returncode:
+    command = ["cargo", "build", "--workspace", "--all-targets", "--quiet"]
+    if subprocess.run(command, cwd=ROOT, env=environment(**clippy())).returncode:
         raise Trouble("csw does not build")
 
 
 def run_tests(image, names):
     begin = time.monotonic()
-    command = ["cargo", "test", "--quiet", "--package", "csw-tests", "--test", "it", "--", "--test-threads", "2"]
-    command += [f"real_cluster::{name}" for name in names] or ["real_cluster"]
-    code = subprocess.run(command, cwd=ROOT, env=environment(**variables(image))).returncode
-    say(f"tests ended with {code} after {time.monotonic() - begin:.0f} s")
+    if shutil.which("cargo-nextest"):
+        wanted = " | ".join(f"test(/real_cluster::(\\w+::)?{name}/)" for name in names) or "test(real_cluster::)"
+        command = ["cargo", "nextest", "run", "--workspace", "--no-fail-fast", "--status-level", "pass"]
+        command += ["--test-threads", "2", "-E", f"package(csw-tests) & ({wanted})"]
+    else:
+        command = ["cargo", "test", "--package", "csw-tests", "--test", "it", "--", "--test-threads", "2"]
+        command += names or ["real_cluster::"]
+    code = subprocess.run(command, cwd=ROOT, env=environment(**clippy(), **variables(image))).returncode
+    say(f"the tests ended with {code} after {time.monotonic() - begin:.0f} s")
     return code
-
-
-def save_logs():
-    """The logs outlive the cluster, for whoever wants to know why."""
-    logs = LIVE / "logs"
-    if logs.exists():
-        kept = LIVE.with_name("logs")
-        subprocess.run(["rm", "-rf", str(kept)])
-        logs.rename(kept)
 
 
 if __name__ == "__main__":

@@ -15,12 +15,11 @@ import credentials
 import network
 from built import BIN
 from parts import found
-from say import LIVE, call
+from say import LIVE, LOGS, call
 
 SOCKET = "/run/containerd/containerd.sock"
-LOGS = LIVE / "logs"
-# The folder of the node's control groups, in every hierarchy.
-GROUP = "csw-test-kubernetes"
+# The folder of the node's control groups, in every hierarchy. Those called csw-... are removed by any csw where nobody is in them.
+GROUP = "kubernetes-of-tests"
 # What the kubelet wants of the machine's kernel is shown to it and left as it is.
 WANTED = {"vm/overcommit_memory": "1", "kernel/panic": "10", "kernel/panic_on_oops": "1"}
 

@@ -10,6 +10,8 @@ ROOT = Path(__file__).resolve().parents[3]
 # Everything that is kept between runs, and, below it, everything that is not.
 HOME = ROOT / "target/kubernetes"
 LIVE = HOME / "live"
+# What its programs say; it outlives them.
+LOGS = HOME / "logs"
 
 
 class Trouble(Exception):
@@ -40,7 +42,7 @@ def wait(what, ready, seconds=120):
         if answer:
             return answer
         if time.monotonic() > end:
-            raise Trouble(f"{what} was not there after {seconds} s; the logs are in {LIVE}/logs")
+            raise Trouble(f"{what} was not there after {seconds} s; the logs are in {LOGS}")
         time.sleep(0.2)
 
 

@@ -13,6 +13,7 @@
 mod forward;
 mod kubectl;
 mod site;
+mod trouble;
 mod whole;
 
 use std::time::Duration;

@@ -275,6 +275,20 @@ impl Site {
         Run::new(&self.client()?, EDGES, &case(name, more)).await
     }
 
+    /// Waits until the log of a simulation has these words.
+    pub(super) async fn log_says(&self, pk: u32, words: &str) -> Result {
+        let (client, start) = (self.client()?, Instant::now());
+        loop {
+            let log = client.log(EDGES, pk, 0).await?;
+            let log = String::from_utf8_lossy(&log);
+            if log.contains(words) {
+                return Ok(());
+            }
+            ensure!(start.elapsed() < PATIENCE, "`{words}` is not in its log: {log}");
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    }
+
     /// Submits a case, and waits until its pod is at work. Gives its number and the name of its Job.
     pub(super) async fn at_work(&self, name: &str, more: Value) -> Result<(u32, String)> {
         let pk = self.client()?.create(EDGES, &case(name, more)).await?.sim.model_pk;
