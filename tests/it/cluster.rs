@@ -201,6 +201,21 @@ async fn runs_outlive_the_server() -> Result {
     Ok(())
 }
 
+/// Longer than a leader of several would dare to lead.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_site_goes_on_while_the_api_server_is_away() -> Result {
+    let site = Site::start().await?;
+    let client = site.client()?;
+    site.cluster.go_down();
+    let pk = client.create(NULL, &number(7)).await?.sim.model_pk;
+    tokio::time::sleep(Duration::from_secs(9)).await;
+    assert_eq!(site.server.fetch(None, "/readyz", &[]).await?.status(), 200);
+    site.cluster.come_up();
+    let done = client.wait(NULL, pk).await?;
+    assert_eq!(done.status, "SUCCESS", "{:?} {}", done.traceback, site.server.log()?);
+    Ok(())
+}
+
 #[test]
 fn without_a_cluster_the_server_says_what_to_name() -> Result {
     let folder = tempfile::tempdir()?;

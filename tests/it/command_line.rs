@@ -41,6 +41,7 @@ fn errors_end_with_a_hint() -> Result {
         (&["svc", "config", "--image", "i"], 2),
         (&["svc", "config", "--image", "i", "--public-url", "https://x.org", "--node-selector", "n"], 2),
         (&["svc", "config", "--image", "i", "--public-url", "nowhere//", "--ingress"], 2),
+        (&["svc", "config", "--image", "i", "--public-url", "http://192.0.2.1", "--ingress"], 2),
         (&["svc", "config", "--image", "i", "--public-url", "https://x.org", "--out", "/proc/x"], 5),
         (&["man", "--out", "/proc/x"], 5),
     ];

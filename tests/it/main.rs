@@ -27,6 +27,7 @@ mod pipeline;
 mod publish_repository;
 mod publishing;
 mod pulls;
+mod real_cluster;
 mod real_models;
 mod rebuilding;
 mod replicas;

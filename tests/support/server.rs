@@ -131,6 +131,11 @@ impl Server {
         Ok(Self::of(template::copy(&template::CONTRACT)?))
     }
 
+    /// The same, for a server whose data folder others mount.
+    pub fn prepared_whole() -> Result<Self> {
+        Ok(Self::of(template::whole_copy(&template::CONTRACT)?))
+    }
+
     /// Gives it a variable, before it is started.
     pub fn variable(&mut self, name: &'static str, value: String) {
         self.variables.push((name, value));

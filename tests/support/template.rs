@@ -91,6 +91,15 @@ pub(crate) fn copy(shelf: &Shelf) -> Result<TempDir> {
     Ok(folder)
 }
 
+/// The same without links to elsewhere: whoever mounts the folder alone has environments and code too.
+pub(crate) fn whole_copy(shelf: &Shelf) -> Result<TempDir> {
+    let folder = folder()?;
+    let data = folder.path().join("data");
+    fs::create_dir(&data)?;
+    fill(&data, shelf, |part, _| run("cp", &[Path::new("-a"), part, &data]))?;
+    Ok(folder)
+}
+
 /// The same on a file system of so many bytes, which environments and code take nothing of.
 pub(crate) fn copy_on_small_disk(bytes: u64) -> Result<(TempDir, SmallDisk)> {
     let folder = folder()?;

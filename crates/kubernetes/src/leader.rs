@@ -8,7 +8,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use kube::Client;
 use serde_json::{Value, json};
-use tokio::time::Instant;
+use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use crate::cluster::{Refused, send};
@@ -46,6 +46,8 @@ pub struct Candidate {
     lease: String,
     identity: String,
     times: Times,
+    /// Nobody else can do its work.
+    alone: bool,
 }
 
 /// What was seen of the Lease, and when it last changed.
@@ -58,7 +60,7 @@ struct Observed {
 impl Candidate {
     /// A candidate for a Lease; `identity` is different in every process.
     pub fn new(client: Client, namespace: String, lease: String, identity: String) -> Self {
-        Self { client, namespace, lease, identity, times: Times::default() }
+        Self { client, namespace, lease, identity, times: Times::default(), alone: false }
     }
 
     /// The same with other times.
@@ -68,7 +70,15 @@ impl Candidate {
         self
     }
 
-    /// Waits until we lead. The token is cancelled when we do so no more.
+    /// The same for a process that holds what its site consists of, so that nobody else can do its work: where the API
+    /// server is away it leads until another is seen to have the Lease.
+    #[must_use]
+    pub const fn alone(mut self) -> Self {
+        self.alone = true;
+        self
+    }
+
+    /// Waits until we lead.
     pub async fn lead(&self) -> Leadership {
         let mut observed = None;
         loop {
@@ -80,9 +90,16 @@ impl Candidate {
             tokio::time::sleep(self.times.look).await;
         }
         tracing::info!(lease = self.lease, identity = self.identity, "this process leads");
-        let (lost, resigned) = (CancellationToken::new(), CancellationToken::new());
-        let candidate = self.clone();
-        let renewal = tokio::spawn(candidate.renew(lost.clone(), resigned.clone()));
+        let (sender, lost) = watch::channel(None);
+        let (candidate, resigned) = (self.clone(), CancellationToken::new());
+        let asked = resigned.clone();
+        // Whatever ends this, we lead no more.
+        let renewal = tokio::spawn(async move {
+            match candidate.renew(asked).await {
+                Some(reason) => drop(sender.send(Some(reason))),
+                None => candidate.resign().await,
+            }
+        });
         Leadership { lost, resigned, renewal }
     }
 
@@ -138,30 +155,27 @@ impl Candidate {
         })
     }
 
-    async fn renew(self, lost: CancellationToken, resigned: CancellationToken) {
-        // Whatever ends this, we lead no more.
-        let lost = lost.drop_guard();
+    /// Renews the Lease until we are asked to resign or can lead no more, by this reason.
+    async fn renew(&self, resigned: CancellationToken) -> Option<Lost> {
         let mut renewed = Instant::now();
         loop {
             tokio::select! {
                 () = tokio::time::sleep(self.times.renewal) => {}
-                () = resigned.cancelled() => break,
+                () = resigned.cancelled() => return None,
             }
             match tokio::time::timeout(self.times.renewal, self.attempt(&mut None)).await {
                 Ok(Ok(true)) => renewed = Instant::now(),
                 Ok(Ok(false)) => {
                     tracing::warn!(lease = self.lease, "another process leads now");
-                    return;
+                    return Some(Lost::Taken);
                 }
                 other => tracing::warn!(lease = self.lease, ?other, "the Lease could not be renewed"),
             }
-            if renewed.elapsed() >= self.times.give_up {
+            if !self.alone && renewed.elapsed() >= self.times.give_up {
                 tracing::warn!(lease = self.lease, "this process leads no more: its Lease can't be renewed");
-                return;
+                return Some(Lost::NotRenewed);
             }
         }
-        drop(lost);
-        self.resign().await;
     }
 
     /// Leaves the Lease to the next.
@@ -186,17 +200,28 @@ fn yes_or_later(done: Result<Value, Refused>) -> Result<bool, Refused> {
     }
 }
 
+/// Why a process leads no more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lost {
+    /// Another has the Lease.
+    Taken,
+    /// The API server did not answer, or refused, for so long that another may have it.
+    NotRenewed,
+}
+
 /// The lead, while it lasts.
 pub struct Leadership {
-    lost: CancellationToken,
+    lost: watch::Receiver<Option<Lost>>,
     resigned: CancellationToken,
     renewal: tokio::task::JoinHandle<()>,
 }
 
 impl Leadership {
     /// Waits until we lead no more.
-    pub async fn lost(&self) {
-        self.lost.cancelled().await;
+    pub async fn lost(&self) -> Lost {
+        let mut lost = self.lost.clone();
+        let reason = lost.wait_for(Option::is_some).await;
+        reason.ok().and_then(|reason| *reason).unwrap_or(Lost::NotRenewed)
     }
 
     /// Gives it up, so that the next need not wait.

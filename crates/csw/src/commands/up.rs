@@ -3,14 +3,14 @@
 use std::{io::IsTerminal, net::SocketAddr, path::Path, time::Duration};
 
 use axum::{Router, http::Uri, serve::ListenerExt};
-use csw_kubernetes::leader::Leadership;
+use csw_kubernetes::leader::{Leadership, Lost};
 use serde_json::json;
 use tokio::{net::TcpListener, signal::unix::SignalKind, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::{EnvFilter, layer::SubscriberExt, util::SubscriberInitExt};
 
 use crate::{
-    cli::{LogForm, Up},
+    cli::{LogForm, Place, Up},
     failure::{Code, Failure, Outcome},
     folder::{Folder, write_privately},
     output::Printer,
@@ -41,7 +41,7 @@ pub(crate) async fn run(settings: &Settings, options: &Up, printer: Printer) -> 
     let (folder, leadership) = match &cluster {
         None => (Folder::take(&data, way_out)?, None),
         Some(cluster) => tokio::select! {
-            led = lead(settings, &data, cluster) => led.map(|(folder, leadership)| (folder, Some(leadership)))?,
+            led = lead(settings, &options.place, cluster) => led.map(|(folder, leadership)| (folder, Some(leadership)))?,
             () = stop.cancelled() => return Ok(()),
         },
     };
@@ -73,9 +73,9 @@ pub(crate) async fn run(settings: &Settings, options: &Up, printer: Printer) -> 
         "version": env!("CARGO_PKG_VERSION"),
     });
     printer.result(&ready, || format!("Serving {public_url} from {}; Ctrl-C stops it.", data.display()))?;
-    let led = tokio::select! {
-        () = stop.cancelled() => true,
-        () = lost(leadership.as_ref()) => false,
+    let lost = tokio::select! {
+        () = stop.cancelled() => None,
+        lost = lost(leadership.as_ref()) => Some(lost),
     };
     stop.cancel();
     tracing::info!(grace_seconds = options.grace, "stopping: live runs may finish, the others go back to the queue");
@@ -86,16 +86,10 @@ pub(crate) async fn run(settings: &Settings, options: &Up, printer: Printer) -> 
         callbacks.abort();
     }
     tracing::info!("stopped");
-    match leadership {
-        Some(leadership) if led => leadership.resign().await,
-        Some(_) => {
-            return Err(Failure::new(
-                Code::Unavailable,
-                "another process looks after the Jobs of this site now",
-                "start this one again: it waits until it is needed",
-            ));
-        }
-        None => {}
+    match (leadership, lost) {
+        (_, Some(lost)) => return Err(led_no_more(lost)),
+        (Some(leadership), None) => leadership.resign().await,
+        (None, None) => {}
     }
     Ok(())
 }
@@ -126,21 +120,42 @@ pub(super) fn serve(listener: TcpListener, router: Router, stop: CancellationTok
     }))
 }
 
+pub(super) fn led_no_more(lost: Lost) -> Failure {
+    match lost {
+        Lost::Taken => Failure::new(
+            Code::Unavailable,
+            "another process looks after the Jobs of this site now",
+            "start this one again: it waits until it is needed",
+        ),
+        Lost::NotRenewed => Failure::new(
+            Code::Unavailable,
+            "the cluster's API server has not renewed the lead of this process in time, so another may have it",
+            "start this one again: Jobs go on meanwhile, and it goes on with them when the API server answers",
+        ),
+    }
+}
+
 /// Waits until this process is the one that works in its folder and looks after the site's Jobs.
-pub(super) async fn lead(settings: &Settings, data: &Path, cluster: &wiring::Cluster) -> Outcome<(Folder, Leadership)> {
+pub(super) async fn lead(
+    settings: &Settings,
+    place: &Place,
+    cluster: &wiring::Cluster,
+) -> Outcome<(Folder, Leadership)> {
+    let data = settings.data(place);
     tracing::info!("waiting for the lead: one process at a time looks after the Jobs of a site");
     let folder = loop {
-        match Folder::take_if_free(data)? {
+        match Folder::take_if_free(&data)? {
             Some(folder) => break folder,
             None => tokio::time::sleep(LOOK).await,
         }
     };
-    let leadership = cluster.candidate(settings, folder.path())?.lead().await;
-    Ok((folder, leadership))
+    let database = wiring::Database::choose(settings, place);
+    let candidate = cluster.candidate(settings, folder.path(), &database)?;
+    Ok((folder, candidate.lead().await))
 }
 
 /// Never, where nobody has to lead.
-pub(super) async fn lost(leadership: Option<&Leadership>) {
+pub(super) async fn lost(leadership: Option<&Leadership>) -> Lost {
     match leadership {
         Some(leadership) => leadership.lost().await,
         None => std::future::pending().await,

@@ -6,7 +6,7 @@ use csw_core::ports::Randomness;
 use csw_kubernetes::{KubernetesConfig, KubernetesExecutor, RunKey, Scheduler, SharedFolders, leader::Candidate};
 use tokio::net::TcpListener;
 
-use super::{bytes, redis};
+use super::{Database, bytes, redis};
 use crate::{
     ambient::SystemRandomness,
     failure::{Failure, Outcome},
@@ -56,15 +56,20 @@ impl Cluster {
     }
 
     /// Who wants to look after the site's Jobs: one process at a time may. A process that is started again in the same
-    /// folder of the same machine is the same candidate, and has its lead back at once.
-    pub(crate) fn candidate(&self, settings: &Settings, data: &Path) -> Outcome<Candidate> {
+    /// folder of the same machine is the same candidate, and has its lead back at once. One that has the database in its
+    /// folder is the only one that can work there.
+    pub(crate) fn candidate(&self, settings: &Settings, data: &Path, database: &Database) -> Outcome<Candidate> {
         let site = settings.cluster.site.as_deref().filter(|site| *site != "default");
         let lease = site.map_or_else(|| LEASE.to_owned(), |site| format!("{LEASE}-{site}"));
         let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
         let folder = random_file(&data.join(IDENTITY))?;
         let identity =
             format!("{}-{}", host.trim(), String::from_utf8_lossy(&folder).chars().take(16).collect::<String>());
-        Ok(Candidate::new(self.client.clone(), self.namespace.clone(), lease, identity))
+        let candidate = Candidate::new(self.client.clone(), self.namespace.clone(), lease, identity);
+        Ok(match database {
+            Database::Sqlite(_) => candidate.alone(),
+            Database::Postgres(_) => candidate,
+        })
     }
 
     /// What makes Jobs, and where they call.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use csw_kubernetes::leader::{Candidate, Times};
+use csw_kubernetes::leader::{Candidate, Lost, Times};
 use csw_kubernetes_testing::{Fault, Verb};
 
 use crate::rig::{NAMESPACE, Rig, until};
@@ -58,10 +58,35 @@ async fn a_leader_that_can_not_renew_gives_up_before_another_begins() {
     let rig = Rig::new().await;
     let leader = candidate(&rig, "leader").lead().await;
     rig.cluster.go_down();
-    leader.lost().await;
+    assert_eq!(leader.lost().await, Lost::NotRenewed);
     rig.cluster.come_up();
     // It did not touch the Lease again.
     assert_eq!(holder(&rig), "leader");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_leader_that_nobody_can_stand_in_for_goes_on_when_the_server_is_back() {
+    let rig = Rig::new().await;
+    let leader = candidate(&rig, "leader").alone().lead().await;
+    rig.cluster.go_down();
+    let lost = tokio::time::timeout(TIMES.duration * 2, leader.lost()).await;
+    assert!(lost.is_err(), "{lost:?}");
+    rig.cluster.come_up();
+    let renewals = rig.cluster.count(Verb::Replace, "leases");
+    until("a renewal", || rig.cluster.count(Verb::Replace, "leases") > renewals).await;
+    leader.resign().await;
+    assert_eq!(holder(&rig), "");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_leader_whose_lease_is_taken_leads_no_more() {
+    let rig = Rig::new().await;
+    let leader = candidate(&rig, "leader").lead().await;
+    let mut lease = rig.cluster.objects("leases", NAMESPACE).remove(0);
+    lease["spec"]["holderIdentity"] = "another".into();
+    rig.cluster.apply("leases", lease);
+    assert_eq!(leader.lost().await, Lost::Taken);
+    assert_eq!(holder(&rig), "another");
 }
 
 #[tokio::test(flavor = "multi_thread")]

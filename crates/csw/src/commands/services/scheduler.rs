@@ -6,8 +6,8 @@ use serde_json::json;
 use super::check;
 use crate::{
     cli::Scheduler,
-    commands::up::{lead, lost, origin, serve, start_log, stop_signal},
-    failure::{Code, Failure, Outcome},
+    commands::up::{lead, led_no_more, lost, origin, serve, start_log, stop_signal},
+    failure::{Failure, Outcome},
     output::Printer,
     settings::Settings,
     wiring::{self, Options, Runs},
@@ -25,9 +25,8 @@ pub(in crate::commands) async fn run(settings: &Settings, options: &Scheduler, p
     let url = origin(url)?;
     let stop = stop_signal()?;
     let cluster = wiring::Cluster::find(settings).await?;
-    let data = settings.data(&options.place);
     let (folder, leadership) = tokio::select! {
-        led = lead(settings, &data, &cluster) => led?,
+        led = lead(settings, &options.place, &cluster) => led?,
         () = stop.cancelled() => return Ok(()),
     };
     let wanted = options.listen.as_deref().or(settings.cluster.scheduler_listen.as_deref()).unwrap_or(LISTEN);
@@ -44,9 +43,9 @@ pub(in crate::commands) async fn run(settings: &Settings, options: &Scheduler, p
     tracing::info!(%address, "scheduling");
     let ready = json!({ "listen": address.to_string(), "pid": std::process::id() });
     printer.result(&ready, || format!("Scheduling; services ask at {address}; Ctrl-C stops it."))?;
-    let led = tokio::select! {
-        () = stop.cancelled() => true,
-        () = lost(Some(&leadership)) => false,
+    let lost = tokio::select! {
+        () = stop.cancelled() => None,
+        lost = lost(Some(&leadership)) => Some(lost),
     };
     stop.cancel();
     background.shut_down(options.grace).await;
@@ -56,13 +55,9 @@ pub(in crate::commands) async fn run(settings: &Settings, options: &Scheduler, p
         callbacks.abort();
     }
     tracing::info!("stopped");
-    if led {
-        leadership.resign().await;
-        return Ok(());
+    match lost {
+        Some(lost) => return Err(led_no_more(lost)),
+        None => leadership.resign().await,
     }
-    Err(Failure::new(
-        Code::Unavailable,
-        "another scheduler looks after this site now",
-        "start this one again: it waits until it is needed",
-    ))
+    Ok(())
 }

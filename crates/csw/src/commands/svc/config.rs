@@ -1,6 +1,6 @@
 //! `csw svc config`: the objects of a site, for `kubectl apply -f -`.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{collections::BTreeMap, net::IpAddr, path::Path};
 
 use csw_kubernetes::manifests::{CALLBACK_PORT, CLAIM, DATA, Ingress, Resources, SERVER_PORT, Site, Storage};
 use serde_json::{Value, json};
@@ -108,7 +108,12 @@ fn site(settings: &Settings, file: Option<&Path>, options: &Manifests) -> Outcom
 fn host(url: &str) -> Outcome<String> {
     let parsed: Option<axum::http::Uri> = url.parse().ok();
     let host = parsed.as_ref().and_then(axum::http::Uri::host).map(str::to_owned);
-    host.ok_or_else(|| Failure::usage(format!("`{url}` names no host"), "write https://HOST"))
+    let host = host.ok_or_else(|| Failure::usage(format!("`{url}` names no host"), "write https://HOST"))?;
+    if host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok() {
+        let sentence = format!("an Ingress serves a host by its name, and `{host}` is an address");
+        return Err(Failure::usage(sentence, "give the site a name with `--public-url`, or leave `--ingress` out"));
+    }
+    Ok(host)
 }
 
 fn labels(given: &[String]) -> Outcome<BTreeMap<String, String>> {

@@ -1,0 +1,147 @@
+//! Runs in a real cluster: pods of images from a registry, on nodes that kill, pull and refuse by themselves.
+//!
+//! | variable | what |
+//! | --- | --- |
+//! | `KUBECONFIG` | the cluster, with rights to make namespaces and volumes |
+//! | `CSW_TEST_CLUSTER_IMAGE` | what `csw svc push` sent, at a registry that its nodes pull from |
+//! | `CSW_TEST_CLUSTER_CALLBACK` | the address of this machine that pods reach; that of the route to the nodes by default |
+//!
+//! Without the first two each test prints that it is skipped. Data folders are volumes of the kind `hostPath`, so the node
+//! must be this machine: `scripts/test-kubernetes` sees to all of it. The same cases against the test API server, and many
+//! that a cluster does not bring about when asked, are in `cluster.rs` and `crates/kubernetes`.
+
+mod forward;
+mod kubectl;
+mod site;
+mod trouble;
+mod whole;
+
+use std::time::Duration;
+
+use anyhow::Context;
+use csw_tests::Result;
+use serde_json::{Value, json};
+
+use self::site::{EDGES, Given, NULL, Site, number, says, until};
+use crate::common::Run;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_simulation_runs_in_pods_and_leaves_outputs_a_log_and_no_job() -> Result {
+    let Some(given) = Given::find() else { return Ok(()) };
+    let site = Site::start(&given).await?;
+    let client = site.client()?;
+    let run = Run::new(&client, NULL, &number(7)).await?.succeeded();
+    let outputs = client.simulation(NULL, run.pk).await?.outputs.context("it has outputs")?;
+    assert_eq!(outputs.renderable[0].data, Value::String("7\n".to_owned()));
+    let said = site.case("prints", json!({})).await?.succeeded();
+    assert!(!client.log(EDGES, said.pk, 0).await?.is_empty());
+    // Jobs finish by themselves, and go after their time.
+    until("the end of all Jobs", || Ok(site.kubectl.list("jobs", "studio.compute/site=default")?.is_empty()))?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn limits_and_missing_images_end_a_run_with_a_reason_and_a_sentence() -> Result {
+    let Some(given) = Given::find() else { return Ok(()) };
+    let mut site = Site::start(&given).await?;
+    site.change(EDGES, json!({ "memory": "0.3" })).await?;
+    let run = site.case("memory", json!({ "megabytes": [{ "value": 900 }] })).await?;
+    assert_eq!(run.end.reason.as_deref(), Some("OUT_OF_MEMORY"), "{:?}", run.end.traceback);
+    says(&run.end.traceback.unwrap_or_default(), &["more than its 300 MB of memory"])?;
+    site.change(EDGES, json!({ "deadline": 2 })).await?;
+    let run = site.case("sleeps", json!({ "seconds": [{ "value": 600.0 }] })).await?;
+    assert_eq!(run.end.reason.as_deref(), Some("TIMED_OUT"), "{:?}", run.end.traceback);
+    says(&run.end.traceback.unwrap_or_default(), &["stopped at its time limit of 2 s"])?;
+    let (repository, _) = given.image.split_once('@').context("what `csw svc push` prints has a digest")?;
+    let missing = format!("{repository}-that-was-never-pushed:1");
+    site.set("image", &missing)?;
+    let run = Run::new(&site.client()?, NULL, &number(3)).await?;
+    let told = format!("{:?}{:?}", run.end.traceback, run.inputs.traceback);
+    says(&told, &[&format!("the image {missing} can't be pulled"), "attempt 3 of 3"])
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cancelled_simulation_takes_its_job_and_its_pod_along() -> Result {
+    let Some(given) = Given::find() else { return Ok(()) };
+    let site = Site::start(&given).await?;
+    let (pk, _) = site.at_work("ignores-signals", json!({ "seconds": [{ "value": 600.0 }] })).await?;
+    let client = site.client()?;
+    client.cancel(EDGES, pk).await?;
+    assert_eq!(client.wait(EDGES, pk).await?.reason.as_deref(), Some("CANCELLED"));
+    for kind in ["jobs", "pods"] {
+        until("the end of Job and pod", || Ok(site.kubectl.list(kind, "studio.compute/task=sim")?.is_empty()))?;
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_outlives_the_server_and_has_one_result() -> Result {
+    let Some(given) = Given::find() else { return Ok(()) };
+    let mut site = Site::start(&given).await?;
+    let (pk, job) = site.at_work("sleeps", json!({ "seconds": [{ "value": 4.0 }] })).await?;
+    site.server.kill()?;
+    // It comes to its end meanwhile, and keeps what it has to tell.
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    site.server.start()?;
+    let client = site.client()?;
+    let end = client.wait(EDGES, pk).await?;
+    assert_eq!(end.status, "SUCCESS", "{:?} {}", end.traceback, site.server.log()?);
+    let outputs = client.simulation(EDGES, pk).await?.outputs.context("it has outputs")?;
+    assert_eq!(outputs.renderable.len(), 1);
+    let jobs = site.kubectl.list("jobs", "studio.compute/task=sim")?;
+    let names: Vec<&Value> = jobs.iter().map(|job| &job["metadata"]["name"]).collect();
+    assert_eq!(names, [&job], "no second Job was made");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_server_may_do_what_it_needs_and_nothing_else() -> Result {
+    let Some(given) = Given::find() else { return Ok(()) };
+    let site = Site::start(&given).await?;
+    let (server, namespace) = (&site.as_server, site.kubectl.namespace());
+    for words in [["get", "jobs"], ["get", "pods"], ["get", "deployments"]] {
+        server.ask(&words)?;
+    }
+    let pod = json!({
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": { "name": "own", "namespace": namespace },
+        "spec": { "containers": [{ "name": "own", "image": given.image }] },
+    });
+    let created = server.give(&["create", "--validate=false", "-f", "-"], &pod.to_string())?;
+    assert!(created.code != 0 && created.stderr.contains("orbidden"), "{created:?}");
+    let refused: [&[&str]; 7] = [
+        &["get", "secrets"],
+        &["get", "secret", "csw-settings"],
+        &["get", "pods", "--namespace", "kube-system"],
+        &["get", "jobs", "--all-namespaces"],
+        &["get", "nodes"],
+        &["delete", "deployment", "any"],
+        &["create", "serviceaccount", "another"],
+    ];
+    for words in refused {
+        let done = server.attempt(words)?;
+        assert!(done.code != 0 && done.stderr.contains("orbidden"), "{words:?}: {done:?}");
+    }
+    Ok(())
+}
+
+/// The pods that the one inputs server of a site should have.
+fn replicas(site: &Site) -> Result<Option<u64>> {
+    Ok(site.kubectl.list("deployments", "studio.compute/inputs")?[0]["spec"]["replicas"].as_u64())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_inputs_server_wakes_answers_and_sleeps_again() -> Result {
+    let Some(given) = Given::find() else { return Ok(()) };
+    let site = Site::start(&given).await?;
+    let publisher = site.server.publisher()?;
+    let objects = site.server.csw(&publisher, &["models", "-n", NULL, "config", "-o", "-"])?;
+    site.kubectl.apply(&objects.stdout)?;
+    until("a quiet inputs server", || Ok(replicas(&site)? == Some(0)))?;
+    Run::new(&site.client()?, NULL, &number(7)).await?.succeeded();
+    assert!(site.kubectl.list("jobs", "studio.compute/task=parse")?.is_empty(), "no Job was asked");
+    assert_eq!(site.kubectl.list("jobs", "studio.compute/task=sim")?.len(), 1);
+    until("a quiet inputs server", || Ok(replicas(&site)? == Some(0)))?;
+    until("the end of its pods", || Ok(site.kubectl.list("pods", "studio.compute/inputs")?.is_empty()))
+}
