@@ -158,6 +158,15 @@ pub(crate) struct Manifests {
     /// A label of the nodes that the server may run on, LABEL=VALUE; may be repeated
     #[arg(long, value_name = "LABEL=VALUE")]
     pub(crate) node_selector: Vec<String>,
+    /// Make it several services: so many processes for pages, one scheduler, and an outputs processor
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) webapps: Option<u32>,
+    /// Processes for outputs on their way
+    #[arg(long, value_name = "N", default_value_t = 2, requires = "webapps", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) outputs: u32,
+    /// Image of a Redis of the site's own, such as docker.io/library/redis:7 [default: `redis.url`, or none]
+    #[arg(long, value_name = "IMAGE", requires = "webapps")]
+    pub(crate) redis_image: Option<String>,
     /// Remove finished Jobs every 30 minutes: for clusters without the TTL controller
     #[arg(long)]
     pub(crate) job_cleanup: bool,

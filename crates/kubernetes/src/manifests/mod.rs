@@ -7,8 +7,11 @@ mod access;
 mod cleanup;
 mod network;
 mod server;
+mod services;
 
 use std::collections::BTreeMap;
+
+pub use self::services::{OUTPUTS_PORT, SCHEDULER_PORT};
 
 use serde_json::{Value, json};
 
@@ -56,8 +59,30 @@ pub struct Site {
     pub resources: Resources,
     /// How browsers reach it, where the cluster's Ingress does that.
     pub ingress: Option<Ingress>,
+    /// Its services, where it is more than one process.
+    pub services: Option<Services>,
     /// Whether a CronJob removes finished Jobs, for clusters that do not do so themselves.
     pub job_cleanup: bool,
+}
+
+/// The services of a site: any number of processes for pages and for outputs, and one that works.
+#[derive(Debug, Clone)]
+pub struct Services {
+    /// Processes for pages.
+    pub webapps: u32,
+    /// Processes for outputs on their way.
+    pub outputs: u32,
+    /// A Redis of the site's own.
+    pub redis: Option<RedisPart>,
+}
+
+/// A Redis in the cluster.
+#[derive(Debug, Clone)]
+pub struct RedisPart {
+    /// Its image.
+    pub image: String,
+    /// Its users, as the file that it reads.
+    pub users: String,
 }
 
 /// The volume of the data folder.

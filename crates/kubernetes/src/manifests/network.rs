@@ -2,7 +2,12 @@
 
 use serde_json::{Value, json};
 
-use super::{CALLBACK_PORT, SERVER_PORT, Site, access::CLEANER, server::SERVER};
+use super::{
+    CALLBACK_PORT, SERVER_PORT, Site,
+    access::CLEANER,
+    server::SERVER,
+    services::{OUTPUTS, OUTPUTS_PORT, REDIS, REDIS_PORT, SCHEDULER, SCHEDULER_PORT, WEBAPP},
+};
 use crate::{
     inputs,
     names::{BUILD_NAME, INPUTS_NAME, NETWORK, RUN_NAME, SITE},
@@ -20,7 +25,18 @@ pub(super) fn objects(site: &Site) -> Vec<Value> {
     let open = json!({ "matchLabels": { SITE: site.site, NETWORK: "open" }, "matchExpressions": names_of_models });
     let of_inputs = json!({ "matchLabels": { SITE: site.site, "app.kubernetes.io/name": INPUTS_NAME } });
     let builds = json!({ "matchLabels": { SITE: site.site, "app.kubernetes.io/name": BUILD_NAME } });
-    let server = json!({ "matchLabels": { "app.kubernetes.io/component": SERVER } });
+    // Who looks after Jobs, and is called by them.
+    let server = component(if site.services.is_some() { SCHEDULER } else { SERVER });
+    let mut callers = vec![json!({ "podSelector": models }), json!({ "podSelector": builds })];
+    let mut asked = vec![names(), json!({ "ports": [port(CALLBACK_PORT)], "to": [{ "podSelector": server }] })];
+    let mut front = json!({ "ports": [port(SERVER_PORT)] });
+    if site.services.is_some() {
+        callers.push(json!({ "podSelector": component(OUTPUTS) }));
+        front = json!({ "ports": [port(SCHEDULER_PORT)], "from": [{ "podSelector": component(WEBAPP) }] });
+        for (number, of) in [(OUTPUTS_PORT, OUTPUTS), (REDIS_PORT, REDIS)] {
+            asked.push(json!({ "ports": [port(number)], "to": [{ "podSelector": component(of) }] }));
+        }
+    }
     let mut all = vec![
         policy(site, "csw-nothing", &json!({}), None, None),
         policy(
@@ -28,22 +44,13 @@ pub(super) fn objects(site: &Site) -> Vec<Value> {
             "csw-server",
             &server,
             Some(json!([
-                { "ports": [port(SERVER_PORT)] },
-                { "ports": [port(CALLBACK_PORT)], "from": [{ "podSelector": models }, { "podSelector": builds }] },
+                front,
+                { "ports": [port(CALLBACK_PORT)], "from": callers },
             ])),
             // Repositories, packages, registries, mail, the database and the API server may be anywhere.
             Some(json!([{}])),
         ),
-        policy(
-            site,
-            "csw-runs",
-            &models,
-            Some(json!([])),
-            Some(json!([
-                names(),
-                { "ports": [port(CALLBACK_PORT)], "to": [{ "podSelector": server }] },
-            ])),
-        ),
+        policy(site, "csw-runs", &models, Some(json!([])), Some(json!(asked))),
         policy(
             site,
             "csw-inputs",
@@ -65,12 +72,34 @@ pub(super) fn objects(site: &Site) -> Vec<Value> {
         ),
         policy(site, "csw-runs-with-a-network", &open, None, Some(json!([internet()]))),
     ];
+    if site.services.is_some() {
+        all.extend(between_services(site, &models, &server));
+    }
     if site.job_cleanup {
         let cleaner = json!({ "matchLabels": { "app.kubernetes.io/component": CLEANER } });
         // It asks the API server, whose address is the cluster's own business.
         all.push(policy(site, CLEANER, &cleaner, Some(json!([])), Some(json!([{}]))));
     }
     all
+}
+
+/// Pods of a part.
+fn component(name: &str) -> Value {
+    json!({ "matchLabels": { "app.kubernetes.io/component": name } })
+}
+
+/// Who reaches pages, outputs processor and Redis. The database, the bucket and forges may be anywhere.
+fn between_services(site: &Site, models: &Value, scheduler: &Value) -> [Value; 3] {
+    let from = |number: u16, pods: &[&Value]| {
+        let pods: Vec<Value> = pods.iter().map(|pods| json!({ "podSelector": pods })).collect();
+        Some(json!([{ "ports": [port(number)], "from": pods }]))
+    };
+    let anywhere = || Some(json!([{}]));
+    [
+        policy(site, "csw-webapp", &component(WEBAPP), Some(json!([{ "ports": [port(SERVER_PORT)] }])), anywhere()),
+        policy(site, "csw-outputs", &component(OUTPUTS), from(OUTPUTS_PORT, &[models]), anywhere()),
+        policy(site, "csw-redis", &component(REDIS), from(REDIS_PORT, &[models, scheduler]), Some(json!([]))),
+    ]
 }
 
 /// A policy of some pods. Without rules of a kind, it closes that direction only where both are missing.

@@ -2,7 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::{CALLBACK_PORT, CALLBACKS, CLAIM, DATA, Ingress, NAME, SERVER_PORT, SETTINGS, Site, part, restricted};
+use super::{
+    CALLBACK_PORT, CALLBACKS, CLAIM, DATA, Ingress, NAME, SERVER_PORT, SETTINGS, Site, part, restricted, services,
+};
 
 /// The part that serves, builds, and looks after Jobs.
 pub(super) const SERVER: &str = "server";
@@ -15,9 +17,15 @@ const GRACE_SECONDS: u32 = 60;
 
 /// All of it.
 pub(super) fn objects(site: &Site) -> Vec<Value> {
-    let mut all = vec![settings(site), claim(site), deployment(site)];
-    all.push(service(site, NAME, "http", 80, SERVER_PORT));
-    all.push(service(site, CALLBACKS, "callbacks", CALLBACK_PORT, CALLBACK_PORT));
+    let mut all = vec![settings(site), claim(site)];
+    if let Some(layout) = &site.services {
+        all.extend(services::objects(site, layout));
+        all.extend(site.ingress.as_ref().map(|rule| ingress(site, rule)));
+        return all;
+    }
+    all.push(server(site));
+    all.push(service(site, NAME, SERVER, "http", (80, SERVER_PORT)));
+    all.push(service(site, CALLBACKS, SERVER, "callbacks", (CALLBACK_PORT, CALLBACK_PORT)));
     all.push(json!({
         "apiVersion": "policy/v1",
         "kind": "PodDisruptionBudget",
@@ -51,57 +59,105 @@ fn claim(site: &Site) -> Value {
     json!({ "apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": site.metadata(CLAIM), "spec": spec })
 }
 
-fn deployment(site: &Site) -> Value {
-    let probe = |path: &str| json!({ "path": path, "port": "http" });
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a few CPUs and gigabytes")]
-    let resources = json!({
-        "cpu": format!("{}m", (site.resources.cpus * 1000.0).ceil().max(1.0) as u64),
-        "memory": format!("{}M", (site.resources.memory_gigabytes * 1000.0).ceil().max(1.0) as u64),
-    });
-    let container = json!({
-        "name": "server",
-        "image": site.image,
-        "command": ["csw", "--config", SETTINGS, "up", "--grace", (GRACE_SECONDS / 2).to_string()],
-        "env": [{ "name": "HOME", "value": "/tmp" }],
-        "ports": [
-            { "name": "http", "containerPort": SERVER_PORT, "protocol": "TCP" },
-            { "name": "callbacks", "containerPort": CALLBACK_PORT, "protocol": "TCP" },
-        ],
-        "resources": { "requests": resources, "limits": { "memory": resources["memory"] } },
-        // It first waits until the Lease of its predecessor is free.
-        "startupProbe": { "httpGet": probe("/healthz"), "periodSeconds": 2, "failureThreshold": 150 },
-        "livenessProbe": { "httpGet": probe("/healthz"), "periodSeconds": 10, "failureThreshold": 6, "timeoutSeconds": 5 },
-        "readinessProbe": { "httpGet": probe("/readyz"), "periodSeconds": 5, "timeoutSeconds": 5 },
-        "volumeMounts": [
-            { "name": "data", "mountPath": DATA },
-            { "name": "settings", "mountPath": "/etc/csw", "readOnly": true },
-            { "name": "tmp", "mountPath": "/tmp" },
-        ],
-        "securityContext": restricted(),
-    });
-    let volumes = json!([
-        { "name": "data", "persistentVolumeClaim": { "claimName": CLAIM } },
-        { "name": "settings", "secret": { "secretName": SETTINGS_SECRET, "defaultMode": 0o440 } },
-        { "name": "tmp", "emptyDir": {} },
-    ]);
-    let mut pod = site.pod(NAME, &container, &volumes);
-    pod["terminationGracePeriodSeconds"] = GRACE_SECONDS.into();
-    pod["automountServiceAccountToken"] = true.into();
-    json!({
-        "apiVersion": "apps/v1",
-        "kind": "Deployment",
-        "metadata": site.metadata(NAME),
-        "spec": {
-            "replicas": 1,
-            // The data folder has one owner at a time.
-            "strategy": { "type": "Recreate" },
-            "selector": { "matchLabels": part(SERVER) },
-            "template": {
-                "metadata": { "labels": part(SERVER), "annotations": { "studio.compute/settings": mark(&site.settings) } },
-                "spec": pod,
+fn server(site: &Site) -> Value {
+    Workload {
+        name: NAME,
+        part: SERVER,
+        words: vec!["up".to_owned(), "--grace".to_owned(), (GRACE_SECONDS / 2).to_string()],
+        ports: &[("http", SERVER_PORT), ("callbacks", CALLBACK_PORT)],
+        // The data folder has one owner at a time.
+        replicas: None,
+        asks_cluster: true,
+    }
+    .deployment(site)
+}
+
+/// Pods that run the site's image with its settings and its volume.
+pub(super) struct Workload<'a> {
+    pub(super) name: &'a str,
+    pub(super) part: &'a str,
+    /// Words of `csw`.
+    pub(super) words: Vec<String>,
+    /// Names and numbers of its ports; the first answers probes.
+    pub(super) ports: &'a [(&'a str, u16)],
+    /// How many there are at once; `None` for one that has to be gone before its successor begins.
+    pub(super) replicas: Option<u32>,
+    /// Whether it asks the cluster for anything.
+    pub(super) asks_cluster: bool,
+}
+
+impl Workload<'_> {
+    pub(super) fn deployment(&self, site: &Site) -> Value {
+        let mut pod = site.pod(
+            NAME,
+            &self.container(site),
+            &json!([
+                { "name": "data", "persistentVolumeClaim": { "claimName": CLAIM } },
+                { "name": "settings", "secret": { "secretName": SETTINGS_SECRET, "defaultMode": 0o440 } },
+                { "name": "tmp", "emptyDir": {} },
+            ]),
+        );
+        pod["terminationGracePeriodSeconds"] = GRACE_SECONDS.into();
+        pod["automountServiceAccountToken"] = self.asks_cluster.into();
+        let strategy = match self.replicas {
+            None => json!({ "type": "Recreate" }),
+            // None is taken away before the next one answers.
+            Some(_) => json!({ "type": "RollingUpdate", "rollingUpdate": { "maxUnavailable": 0, "maxSurge": 1 } }),
+        };
+        json!({
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "metadata": site.metadata(self.name),
+            "spec": {
+                "replicas": self.replicas.unwrap_or(1),
+                "strategy": strategy,
+                "selector": { "matchLabels": part(self.part) },
+                "template": {
+                    "metadata": {
+                        "labels": part(self.part),
+                        "annotations": { "studio.compute/settings": mark(&site.settings) },
+                    },
+                    "spec": pod,
+                },
             },
-        },
-    })
+        })
+    }
+
+    fn container(&self, site: &Site) -> Value {
+        let port = self.ports[0].0;
+        let probe = |path: &str| json!({ "path": path, "port": port });
+        let command: Vec<&str> =
+            ["csw", "--config", SETTINGS].into_iter().chain(self.words.iter().map(String::as_str)).collect();
+        let ports: Vec<Value> = self
+            .ports
+            .iter()
+            .map(|(name, port)| json!({ "name": name, "containerPort": port, "protocol": "TCP" }))
+            .collect();
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a few CPUs and gigabytes")]
+        let resources = json!({
+            "cpu": format!("{}m", (site.resources.cpus * 1000.0).ceil().max(1.0) as u64),
+            "memory": format!("{}M", (site.resources.memory_gigabytes * 1000.0).ceil().max(1.0) as u64),
+        });
+        json!({
+            "name": self.part,
+            "image": site.image,
+            "command": command,
+            "env": [{ "name": "HOME", "value": "/tmp" }],
+            "ports": ports,
+            "resources": { "requests": resources, "limits": { "memory": resources["memory"] } },
+            // One that is to work first waits until the Lease of its predecessor is free.
+            "startupProbe": { "httpGet": probe("/healthz"), "periodSeconds": 2, "failureThreshold": 150 },
+            "livenessProbe":
+                { "httpGet": probe("/healthz"), "periodSeconds": 10, "failureThreshold": 6, "timeoutSeconds": 5 },
+            "readinessProbe": { "httpGet": probe("/readyz"), "periodSeconds": 5, "timeoutSeconds": 5 },
+            "volumeMounts": [
+                { "name": "data", "mountPath": DATA },
+                { "name": "settings", "mountPath": "/etc/csw", "readOnly": true },
+                { "name": "tmp", "mountPath": "/tmp" },
+            ],
+            "securityContext": restricted(),
+        })
+    }
 }
 
 /// Other settings make another pod.
@@ -110,14 +166,15 @@ fn mark(settings: &str) -> String {
     hex::encode(&Sha256::digest(settings.as_bytes())[..8])
 }
 
-fn service(site: &Site, name: &str, port_name: &str, port: u16, target: u16) -> Value {
+/// A Service of a part: a port, and that of its pods.
+pub(super) fn service(site: &Site, name: &str, of: &str, port_name: &str, (port, target): (u16, u16)) -> Value {
     json!({
         "apiVersion": "v1",
         "kind": "Service",
         "metadata": site.metadata(name),
         "spec": {
             "type": "ClusterIP",
-            "selector": part(SERVER),
+            "selector": part(of),
             "ports": [{ "name": port_name, "port": port, "targetPort": target, "protocol": "TCP" }],
         },
     })

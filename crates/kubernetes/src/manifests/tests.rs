@@ -28,8 +28,15 @@ fn site() -> Site {
             class: Some("nginx".to_owned()),
             certificate: Some("studio-tls".to_owned()),
         }),
+        services: None,
         job_cleanup: true,
     }
+}
+
+/// The same as several services, with a Redis of its own.
+fn several() -> Site {
+    let redis = Some(RedisPart { image: "redis:7".to_owned(), users: "user default off\n".to_owned() });
+    Site { services: Some(Services { webapps: 3, outputs: 2, redis }), ..site() }
 }
 
 fn strictly(object: &Value) -> Result<(), String> {
@@ -64,7 +71,7 @@ fn every_object_is_one_of_the_api_and_carries_its_labels() {
         node_selector: BTreeMap::new(),
         ..site()
     };
-    for site in [site(), plain] {
+    for site in [site(), plain, several()] {
         for object in site.objects() {
             strictly(&object).unwrap_or_else(|error| panic!("{}: {error}\n{object:#}", object["kind"]));
             assert_eq!(object["metadata"]["labels"]["app.kubernetes.io/name"], "csw", "{object:#}");
@@ -81,8 +88,42 @@ fn everything_that_a_site_has() {
 }
 
 #[test]
+fn models_reach_the_services_that_hear_them_and_nothing_else() {
+    let objects = several().objects();
+    let named = |kind: &str, name: &str| {
+        let found = of_kind(&objects, kind).into_iter().find(|object| object["metadata"]["name"] == name);
+        found.unwrap_or_else(|| panic!("there is no {kind} {name}"))
+    };
+    let reached: Vec<String> = named("NetworkPolicy", "csw-runs")["spec"]["egress"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .skip(1)
+        .map(|rule| {
+            let of = &rule["to"][0]["podSelector"]["matchLabels"]["app.kubernetes.io/component"];
+            format!("{} {}", of.as_str().unwrap(), rule["ports"][0]["port"])
+        })
+        .collect();
+    assert_eq!(reached, ["scheduler 8090", "outputs 8092", "redis 6379"]);
+    for (name, replicas, asks) in [("csw", 3, true), ("csw-scheduler", 1, true), ("csw-redis", 1, false)] {
+        let spec = &named("Deployment", name)["spec"];
+        assert_eq!(spec["replicas"], replicas, "{name}");
+        assert_eq!(spec["template"]["spec"]["automountServiceAccountToken"], asks, "{name}");
+    }
+    let pages = Site { keeps_secrets: false, ..several() }.objects();
+    let pages = of_kind(&pages, "Deployment").into_iter().find(|one| one["metadata"]["name"] == "csw").unwrap();
+    assert_eq!(pages["spec"]["template"]["spec"]["automountServiceAccountToken"], false, "pages ask no cluster");
+    assert_eq!(pages["spec"]["strategy"]["rollingUpdate"]["maxUnavailable"], 0, "somebody always answers");
+}
+
+#[test]
 fn names_of_a_kind_are_used_once() {
-    let objects = site().objects();
+    names_are_used_once(&site());
+    names_are_used_once(&several());
+}
+
+fn names_are_used_once(site: &Site) {
+    let objects = site.objects();
     let mut names: Vec<_> = objects
         .iter()
         .map(|object| (&object["kind"], &object["metadata"]["name"]))

@@ -63,6 +63,8 @@ pub fn router(processor: OutputsProcessor) -> io::Result<Router> {
     let inner = Arc::new(Inner { key, objects, runs, partials, server, http });
     tokio::spawn(tidy(Arc::downgrade(&inner)));
     Ok(Router::new()
+        .route("/healthz", get(async || "ok"))
+        .route("/readyz", get(async || "ok"))
         .route("/write/", get(write::progress).put(write::write))
         .route("/push/", post(push::push))
         .with_state(inner))

@@ -2,7 +2,13 @@
 
 use std::{collections::BTreeMap, net::IpAddr, path::Path};
 
-use csw_kubernetes::manifests::{CALLBACK_PORT, CLAIM, DATA, Ingress, Resources, SERVER_PORT, Site, Storage};
+use csw_kubernetes::{
+    manifests::{
+        CALLBACK_PORT, CLAIM, DATA, Ingress, OUTPUTS_PORT, RedisPart, Resources, SCHEDULER_PORT, SERVER_PORT, Services,
+        Site, Storage,
+    },
+    redis::acl_file,
+};
 use serde_json::{Value, json};
 use toml::Table;
 
@@ -13,9 +19,10 @@ use crate::{
     folder::write_privately,
     output::Printer,
     settings::{
-        self, Settings,
+        self, ObjectBackend, Settings,
         known::{self, Secrecy},
     },
+    wiring::redis_passwords,
 };
 
 /// Settings of commands that ask a server, and of places on the machine they were written for.
@@ -84,6 +91,7 @@ fn site(settings: &Settings, file: Option<&Path>, options: &Manifests) -> Outcom
     ] {
         set(&mut table, key, value);
     }
+    let services = services(settings, options, &namespace, &mut table)?;
     if ingress.is_some() && !table.contains_key("trust_forwarded") {
         // Who asks is behind the Ingress, and only it says who.
         table.insert("trust_forwarded".to_owned(), true.into());
@@ -101,8 +109,39 @@ fn site(settings: &Settings, file: Option<&Path>, options: &Manifests) -> Outcom
         storage: Storage { class: options.storage_class.clone(), gigabytes: options.storage_gigabytes },
         resources: Resources { cpus: options.cpus, memory_gigabytes: options.memory_gigabytes },
         ingress,
+        services,
         job_cleanup: options.job_cleanup,
     })
+}
+
+/// The services of a site that is to be more than one process, and what their settings say of each other.
+fn services(settings: &Settings, options: &Manifests, namespace: &str, table: &mut Table) -> Outcome<Option<Services>> {
+    let Some(webapps) = options.webapps else { return Ok(None) };
+    if !settings.database.as_deref().is_some_and(|url| url.starts_with("postgres")) {
+        let sentence = "a site of several services needs PostgreSQL: a file is one process's";
+        return Err(Failure::usage(sentence, "name it as `database` in the settings file"));
+    }
+    if matches!(settings.objects.store(), Ok(ObjectBackend::Folder)) {
+        let sentence = "a site of several services needs a bucket for its outputs: a folder is one process's";
+        return Err(Failure::usage(sentence, "name it in [objects] of the settings file"));
+    }
+    for (key, value) in [
+        ("kubernetes.scheduler_listen", format!("0.0.0.0:{SCHEDULER_PORT}")),
+        ("kubernetes.scheduler_url", Site::scheduler_url(namespace)),
+        ("kubernetes.outputs_listen", format!("0.0.0.0:{OUTPUTS_PORT}")),
+        ("kubernetes.outputs_url", Site::outputs_url(namespace)),
+    ] {
+        set(table, key, value);
+    }
+    let redis = match &options.redis_image {
+        Some(image) => {
+            set(table, "redis.url", Site::redis_url(namespace));
+            let users = acl_file(&redis_passwords(&settings.redis)?);
+            Some(RedisPart { image: image.clone(), users })
+        }
+        None => None,
+    };
+    Ok(Some(Services { webapps, outputs: options.outputs, redis }))
 }
 
 fn host(url: &str) -> Outcome<String> {
