@@ -30,11 +30,19 @@ def main():
     network.take()
     own_places()
     daemons = [start(*words) for words in (registry(), etcd(), api_server())]
+    # Whoever finds nobody there gives up.
+    while not is_served():
+        time.sleep(0.2)
     daemons += [start(*words) for words in (controllers(), scheduler(), proxy(), names(), containerd())]
     while not Path(SOCKET).exists():
         time.sleep(0.05)
     daemons.append(start(*kubelet()))
     watch(daemons)
+
+
+def is_served():
+    words = [BIN / "kubectl", f"--kubeconfig={credentials.kubeconfig('admin')}", "get", "--raw", "/readyz"]
+    return subprocess.run(words, capture_output=True).stdout == b"ok"
 
 
 def own_places():

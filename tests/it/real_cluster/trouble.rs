@@ -54,11 +54,14 @@ async fn what_a_run_waits_for_is_in_its_log() -> Result {
     let pk = client.create(EDGES, &case("sleeps", json!({}))).await?.sim.model_pk;
     site.log_says(pk, "no node of the cluster has room for it").await?;
     client.cancel(EDGES, pk).await?;
+    // Quota counts what is there.
+    until("the end of its pod", || Ok(site.kubectl.list("pods", "studio.compute/task=sim")?.is_empty()))?;
     site.change(EDGES, json!({ "cpu": "1.1" })).await?;
     site.kubectl.ask(&["create", "quota", "narrow", "--hard=requests.cpu=1050m"])?;
     let pk = client.create(EDGES, &case("sleeps", json!({}))).await?.sim.model_pk;
     site.log_says(pk, "the quota of the namespace is used up").await?;
     client.cancel(EDGES, pk).await?;
-    assert_eq!(client.wait(EDGES, pk).await?.reason.as_deref(), Some("CANCELLED"));
+    let end = client.wait(EDGES, pk).await?;
+    assert_eq!(end.reason.as_deref(), Some("CANCELLED"), "{}: {:?}", end.status, end.traceback);
     Ok(())
 }
