@@ -102,6 +102,7 @@ async fn a_build_is_a_job_with_the_models_limits_that_pushes_the_image() -> Resu
     let text = serde_json::to_string(&site.cluster.objects("jobs", NAMESPACE))?;
     assert!(!text.contains(Registry::PASSWORD), "{text}");
     until(|| jobs(&site).iter().all(is_finished)).await;
+    assert_eq!(jobs(&site).len(), 1, "it ended by itself, and was not deleted");
     let run = Run::of(&client, MODEL, json!({}), json!({})).await?.succeeded();
     assert_eq!(run.data(&client, MODEL, "Result").await?, "well\n");
 

@@ -78,7 +78,9 @@ fn session(inner: &Inner, headers: &HeaderMap) -> Answer<Arc<Session>> {
     let (build, attempt) = token.and_then(|token| inner.key.check_build(token)).ok_or(Refusal::Stranger)?;
     match inner.sessions.find(build, attempt) {
         Some(session) => Ok(session),
-        None if inner.may_adopt() => Err(Refusal::Later("the server has just started; ask again".to_owned())),
+        None if inner.sessions.may_adopt(build) => {
+            Err(Refusal::Later("the server has just started; ask again".to_owned()))
+        }
         None => Err(Refusal::Gone),
     }
 }

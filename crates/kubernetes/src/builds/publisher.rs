@@ -13,7 +13,6 @@ use csw_core::{
     secret::Secrets,
 };
 use kube::Client;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -53,7 +52,6 @@ pub(super) struct Inner {
     pub(super) key: RunKey,
     pub(super) sessions: Arc<Sessions>,
     memory: Memory,
-    started: Instant,
     closing: CancellationToken,
 }
 
@@ -64,7 +62,7 @@ impl JobPublisher {
         let sessions = Sessions::watch(&client, &config.jobs, &closing);
         let cluster = Cluster::new(client, &config.jobs);
         let memory = Memory::of(config.memory.clone());
-        let inner = Arc::new(Inner { config, cluster, key, sessions, memory, started: Instant::now(), closing });
+        let inner = Arc::new(Inner { config, cluster, key, sessions, memory, closing });
         let tending = Arc::clone(&inner);
         tokio::spawn(inner.closing.clone().run_until_cancelled_owned(async move {
             tokio::time::sleep(ADOPTION).await;
@@ -125,11 +123,6 @@ impl Drop for JobPublisher {
 }
 
 impl Inner {
-    /// Whether a build that nobody here knows may still be taken over.
-    pub(super) fn may_adopt(&self) -> bool {
-        self.started.elapsed() < ADOPTION
-    }
-
     fn source_of(&self, build: BuildId) -> std::path::PathBuf {
         self.config.folder.join(format!("{build}.tar"))
     }

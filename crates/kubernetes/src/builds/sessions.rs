@@ -37,6 +37,10 @@ struct Inner {
     sessions: HashMap<BuildId, Arc<Session>>,
     jobs: BTreeMap<String, Known>,
     pods: HashMap<(BuildId, u32), BTreeMap<String, Pod>>,
+    /// Builds that were over while those of a former process might still be taken over: nobody waits for them.
+    released: HashSet<BuildId>,
+    /// Nothing of a former process is taken over any more.
+    settled: bool,
 }
 
 /// A Job of a build.
@@ -99,16 +103,29 @@ impl Sessions {
     }
 
     pub(super) fn forget(&self, build: BuildId) -> Option<Arc<Session>> {
-        self.lock().sessions.remove(&build)
+        let mut inner = self.lock();
+        if !inner.settled {
+            inner.released.insert(build);
+        }
+        inner.sessions.remove(&build)
     }
 
-    /// Unfinished Jobs that nobody looks after.
+    /// Whether a build that is not here may be one of a former process that is yet to be taken over.
+    pub(super) fn may_adopt(&self, build: BuildId) -> bool {
+        let inner = self.lock();
+        !inner.settled && !inner.released.contains(&build)
+    }
+
+    /// Unfinished Jobs that nobody looks after. From now on nothing of a former process is taken over.
     pub(super) async fn orphans(&self) -> Vec<String> {
         let _ = self.listed.subscribe().wait_for(|listed| *listed).await;
-        let inner = self.lock();
+        let mut inner = self.lock();
+        inner.settled = true;
+        let released = std::mem::take(&mut inner.released);
         let is_orphan = |known: &Known| {
             let owner = inner.sessions.get(&known.build);
-            owner.is_none_or(|session| session.attempt() != known.attempt)
+            !released.contains(&known.build)
+                && owner.is_none_or(|session| session.attempt() != known.attempt)
                 && !standing::is_settled(&known.job)
                 && !standing::is_leaving(&known.job)
         };
