@@ -20,7 +20,7 @@ use crate::{
     model::{CachedSchema, Model, ModelSettings, ModelStatus, Promotion, Version},
     output::Output,
     page::{Page, PageRequest},
-    ports::{ChargeStore, CheckStore, DeliveryStore, PullStore, SecretTrail, ThumbnailStore, TrustStore},
+    ports::{ChargeStore, CheckStore, DeliveryStore, PullStore, RunHolds, SecretTrail, ThumbnailStore, TrustStore},
     run::{ClaimedRun, LogOf, NewRun, Phases, Reason, Run},
     simulation::{Collaborator, Inputs, InputsStatus, Invite, Simulation, SimulationPatch, SimulationStatus},
 };
@@ -466,24 +466,6 @@ pub trait SimulationStore: Send + Sync {
     async fn unnamed_objects(&self, hashes: &[String]) -> StoreResult<Vec<String>>;
     /// How many `sim` runs of an account are queued or running.
     async fn pending_runs(&self, account: AccountId) -> StoreResult<u64>;
-}
-
-/// Who works at a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Hold {
-    /// There is no such run.
-    Unknown,
-    /// Nobody: it waits, or is over.
-    Nobody,
-    /// Whoever has this lease.
-    Lease(Lease),
-}
-
-/// Says who works at runs.
-#[async_trait]
-pub trait RunHolds: Send + Sync {
-    /// Who works at a run.
-    async fn hold(&self, id: RunId) -> StoreResult<Hold>;
 }
 
 /// The queue: the `runs` table.
