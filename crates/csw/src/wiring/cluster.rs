@@ -1,6 +1,6 @@
 //! Runs in a cluster: the executor, what its Jobs call, and the Lease of whoever looks after them.
 
-use std::{fs::File, io::Write, os::unix::fs::OpenOptionsExt, path::Path, time::Duration};
+use std::{path::Path, time::Duration};
 
 use csw_core::ports::Randomness;
 use csw_kubernetes::{KubernetesConfig, KubernetesExecutor, RunKey, Scheduler, SharedFolders, leader::Candidate};
@@ -10,6 +10,7 @@ use super::{Database, bytes, redis};
 use crate::{
     ambient::SystemRandomness,
     failure::{Failure, Outcome},
+    folder::write_privately,
     settings::{ClusterSettings, Settings},
 };
 
@@ -197,15 +198,19 @@ pub(crate) fn run_key(settings: &Settings, data: &Path) -> Outcome<RunKey> {
 /// What a file has; one that is missing is made, with random digits that nobody else can read.
 fn random_file(path: &Path) -> Outcome<Vec<u8>> {
     let failed = |error: &std::io::Error| Failure::file(path, error);
-    match File::options().create_new(true).write(true).mode(0o600).open(path) {
-        Ok(mut file) => {
-            let mut secret = [0; 32];
-            SystemRandomness::new().fill(&mut secret);
-            file.write_all(hex::encode(secret).as_bytes()).map_err(|error| failed(&error))?;
+    if !path.exists() {
+        let mut secret = [0; 32];
+        SystemRandomness::new().fill(&mut secret);
+        // Another service may look for it at this moment: it is there whole, or not at all.
+        let own = path.with_extension(format!("new-{}", std::process::id()));
+        write_privately(&own, &hex::encode(secret))?;
+        let linked = std::fs::hard_link(&own, path);
+        std::fs::remove_file(&own).map_err(|error| failed(&error))?;
+        if let Err(error) = linked
+            && !path.exists()
+        {
+            return Err(failed(&error));
         }
-        // It is there; an operator's may be where nothing can be made.
-        Err(_) if path.exists() => {}
-        Err(error) => return Err(failed(&error)),
     }
     let text = std::fs::read(path).map_err(|error| failed(&error))?;
     Ok(text.trim_ascii().to_vec())
