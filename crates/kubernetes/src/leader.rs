@@ -84,7 +84,8 @@ impl Candidate {
         loop {
             match self.attempt(&mut observed).await {
                 Ok(true) => break,
-                Ok(false) => {}
+                // Somebody else leads, or was faster.
+                Ok(false) | Err(Refused::Exists | Refused::Conflict) => {}
                 Err(error) => tracing::warn!(lease = self.lease, ?error, "the Lease of the leader can't be had"),
             }
             tokio::time::sleep(self.times.look).await;
@@ -107,7 +108,7 @@ impl Candidate {
         format!("/apis/coordination.k8s.io/v1/namespaces/{}/leases", self.namespace)
     }
 
-    /// Takes the Lease if it is free or ours.
+    /// Takes the Lease if it is free or ours; false: it is somebody else's.
     async fn attempt(&self, observed: &mut Option<Observed>) -> Result<bool, Refused> {
         let path = format!("{}/{}", self.path(), self.lease);
         let found = match send(&self.client, "GET", &path, &Value::Null).await {
@@ -119,8 +120,8 @@ impl Candidate {
                     "metadata": { "name": self.lease, "namespace": self.namespace },
                     "spec": self.spec(&Value::Null),
                 });
-                let made = send(&self.client, "POST", &format!("{}?fieldValidation=Strict", self.path()), &new).await;
-                return yes_or_later(made);
+                send(&self.client, "POST", &format!("{}?fieldValidation=Strict", self.path()), &new).await?;
+                return Ok(true);
             }
             Err(error) => return Err(error),
         };
@@ -138,7 +139,8 @@ impl Candidate {
         let mut taken = found.clone();
         taken["spec"] = self.spec(spec);
         // Its version is in it: of two who take it at once, one is refused.
-        yes_or_later(send(&self.client, "PUT", &path, &taken).await)
+        send(&self.client, "PUT", &path, &taken).await?;
+        Ok(true)
     }
 
     /// The Lease as ours.
@@ -169,6 +171,7 @@ impl Candidate {
                     tracing::warn!(lease = self.lease, "another process leads now");
                     return Some(Lost::Taken);
                 }
+                // A conflict may be with our own request of before, which a slow server has carried out by now.
                 other => tracing::warn!(lease = self.lease, ?other, "the Lease could not be renewed"),
             }
             if !self.alone && renewed.elapsed() >= self.times.give_up {
@@ -188,15 +191,6 @@ impl Candidate {
                 tracing::warn!(lease = self.lease, ?error, "the next leader waits until the Lease is over");
             }
         }
-    }
-}
-
-/// Whether it was done. That somebody else was faster is no error.
-fn yes_or_later(done: Result<Value, Refused>) -> Result<bool, Refused> {
-    match done {
-        Ok(_) => Ok(true),
-        Err(Refused::Exists | Refused::Conflict) => Ok(false),
-        Err(error) => Err(error),
     }
 }
 

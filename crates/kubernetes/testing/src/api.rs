@@ -499,6 +499,7 @@ fn spoiled(fault: Fault) -> Response {
         Fault::Internal => refused(&Refusal::new(500, "InternalError", "etcdserver: request timed out")),
         Fault::Unavailable => refused(&Refusal::new(503, "ServiceUnavailable", "the server is shutting down")),
         Fault::Forbidden(message) => refused(&Refusal::new(403, "Forbidden", message)),
+        Fault::Conflict => refused(&Refusal::new(409, "Conflict", "the object has been modified")),
         Fault::Cut | Fault::AnswerLost => cut(),
     }
 }

@@ -24,6 +24,8 @@ pub enum Fault {
     Unavailable,
     /// 403 with this message.
     Forbidden(String),
+    /// 409: the object has changed meanwhile.
+    Conflict,
     /// The connection is cut before anything was done.
     Cut,
     /// It is carried out, and the answer is lost.

@@ -78,6 +78,19 @@ async fn a_leader_that_nobody_can_stand_in_for_goes_on_when_the_server_is_back()
     assert_eq!(holder(&rig), "");
 }
 
+/// A request that was given up and carried out later changes the Lease between two of the next.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_leader_that_is_in_its_own_way_leads_on() {
+    let rig = Rig::new().await;
+    let leader = candidate(&rig, "leader").lead().await;
+    rig.cluster.fault(Verb::Replace, "leases", Fault::Conflict);
+    let renewals = rig.cluster.count(Verb::Replace, "leases");
+    until("renewals", || rig.cluster.count(Verb::Replace, "leases") >= renewals + 3).await;
+    let lost = tokio::time::timeout(TIMES.renewal, leader.lost()).await;
+    assert!(lost.is_err(), "{lost:?}");
+    leader.resign().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_leader_whose_lease_is_taken_leads_no_more() {
     let rig = Rig::new().await;
