@@ -1,19 +1,16 @@
 //! What Jobs call: `wire` has the requests.
 
-use std::{io, sync::Arc};
+use std::sync::Arc;
 
 use axum::{
     Json, Router,
     body::{Body, Bytes},
     extract::{Query, State},
-    http::{HeaderMap, StatusCode, header},
+    http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
     routing::{get, post, put},
 };
-use csw_core::{
-    ports::ReportError,
-    run::{OutputBody, RunEnd},
-};
+use csw_core::run::{OutputBody, RunEnd};
 use futures::StreamExt;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
@@ -24,14 +21,9 @@ use uuid::Uuid;
 use crate::{
     attempt::{Attempt, Told, milliseconds},
     executor::Inner,
-    wire::{END, End, Head, LOG_BASE, Missing, OUTPUT, Order, OutputPlace, PROCESS, Received},
+    refusal::{Answer, Of, Refusal, bearer, just_started, process, text},
+    wire::{END, End, Head, IN_MEMORY, LOG_BASE, LOG_PIECE, Missing, OUTPUT, Order, OutputPlace, Received},
 };
-
-/// A piece of a log is not longer.
-const LOG_PIECE: usize = 1 << 20;
-
-/// Larger outputs go through a file.
-const IN_MEMORY: u64 = 256 * 1024;
 
 pub(crate) fn router(inner: Arc<Inner>) -> Router {
     Router::new()
@@ -42,62 +34,14 @@ pub(crate) fn router(inner: Arc<Inner>) -> Router {
         .with_state(inner)
 }
 
-/// Why a request is not carried out.
-enum Refusal {
-    /// The token is none of ours.
-    Stranger,
-    /// The run is somebody else's, or over.
-    Gone,
-    /// Not now.
-    Later(String),
-    /// It makes no sense.
-    Nonsense(String),
-}
-
-impl IntoResponse for Refusal {
-    fn into_response(self) -> Response {
-        match self {
-            Self::Stranger => (StatusCode::UNAUTHORIZED, "this token is good for no run").into_response(),
-            Self::Gone => (StatusCode::GONE, "the run is somebody else's now, or over").into_response(),
-            Self::Later(cause) => (StatusCode::SERVICE_UNAVAILABLE, cause).into_response(),
-            Self::Nonsense(cause) => (StatusCode::BAD_REQUEST, cause).into_response(),
-        }
-    }
-}
-
-impl From<ReportError> for Refusal {
-    fn from(error: ReportError) -> Self {
-        match error {
-            ReportError::Stale { .. } => Self::Gone,
-            ReportError::Unavailable { cause, .. } => Self::Later(cause),
-        }
-    }
-}
-
-type Answer<T> = Result<T, Refusal>;
-
-fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    headers.get(name)?.to_str().ok()
-}
-
-/// The token of a request.
-pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
-    text(headers, header::AUTHORIZATION.as_str()).and_then(|value| value.strip_prefix("Bearer "))
-}
-
 /// The attempt that a token is good for.
 fn attempt(inner: &Inner, headers: &HeaderMap) -> Answer<Arc<Attempt>> {
-    let (run, lease) = bearer(headers).and_then(|token| inner.key.check(token)).ok_or(Refusal::Stranger)?;
+    let (run, lease) = bearer(headers).and_then(|token| inner.key.check(token)).ok_or(Refusal::Stranger(Of::Run))?;
     match inner.attempts.find(run, lease) {
         Some(attempt) => Ok(attempt),
-        None if inner.may_adopt() => Err(Refusal::Later("the server has just started; ask again".to_owned())),
-        None => Err(Refusal::Gone),
+        None if inner.may_adopt() => Err(just_started()),
+        None => Err(Refusal::Gone(Of::Run)),
     }
-}
-
-fn process(headers: &HeaderMap) -> Answer<Uuid> {
-    let process = text(headers, PROCESS).and_then(|text| text.parse().ok());
-    process.ok_or_else(|| Refusal::Nonsense(format!("the header {PROCESS} is missing")))
 }
 
 /// The turn of a process that is heard. One that the server has forgotten tells its log from the beginning.
@@ -105,7 +49,7 @@ async fn turn<'a>(attempt: &'a Attempt, headers: &HeaderMap) -> Answer<MutexGuar
     let process = process(headers)?;
     let mut told = attempt.told.lock().await;
     if told.over || told.process.is_some_and(|heard| heard != process) {
-        return Err(Refusal::Gone);
+        return Err(Refusal::Gone(Of::Run));
     }
     if told.process.is_none() {
         let base = text(headers, LOG_BASE).and_then(|text| text.parse().ok()).unwrap_or_default();
@@ -138,7 +82,7 @@ async fn order(
     let process = process(&headers)?;
     let mut told = attempt.told.lock().await;
     if told.over {
-        return Err(Refusal::Gone);
+        return Err(Refusal::Gone(Of::Run));
     }
     let log_base = attempt.events.begins(&attempt.order).await?;
     begin(&attempt, &mut told, process);
@@ -188,12 +132,11 @@ async fn output(State(inner): State<Arc<Inner>>, headers: HeaderMap, body: Body)
 
 /// The bytes of an output, once they are what their hash says. The file lives as long as the second part.
 async fn received(inner: &Inner, head: &Head, body: Body) -> Answer<(OutputBody, Option<NamedTempFile>)> {
-    let later = |error: io::Error| Refusal::Later(format!("an output can't be kept on its way: {error}"));
     let mut memory = Vec::new();
     let mut file = None;
     if head.size > IN_MEMORY {
-        let named = NamedTempFile::new_in(&inner.config.uploads).map_err(later)?;
-        let writer = tokio::fs::File::from_std(named.reopen().map_err(later)?);
+        let named = NamedTempFile::new_in(&inner.config.uploads)?;
+        let writer = tokio::fs::File::from_std(named.reopen()?);
         file = Some((named, writer));
     }
     let (mut hash, mut size) = (Sha256::new(), 0_u64);
@@ -206,7 +149,7 @@ async fn received(inner: &Inner, head: &Head, body: Body) -> Answer<(OutputBody,
         }
         hash.update(&part);
         match &mut file {
-            Some((_, writer)) => writer.write_all(&part).await.map_err(later)?,
+            Some((_, writer)) => writer.write_all(&part).await?,
             None => memory.extend_from_slice(&part),
         }
     }
@@ -216,7 +159,7 @@ async fn received(inner: &Inner, head: &Head, body: Body) -> Answer<(OutputBody,
     match file {
         None => Ok((OutputBody::Bytes(memory.into()), None)),
         Some((named, mut writer)) => {
-            writer.flush().await.map_err(later)?;
+            writer.flush().await?;
             Ok((OutputBody::File(named.path().to_owned()), Some(named)))
         }
     }

@@ -32,6 +32,7 @@ mod names;
 pub mod outputs;
 mod pace;
 pub mod redis;
+mod refusal;
 mod scheduler;
 mod standing;
 mod token;

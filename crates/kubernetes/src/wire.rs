@@ -40,6 +40,12 @@ pub(crate) const LOG_BASE: &str = "csw-log-base";
 /// The header with an output's [`Head`], as JSON in hexadecimal digits.
 pub(crate) const OUTPUT: &str = "csw-output";
 
+/// A piece of a log is not longer.
+pub(crate) const LOG_PIECE: usize = 1 << 20;
+
+/// Larger outputs go through a file on their way, and are asked for before they are sent.
+pub(crate) const IN_MEMORY: u64 = 256 * 1024;
+
 /// An end is not longer: it may have a whole input schema in it.
 pub(crate) const END: usize = 80 << 20;
 

@@ -6,23 +6,22 @@ use axum::{
     Json, Router,
     body::Body,
     extract::{Query, State},
-    http::{HeaderMap, StatusCode, header},
+    http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
     routing::{get, post},
 };
 use serde::Deserialize;
 use tokio_util::io::ReaderStream;
-use uuid::Uuid;
 
 use super::{
     publisher::Inner,
     session::{NotHeard, Session},
     wire::{Answered, Next, Order, Progress},
 };
-use crate::wire::{PROCESS, Received};
-
-/// A piece of a log is not longer.
-const LOG_PIECE: usize = 1 << 20;
+use crate::{
+    refusal::{Answer, Of, Refusal, bearer, just_started, process},
+    wire::{LOG_PIECE, Received},
+};
 
 /// An answer is not longer: there may be scripts of plots in it.
 const ANSWER: usize = 160 << 20;
@@ -40,54 +39,21 @@ pub(super) fn router(inner: Arc<Inner>) -> Router {
         .with_state(inner)
 }
 
-/// Why a request is not carried out.
-enum Refusal {
-    /// The token is none of ours.
-    Stranger,
-    /// The build is somebody else's, or over.
-    Gone,
-    /// Not now.
-    Later(String),
-    /// It makes no sense.
-    Nonsense(String),
-}
-
-impl IntoResponse for Refusal {
-    fn into_response(self) -> Response {
-        match self {
-            Self::Stranger => (StatusCode::UNAUTHORIZED, "this token is good for no build").into_response(),
-            Self::Gone => (StatusCode::GONE, "the build is somebody else's now, or over").into_response(),
-            Self::Later(cause) => (StatusCode::SERVICE_UNAVAILABLE, cause).into_response(),
-            Self::Nonsense(cause) => (StatusCode::BAD_REQUEST, cause).into_response(),
-        }
-    }
-}
-
 impl From<NotHeard> for Refusal {
     fn from(_: NotHeard) -> Self {
-        Self::Gone
+        Self::Gone(Of::Build)
     }
 }
-
-type Answer<T> = Result<T, Refusal>;
 
 /// The session that a token is good for.
 fn session(inner: &Inner, headers: &HeaderMap) -> Answer<Arc<Session>> {
-    let token = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let token = token.and_then(|value| value.strip_prefix("Bearer "));
-    let (build, attempt) = token.and_then(|token| inner.key.check_build(token)).ok_or(Refusal::Stranger)?;
+    let (build, attempt) =
+        bearer(headers).and_then(|token| inner.key.check_build(token)).ok_or(Refusal::Stranger(Of::Build))?;
     match inner.sessions.find(build, attempt) {
         Some(session) => Ok(session),
-        None if inner.sessions.may_adopt(build) => {
-            Err(Refusal::Later("the server has just started; ask again".to_owned()))
-        }
-        None => Err(Refusal::Gone),
+        None if inner.sessions.may_adopt(build) => Err(just_started()),
+        None => Err(Refusal::Gone(Of::Build)),
     }
-}
-
-fn process(headers: &HeaderMap) -> Answer<Uuid> {
-    let process = headers.get(PROCESS).and_then(|value| value.to_str().ok()).and_then(|text| text.parse().ok());
-    process.ok_or_else(|| Refusal::Nonsense(format!("the header {PROCESS} is missing")))
 }
 
 /// The session in which a process has its turn.

@@ -9,11 +9,7 @@ use csw_core::{causes::chain, ports::ReportError, run::OutputDraft};
 use reqwest::{Method, StatusCode};
 
 use super::{Carrier, body_from, later};
-use crate::wire::{Head, OUTPUT, OutputPlace, Receipt, Received, Stored};
-
-/// Of larger ones it is asked first how much is there: an earlier attempt may have sent the most of it, and whoever is not
-/// heard need not send any.
-const LARGE: u64 = 256 * 1024;
+use crate::wire::{Head, IN_MEMORY, OUTPUT, OutputPlace, Receipt, Received, Stored};
 
 /// Where it is, and what it has stored.
 pub(super) struct Processor {
@@ -43,7 +39,8 @@ impl Processor {
         }
         let request = |method| carrier.request_at(&self.url, method, "/write/").header(OUTPUT, head.encode());
         let mut offset = 0;
-        if draft.size > LARGE {
+        // Of a large one the most may be there, and whoever is not heard need not send any.
+        if draft.size > IN_MEMORY {
             let answer = request(Method::GET).send().await;
             if answer.as_ref().is_ok_and(|answer| answer.status() == StatusCode::NOT_FOUND) {
                 return Ok(false);

@@ -7,7 +7,6 @@
 
 mod partial;
 mod push;
-mod refusal;
 mod write;
 
 use std::{io, path::PathBuf, sync::Arc, time::Duration};
@@ -22,8 +21,11 @@ use csw_core::{
     ports::{Hold, ObjectStorage, RunHolds},
 };
 
-use self::{partial::Partials, refusal::Refusal};
-use crate::token::RunKey;
+use self::partial::Partials;
+use crate::{
+    refusal::{Of, Refusal, bearer},
+    token::RunKey,
+};
 
 /// What is half received and was not gone on with for so long is removed.
 const ABANDONED: Duration = Duration::from_hours(24);
@@ -83,8 +85,7 @@ async fn tidy(inner: std::sync::Weak<Inner>) {
 impl Inner {
     /// The attempt that the token of a request is good for.
     fn attempt(&self, headers: &HeaderMap) -> Result<(RunId, Lease), Refusal> {
-        let token = crate::callbacks::bearer(headers);
-        token.and_then(|token| self.key.check(token)).ok_or(Refusal::Stranger)
+        bearer(headers).and_then(|token| self.key.check(token)).ok_or(Refusal::Stranger(Of::Run))
     }
 
     /// The same, if the attempt still counts.
@@ -92,7 +93,7 @@ impl Inner {
         let (run, lease) = self.attempt(headers)?;
         match self.runs.hold(run).await.map_err(|error| Refusal::Later(error.to_string()))? {
             Hold::Lease(held) if held == lease => Ok((run, lease)),
-            Hold::Lease(_) | Hold::Nobody => Err(Refusal::Gone),
+            Hold::Lease(_) | Hold::Nobody => Err(Refusal::Gone(Of::Run)),
             Hold::Unknown => Err(Refusal::Elsewhere),
         }
     }

@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, File, TryLockError},
-    io::{self, Read, Seek, SeekFrom},
+    io::{self, Read},
     path::{Path, PathBuf},
     time::{Duration, SystemTime},
 };
@@ -74,7 +74,6 @@ impl Partials {
 /// The hash of a file, in hexadecimal digits.
 pub(super) fn hash(path: &Path) -> io::Result<String> {
     let mut file = File::open(path)?;
-    file.seek(SeekFrom::Start(0))?;
     let (mut hash, mut part) = (Sha256::new(), vec![0; PART]);
     loop {
         match file.read(&mut part)? {

@@ -10,8 +10,11 @@ use axum::{
 };
 use csw_core::causes::chain;
 
-use super::{Inner, refusal::Refusal};
-use crate::wire::{END, LOG_BASE, PROCESS};
+use super::Inner;
+use crate::{
+    refusal::Refusal,
+    wire::{END, LOG_BASE, PROCESS},
+};
 
 /// Passes an end on; what the server answers is the answer.
 pub(super) async fn push(State(inner): State<Arc<Inner>>, headers: HeaderMap, body: Body) -> Result<Response, Refusal> {

@@ -19,12 +19,11 @@ use tokio::io::{AsyncSeekExt, AsyncWriteExt};
 use super::{
     Inner,
     partial::{Partial, hash},
-    refusal::Refusal,
 };
-use crate::wire::{Head, OUTPUT, Receipt, Received};
-
-/// Larger outputs go through a file.
-const IN_MEMORY: u64 = 256 * 1024;
+use crate::{
+    refusal::{Refusal, text},
+    wire::{Head, IN_MEMORY, OUTPUT, Receipt, Received},
+};
 
 #[derive(Deserialize)]
 pub(super) struct Offset {
@@ -33,7 +32,7 @@ pub(super) struct Offset {
 }
 
 fn head(headers: &HeaderMap) -> Result<Head, Refusal> {
-    let head = headers.get(OUTPUT).and_then(|value| Head::decode(value.to_str().ok()?));
+    let head = text(headers, OUTPUT).and_then(Head::decode);
     let head = head.ok_or_else(|| Refusal::Nonsense(format!("the header {OUTPUT} can't be read")))?;
     // It becomes a part of a key.
     let is_hash = head.sha256.len() == 64 && head.sha256.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));

@@ -43,7 +43,7 @@ impl From<&RedisError> for AclError {
 
 /// A user with what it may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum User {
+enum User {
     /// Who makes users.
     Admin,
     /// Who writes arguments.
@@ -58,7 +58,7 @@ impl User {
     const ALL: [Self; 4] = [Self::Admin, Self::Scheduler, Self::Executor, Self::Default];
 
     /// Its name.
-    pub const fn name(self) -> &'static str {
+    const fn name(self) -> &'static str {
         match self {
             Self::Admin => "admin",
             Self::Scheduler => "scheduler",

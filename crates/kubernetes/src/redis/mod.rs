@@ -10,7 +10,7 @@ mod arguments;
 mod fetch;
 
 pub use self::{
-    acl::{AclError, Passwords, User, acl_file, set_up},
+    acl::{AclError, Passwords, acl_file, set_up},
     address::{BadAddress, RedisAddress},
     arguments::Redis,
     fetch::REDIS_CA,

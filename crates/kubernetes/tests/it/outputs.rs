@@ -203,12 +203,6 @@ async fn an_attempt_that_counts_no_more_stores_nothing() {
     assert!(processed.parts.sizes().is_empty());
 }
 
-fn token(job: &Value) -> String {
-    let variables = job["spec"]["template"]["spec"]["containers"][0]["env"].as_array().unwrap().clone();
-    let token = variables.iter().find(|variable| variable["name"] == "CSW_RUN_TOKEN").unwrap();
-    token["value"].as_str().unwrap().to_owned()
-}
-
 fn head(size: usize, sha256: &str) -> String {
     hex::encode(
         json!({
@@ -227,7 +221,7 @@ async fn a_large_output_goes_on_where_it_stopped() {
     processed.parts.hold_by(&waiting);
     let recorder = processed.rig.run(&waiting).await;
     processed.rig.until_logged(&recorder, "begun").await;
-    let token = token(&processed.rig.jobs()[0]);
+    let token = processed.rig.token();
     let bytes: Vec<u8> = (0..1_000_000_u32).flat_map(u32::to_le_bytes).collect();
     let head = head(bytes.len(), &hex::encode(Sha256::digest(&bytes)));
     let url = format!("http://{}/write/", processed.address);
@@ -270,7 +264,7 @@ async fn a_hash_is_no_path() {
     processed.parts.hold_by(&waiting);
     let recorder = processed.rig.run(&waiting).await;
     processed.rig.until_logged(&recorder, "begun").await;
-    let token = token(&processed.rig.jobs()[0]);
+    let token = processed.rig.token();
     for hash in ["../../../etc/passwd", "", &"Z".repeat(64)] {
         let request = reqwest::Client::new().put(format!("http://{}/write/", processed.address)).bearer_auth(&token);
         let answer = request.header("csw-output", head(1, hash)).body("x").send().await.unwrap();

@@ -4,7 +4,7 @@ use ::redis::{Client, Cmd, ErrorKind, RedisError, ServerErrorKind, cmd};
 use csw_core::run::{Outcome, TaskResult};
 use csw_kubernetes::redis::{Passwords, Redis, RedisAddress, acl_file, set_up};
 use csw_kubernetes_testing::{Fate, Redis as Server};
-use serde_json::{Value, json};
+use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use crate::rig::{Rig, order, until};
@@ -121,12 +121,6 @@ async fn a_file_of_users_is_what_redis_reads() {
     assert!(set_up(&address, &passwords()).await.unwrap(), "it keeps them");
 }
 
-fn token(job: &Value) -> String {
-    let variables = job["spec"]["template"]["spec"]["containers"][0]["env"].as_array().unwrap().clone();
-    let token = variables.iter().find(|variable| variable["name"] == "CSW_RUN_TOKEN").unwrap();
-    token["value"].as_str().unwrap().to_owned()
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_reads_its_own_arguments_and_no_others() {
     let (rig, server) = with_redis().await;
@@ -135,7 +129,7 @@ async fn a_job_reads_its_own_arguments_and_no_others() {
     rig.until_logged(&recorder, "begun").await;
     let key = format!("job-{}-{}", waiting.run, waiting.lease);
     let user = format!("run-{}", waiting.lease);
-    let password = hex::encode(Sha256::digest(format!("redis {}", token(&rig.jobs()[0]))));
+    let password = hex::encode(Sha256::digest(format!("redis {}", rig.token())));
     may(&server, &user, &password, &["GET", &key]).await;
     ask(&server, "scheduler", SCHEDULER, &["SET", "job-of-another", "x"]).await.unwrap();
     for command in [&["GET", "job-of-another"][..], &["SET", &key, "x"], &["DEL", &key], &["GET", "projects"]] {
@@ -197,7 +191,7 @@ async fn what_goes_to_redis_is_encrypted_and_its_certificate_checked() {
     rig.start().await;
     let recorder = rig.run(&order(json!({ "say": ["begun"], "wait": rig.gate() }))).await;
     rig.until_logged(&recorder, "begun").await;
-    let password = hex::encode(Sha256::digest(format!("redis {}", token(&rig.jobs()[0]))));
+    let password = hex::encode(Sha256::digest(format!("redis {}", rig.token())));
     assert!(!rig.jobs()[0].to_string().contains(&password), "no password is in the object");
     rig.open_gate();
     assert_eq!(recorder.end().await.outcome, Outcome::Returned(TaskResult::Sim { outputs: 0 }));

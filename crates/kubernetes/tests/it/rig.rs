@@ -140,6 +140,13 @@ impl Rig {
         self.jobs()[0]["metadata"]["name"].as_str().unwrap().to_owned()
     }
 
+    /// The token that the first Job has.
+    pub(crate) fn token(&self) -> String {
+        let variables = self.jobs()[0]["spec"]["template"]["spec"]["containers"][0]["env"].as_array().unwrap().clone();
+        let token = variables.iter().find(|variable| variable["name"] == "CSW_RUN_TOKEN").unwrap();
+        token["value"].as_str().unwrap().to_owned()
+    }
+
     /// A file that lets runs go on which wait for it.
     pub(crate) fn gate(&self) -> PathBuf {
         self.folder.path().join("gate")

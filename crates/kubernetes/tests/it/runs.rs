@@ -127,8 +127,7 @@ async fn tokens_are_good_for_nothing_else() {
     rig.start().await;
     let recorder = rig.run(&order(json!({ "say": ["begun"], "wait": rig.gate() }))).await;
     rig.until_logged(&recorder, "begun").await;
-    let token =
-        rig.jobs()[0]["spec"]["template"]["spec"]["containers"][0]["env"][1]["value"].as_str().unwrap().to_owned();
+    let token = rig.token();
     let url = format!("{}/run/order", rig.config.callback_url);
     let ask = async |token: &str, process: &str| {
         let request = reqwest::Client::new().get(&url).bearer_auth(token).header("csw-process", process);
