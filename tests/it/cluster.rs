@@ -20,7 +20,7 @@ pub(crate) struct Site {
 
 impl Site {
     pub(crate) async fn start() -> Result<Self> {
-        Self::within(vec![]).await
+        Self::within(vec![], "").await
     }
 
     /// Its pods may no more than what containers of the restricted profile may.
@@ -36,10 +36,11 @@ impl Site {
             let script = concat!(env!("CARGO_MANIFEST_DIR"), "/support/restricted.py");
             words.extend(["/usr/bin/python3", script].map(str::to_owned));
         }
-        Self::within(words).await
+        Self::within(words, "").await
     }
 
-    async fn within(within: Vec<String>) -> Result<Self> {
+    /// With words before each command of a pod, and more settings of the cluster.
+    async fn within(within: Vec<String>, settings: &str) -> Result<Self> {
         let mut server = Server::prepared()?;
         let bin = program()?.parent().context("the program is in a folder")?.display().to_string();
         let node = NodeConfig {
@@ -60,7 +61,7 @@ impl Site {
         server.configure(&format!(
             "executor = 'kubernetes'\n[kubernetes]\ncallback_listen = '{callbacks}'\njobs = 8\nimage = 'registry/csw:1'\n\
              volume_claim = 'csw-data'\nimage_seconds = 1\ninputs_url = 'http://{inputs}'\ninputs_quiet_seconds = 1\n\
-             [site]\nsubmissions_per_minute = 100000\n"
+             {settings}\n[site]\nsubmissions_per_minute = 100000\n"
         ))?;
         server.start()?;
         Ok(Self { server, cluster })
@@ -142,6 +143,28 @@ async fn an_inputs_server_answers_without_a_job_and_sleeps_when_nobody_asks() ->
     let stranger = site.server.account("stranger", "member")?;
     let refused = site.server.csw(&stranger, &["models", "-n", NULL, "config"])?;
     assert!(refused.code != 0 && refused.stdout.is_empty(), "{}", refused.stdout);
+    Ok(())
+}
+
+/// `kubernetes.linger_seconds`: questions and simulations of a version that come one after the other are one Job's.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_waits_runs_what_comes_next_and_leaves_nothing_behind() -> Result {
+    let site = Site::within(vec![], "linger_seconds = 60").await?;
+    let client = site.client()?;
+    for value in [7, 8] {
+        let (pk, done) = run(&client, NULL, &number(value)).await?;
+        assert_eq!(done.status, "SUCCESS", "{:?} {}", done.traceback, site.server.log()?);
+        let outputs = client.simulation(NULL, pk).await?.outputs.context("it has outputs")?;
+        assert_eq!(outputs.renderable[0].data, Value::String(format!("{value}\n")));
+    }
+    assert_eq!(site.jobs().len(), 1, "{:?}", site.jobs());
+    // What a model's own code breaks is broken for its run alone.
+    let cases = [("segfault", "FAIL"), ("prints", "SUCCESS"), ("removes-directory", "SUCCESS"), ("raises", "FAIL")];
+    for (name, status) in cases.into_iter().chain([("writes-file", "SUCCESS"), ("prints", "SUCCESS")]) {
+        let (_, done) = run(&client, EDGES, &case(name, 0.0)).await?;
+        assert_eq!(done.status, status, "{name}: {:?} {}", done.traceback, site.server.log()?);
+    }
+    assert_eq!(site.jobs().len(), 2, "{:?}", site.jobs());
     Ok(())
 }
 

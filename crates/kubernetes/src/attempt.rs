@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, HashSet},
-    sync::Arc,
+    sync::{Arc, PoisonError, atomic::AtomicBool},
 };
 
 use csw_core::{
@@ -16,7 +16,7 @@ use tokio::{
 };
 use uuid::Uuid;
 
-use crate::{names::job_name, standing::Waiting, wire::OutputPlace};
+use crate::{lingering::Offer, names::job_name, standing::Waiting, wire::OutputPlace};
 
 /// An attempt that this process looks after.
 pub(crate) struct Attempt {
@@ -29,6 +29,12 @@ pub(crate) struct Attempt {
     pub(crate) told: Mutex<Told>,
     /// What is seen of it in the cluster, and wished.
     pub(crate) seen: watch::Sender<Seen>,
+    /// Where its Job waits for another run, between two questions.
+    offer: std::sync::Mutex<Option<Offer>>,
+    /// The attempt whose Job has taken this one.
+    carrier: std::sync::Mutex<Option<Arc<Attempt>>>,
+    /// Its Job was made by this process.
+    pub(crate) made: AtomicBool,
 }
 
 /// What its process has told.
@@ -63,6 +69,8 @@ pub(crate) struct Seen {
     pub(crate) unwanted: bool,
     /// Somebody wants it stopped.
     pub(crate) cancelled: bool,
+    /// Its Job does not finish with its run.
+    pub(crate) lingers: bool,
 }
 
 impl Seen {
@@ -86,7 +94,25 @@ impl Attempt {
             begun: Instant::now(),
             told: Mutex::default(),
             seen: watch::Sender::new(Seen::default()),
+            offer: std::sync::Mutex::default(),
+            carrier: std::sync::Mutex::default(),
+            made: AtomicBool::new(false),
         }
+    }
+
+    /// Leaves an offer for its Job, or takes it.
+    pub(crate) fn swap_offer(&self, offer: Option<Offer>) -> Option<Offer> {
+        std::mem::replace(&mut self.offer.lock().unwrap_or_else(PoisonError::into_inner), offer)
+    }
+
+    /// Has the Job of another attempt take this one, or nobody's.
+    pub(crate) fn carry(&self, job: Option<Arc<Self>>) {
+        *self.carrier.lock().unwrap_or_else(PoisonError::into_inner) = job;
+    }
+
+    /// The attempt whose Job has taken this one, if it has none of its own.
+    pub(crate) fn carrier(&self) -> Option<Arc<Self>> {
+        self.carrier.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(crate) fn see(&self, change: impl FnOnce(&mut Seen)) {

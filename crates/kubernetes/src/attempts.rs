@@ -12,7 +12,11 @@ use k8s_openapi::api::{
 };
 use tokio::sync::watch;
 
-use crate::{attempt::Attempt, names::attempt_of, standing};
+use crate::{
+    attempt::{Attempt, Seen},
+    names::attempt_of,
+    standing,
+};
 
 /// Both, and whether the cluster was looked at yet.
 pub(crate) struct Attempts {
@@ -24,6 +28,8 @@ pub(crate) struct Attempts {
 #[derive(Default)]
 struct Inner {
     attempts: HashMap<RunId, Arc<Attempt>>,
+    /// Attempts that the Job of another one has taken, by that.
+    carried: HashMap<(RunId, Lease), Arc<Attempt>>,
     jobs: BTreeMap<String, Known>,
     /// Pods of attempts that are not here yet, by their names.
     strangers: HashMap<(RunId, Lease), BTreeMap<String, Pod>>,
@@ -37,6 +43,14 @@ struct Known {
     run: RunId,
     lease: Lease,
     job: Arc<Job>,
+}
+
+impl Inner {
+    /// Whoever sees what becomes of the Job of an attempt: that, and one that the Job has taken since.
+    fn of_job(&self, run: RunId, lease: Lease) -> impl Iterator<Item = &Arc<Attempt>> {
+        let own = self.attempts.get(&run).filter(|attempt| attempt.order.lease == lease);
+        own.into_iter().chain(self.carried.get(&(run, lease)))
+    }
 }
 
 impl Attempts {
@@ -75,6 +89,22 @@ impl Attempts {
         if inner.attempts.get(&run).is_some_and(|known| known.order.lease == attempt.order.lease) {
             inner.attempts.remove(&run);
         }
+        inner.carried.retain(|_, carried| carried.name != attempt.name);
+    }
+
+    /// From now on an attempt sees what becomes of the Job of another one.
+    pub(crate) fn carry(&self, job: &Attempt, attempt: &Arc<Attempt>) {
+        let mut inner = self.lock();
+        inner.carried.insert((job.order.run, job.order.lease), Arc::clone(attempt));
+        let Seen { job, pods, gone, .. } = job.seen.borrow().clone();
+        attempt.see(|seen| (seen.job, seen.pods, seen.gone) = (job, pods, gone));
+    }
+
+    /// It does not see that any more, as if it never had.
+    pub(crate) fn put_down(&self, attempt: &Attempt) {
+        self.lock().carried.retain(|_, carried| carried.name != attempt.name);
+        attempt.carry(None);
+        attempt.see(|seen| (seen.job, seen.pods, seen.gone) = (None, BTreeMap::new(), false));
     }
 
     /// The attempt at a run under a lease.
@@ -125,8 +155,8 @@ impl Attempts {
         let job = Arc::new(job);
         let mut inner = self.lock();
         inner.jobs.insert(name, Known { run, lease, job: Arc::clone(&job) });
-        if let Some(attempt) = inner.attempts.get(&run).filter(|attempt| attempt.order.lease == lease) {
-            attempt.see(|seen| (seen.job, seen.gone) = (Some(job), false));
+        for attempt in inner.of_job(run, lease) {
+            attempt.see(|seen| (seen.job, seen.gone) = (Some(Arc::clone(&job)), false));
         }
     }
 
@@ -134,7 +164,7 @@ impl Attempts {
     pub(crate) fn miss_job(&self, name: &str) {
         let mut inner = self.lock();
         let Some(known) = inner.jobs.remove(name) else { return };
-        if let Some(attempt) = inner.attempts.get(&known.run).filter(|attempt| attempt.order.lease == known.lease) {
+        for attempt in inner.of_job(known.run, known.lease) {
             attempt.see(|seen| seen.gone = true);
         }
     }
@@ -153,15 +183,15 @@ impl Attempts {
         let (Some((run, lease)), Some(name)) = (attempt_of(&pod.metadata), pod.metadata.name.clone()) else { return };
         pod.metadata.managed_fields = None;
         let mut inner = self.lock();
-        let owner = inner.attempts.get(&run).filter(|attempt| attempt.order.lease == lease).cloned();
-        match owner {
-            Some(attempt) => attempt.see(|seen| {
-                seen.pods.insert(name, pod);
-            }),
-            None if !inner.settled => {
-                inner.strangers.entry((run, lease)).or_default().insert(name, pod);
-            }
-            None => {}
+        let mut is_known = false;
+        for attempt in inner.of_job(run, lease) {
+            is_known = true;
+            attempt.see(|seen| {
+                seen.pods.insert(name.clone(), pod.clone());
+            });
+        }
+        if !is_known && !inner.settled {
+            inner.strangers.entry((run, lease)).or_default().insert(name, pod);
         }
     }
 

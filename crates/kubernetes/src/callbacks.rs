@@ -1,6 +1,9 @@
 //! What Jobs call: `wire` has the requests.
 
-use std::sync::Arc;
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use axum::{
     Json, Router,
@@ -10,7 +13,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post, put},
 };
-use csw_core::run::{OutputBody, RunEnd};
+use csw_core::run::{OutputBody, RunEnd, RunOrder};
 use futures::StreamExt;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
@@ -21,9 +24,13 @@ use uuid::Uuid;
 use crate::{
     attempt::{Attempt, Told, milliseconds},
     executor::Inner,
+    lingering::Word,
     refusal::{Answer, Of, Refusal, bearer, just_started, process, text},
-    wire::{END, End, Head, IN_MEMORY, LOG_BASE, LOG_PIECE, Missing, OUTPUT, Order, OutputPlace, Received},
+    wire::{END, End, Head, IN_MEMORY, LOG_BASE, LOG_PIECE, Missing, Next, OUTPUT, Order, OutputPlace, Received},
 };
+
+/// A Job that waits for another run asks again after so long.
+const HELD: Duration = Duration::from_secs(20);
 
 pub(crate) fn router(inner: Arc<Inner>) -> Router {
     Router::new()
@@ -31,6 +38,7 @@ pub(crate) fn router(inner: Arc<Inner>) -> Router {
         .route("/run/log", post(log))
         .route("/run/output", put(output))
         .route("/run/end", post(end))
+        .route("/run/next", get(next))
         .with_state(inner)
 }
 
@@ -182,10 +190,41 @@ async fn end(State(inner): State<Arc<Inner>>, headers: HeaderMap, body: Body) ->
     if !missing.is_empty() || told.received < end.log {
         return Ok((StatusCode::CONFLICT, Json(Missing { missing, received: told.received })).into_response());
     }
+    let job = attempt.carrier().unwrap_or_else(|| Arc::clone(&attempt));
+    let lingers = end.lingers && !inner.config.linger.is_zero() && job.made.load(Ordering::Relaxed);
     let mut end = RunEnd::from(end);
     if let Some(fetched) = told.fetched {
         end.phases.start += milliseconds(fetched.duration_since(attempt.begun));
     }
-    attempt.settle(&mut told, end).await?;
+    if lingers {
+        // Before the end is known: what follows from it may be the next run.
+        job.see(|seen| seen.lingers = true);
+        job.swap_offer(Some(inner.lingering.offer(&job, inner.config.linger)));
+    }
+    if let Err(error) = attempt.settle(&mut told, end).await {
+        job.swap_offer(None);
+        return Err(error.into());
+    }
     Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+/// Another run for a Job whose own is over.
+async fn next(State(inner): State<Arc<Inner>>, headers: HeaderMap) -> Answer<Response> {
+    let job = attempt(&inner, &headers)?;
+    let Some(mut offer) = job.swap_offer(None) else { return Ok(StatusCode::NO_CONTENT.into_response()) };
+    let told = match tokio::time::timeout_at(offer.until.min(Instant::now() + HELD), &mut offer.word).await {
+        Ok(told) => told.ok(),
+        Err(_) if Instant::now() < offer.until => {
+            job.swap_offer(Some(offer));
+            return Ok(StatusCode::ACCEPTED.into_response());
+        }
+        Err(_) => {
+            offer.word.close();
+            // It may have come at the last moment.
+            offer.word.try_recv().ok()
+        }
+    };
+    let Some(Word::Run(given)) = told else { return Ok(StatusCode::NO_CONTENT.into_response()) };
+    let RunOrder { run, lease, task, .. } = given.order;
+    Ok(Json(Next { run, task, token: inner.key.token(run, lease) }).into_response())
 }

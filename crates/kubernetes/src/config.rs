@@ -36,6 +36,8 @@ pub struct KubernetesConfig {
     /// An image that can't be pulled is tried for so long.
     pub image_patience: Duration,
     /// A Job whose run has told its end may take so long to finish by itself.
+    pub ending: Duration,
+    /// A Job whose run is over waits so long for another one of the same version before it finishes.
     pub linger: Duration,
     /// Jobs of a former process that nobody has asked for after so long are nobody's.
     pub adoption: Duration,
@@ -85,7 +87,8 @@ impl KubernetesConfig {
             keep: Duration::from_mins(10),
             start_limit: Duration::from_mins(15),
             image_patience: Duration::from_mins(1),
-            linger: Duration::from_secs(30),
+            ending: Duration::from_secs(30),
+            linger: Duration::ZERO,
             adoption: Duration::from_mins(1),
             scratch_bytes: 20_000_000_000,
             writes_per_second: 20,

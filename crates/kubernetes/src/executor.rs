@@ -19,6 +19,7 @@ use crate::{
     config::KubernetesConfig,
     follow::follow,
     inputs::servers::Servers,
+    lingering::Lingering,
     redis::Arguments,
     token::RunKey,
     watching,
@@ -35,6 +36,7 @@ pub(crate) struct Inner {
     pub(crate) key: RunKey,
     pub(crate) attempts: Arc<Attempts>,
     pub(crate) servers: Arc<Servers>,
+    pub(crate) lingering: Lingering,
     /// What Jobs find in Redis, if there is one.
     pub(crate) arguments: Option<Arguments>,
     /// Asks inputs servers.
@@ -62,6 +64,7 @@ impl KubernetesExecutor {
             attempts,
             servers,
             http: http(),
+            lingering: Lingering::default(),
             arguments: config.redis.clone().map(|redis| Arguments::new(redis, config.start_limit)),
             places: Arc::new(Semaphore::new(config.capacity.runs as usize)),
             asked: std::sync::OnceLock::new(),

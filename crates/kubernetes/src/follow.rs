@@ -1,6 +1,9 @@
 //! An attempt from its turn to the last trace of its Job.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use csw_core::{ports::ReportError, run::Outcome};
 use tokio::{
@@ -13,6 +16,7 @@ use crate::{
     cluster::Refused,
     executor::Inner,
     inputs::serve::{Served, serve},
+    lingering::LIFETIME,
     manifest,
     pace::Pauses,
     standing::{self, Standing, Waiting},
@@ -23,6 +27,9 @@ const WORD_OF_THE_POD: Duration = Duration::from_secs(3);
 
 /// A Job that was deleted gives its place back after so long, even where its node does not answer.
 const LEAVING: Duration = Duration::from_mins(2);
+
+/// A Job that has waited for a run takes it within so long, or is not there any more.
+const HAND_OVER: Duration = Duration::from_secs(5);
 
 /// What is tried again waits at most so long.
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
@@ -35,13 +42,17 @@ pub(crate) async fn follow(inner: Arc<Inner>, attempt: Arc<Attempt>) {
     let outcome = match follower.by_inputs_server().await {
         Served::Over => None,
         Served::End(outcome) => Some(outcome),
-        Served::Not => {
-            place = follower.place().await;
-            match &place {
-                Some(_) => follower.see_through().await,
-                None => follower.settled(),
+        Served::Not => match follower.by_lingering_job().await {
+            Served::Over => None,
+            Served::End(outcome) => Some(outcome),
+            Served::Not => {
+                place = follower.place().await;
+                match &place {
+                    Some(_) => follower.see_through().await,
+                    None => follower.settled(),
+                }
             }
-        }
+        },
     };
     if let Some(outcome) = outcome {
         follower.tell(outcome).await;
@@ -52,6 +63,7 @@ pub(crate) async fn follow(inner: Arc<Inner>, attempt: Arc<Attempt>) {
         }
         follower.clean_up().await;
     }
+    follower.leave_carrier().await;
     follower.inner.forget(&follower.attempt);
 }
 
@@ -98,6 +110,36 @@ impl Follower {
         serve(&self.inner, &self.attempt, &server).await
     }
 
+    /// Has it taken by a Job of its version that waits for another run, if there is one.
+    async fn by_lingering_job(&mut self) -> Served {
+        if self.seen.borrow().job.is_some() {
+            return Served::Not;
+        }
+        let Some(job) = self.inner.lingering.give(&self.attempt) else { return Served::Not };
+        self.inner.attempts.carry(&job, &self.attempt);
+        let is_known = |seen: &Seen| seen.fetched || seen.gone || seen.is_settled();
+        let known = tokio::time::timeout(HAND_OVER, self.seen.wait_for(is_known)).await.is_ok();
+        let seen = self.seen.borrow().clone();
+        if known && (seen.fetched || seen.is_settled()) {
+            return self.see_on().await.map_or(Served::Over, Served::End);
+        }
+        tracing::info!(run = %self.attempt.order.run, job = job.name, "a Job that waited is gone; another one is made");
+        self.delete(&job.name).await;
+        self.inner.attempts.put_down(&self.attempt);
+        Served::Not
+    }
+
+    /// The Job that has taken this run waits for the next one, unless the run has another end than its process has told.
+    async fn leave_carrier(&self) {
+        let Some(job) = self.attempt.carrier() else { return };
+        let seen = self.seen.borrow().clone();
+        let is_settled = seen.gone || seen.job.is_some_and(|job| standing::is_settled(&job));
+        let goes_on = seen.over && seen.fetched && !seen.unwanted && !seen.cancelled;
+        if !goes_on && !is_settled {
+            self.delete(&job.name).await;
+        }
+    }
+
     /// What has to be told of an attempt that is not to go on.
     fn settled(&self) -> Option<Outcome> {
         self.seen.borrow().untold()
@@ -106,6 +148,10 @@ impl Follower {
     /// A place among the live Jobs; `None` where it is not wanted any more.
     async fn place(&mut self) -> Option<OwnedSemaphorePermit> {
         let places = Arc::clone(&self.inner.places);
+        if let Ok(permit) = Arc::clone(&places).try_acquire_owned() {
+            return Some(permit);
+        }
+        self.inner.lingering.dismiss();
         tokio::select! {
             permit = places.acquire_owned() => permit.ok(),
             _ = self.seen.wait_for(Seen::is_settled) => None,
@@ -119,6 +165,11 @@ impl Follower {
         if let Err(outcome) = self.create(stop).await {
             return outcome;
         }
+        self.see_on().await
+    }
+
+    /// The same, once it has a Job.
+    async fn see_on(&mut self) -> Option<Outcome> {
         loop {
             let seen = self.seen.borrow_and_update().clone();
             let until = match self.decide(&seen) {
@@ -154,7 +205,11 @@ impl Follower {
                 Ok(_) = stop.wait_for(Seen::is_settled) => return Err(self.settled()),
             };
             let asked = match made {
-                Ok(()) | Err(Refused::Exists) => return Ok(()),
+                Ok(()) => {
+                    attempt.made.store(true, Ordering::Relaxed);
+                    return Ok(());
+                }
+                Err(Refused::Exists) => return Ok(()),
                 Err(Refused::Never(said)) => {
                     let sentence = format!("the cluster refuses its Job: {said}");
                     return Err(Some(Outcome::Lost { sentence }));
@@ -258,6 +313,9 @@ impl Follower {
             (Some(waiting), _) => waiting.sentence().to_owned(),
             _ => return,
         };
+        if matches!(self.waiting.what, Some(Waiting::Room(_))) {
+            self.inner.lingering.dismiss();
+        }
         let waits = if suspended { "until" } else { ":" };
         if self.waiting.told.as_ref() != Some(&sentence) {
             let line = format!("[This run waits{}{waits} {sentence}.]\n", if suspended { " " } else { "" });
@@ -278,25 +336,42 @@ impl Follower {
     /// Sees that no pod is left. A Job that finishes by itself stays as long as the operator wants.
     async fn clean_up(&mut self) {
         let has_left = |seen: &Seen| seen.gone || seen.job.as_ref().is_some_and(|job| standing::is_settled(job));
-        let linger = if finishes(&self.seen.borrow()) { self.inner.config.linger } else { Duration::ZERO };
-        if matches!(tokio::time::timeout(linger, self.seen.wait_for(has_left)).await, Ok(Ok(_))) {
+        let (config, seen) = (&self.inner.config, self.seen.borrow().clone());
+        let patience = match (finishes(&seen), seen.lingers) {
+            (false, _) => Duration::ZERO,
+            (true, false) => config.ending,
+            // It takes more runs, and has a deadline of its own.
+            (true, true) => {
+                config.ending + LIFETIME + Duration::from_secs(self.attempt.order.limits.deadline_seconds.into())
+            }
+        };
+        if matches!(tokio::time::timeout(patience, self.seen.wait_for(has_left)).await, Ok(Ok(_))) {
             return;
         }
-        let mut pauses = Pauses::up_to(LONGEST_PAUSE);
-        loop {
-            match self.inner.cluster.delete_job(&self.attempt.name).await {
-                Ok(()) => break,
-                Err(Refused::Missing) => return,
-                Err(error) => {
-                    tracing::warn!(job = self.attempt.name, ?error, "a Job waits to be deleted");
-                    pauses.pause(None).await;
-                }
-            }
+        if !self.delete(&self.attempt.name).await {
+            return;
         }
         // It may never have been seen; then nobody sees it go either.
         let left = self.seen.wait_for(|seen| seen.gone);
         if tokio::time::timeout(LEAVING, left).await.is_err() {
             tracing::warn!(job = self.attempt.name, "a deleted Job is still there; its place is given away");
+        }
+    }
+}
+
+impl Follower {
+    /// Deletes a Job, however often the server has to be asked. False: there is none.
+    async fn delete(&self, job: &str) -> bool {
+        let mut pauses = Pauses::up_to(LONGEST_PAUSE);
+        loop {
+            match self.inner.cluster.delete_job(job).await {
+                Ok(()) => return true,
+                Err(Refused::Missing) => return false,
+                Err(error) => {
+                    tracing::warn!(job, ?error, "a Job waits to be deleted");
+                    pauses.pause(None).await;
+                }
+            }
         }
     }
 }

@@ -26,6 +26,7 @@ mod follow;
 pub mod inputs;
 pub mod job;
 pub mod leader;
+mod lingering;
 mod manifest;
 pub mod manifests;
 mod names;

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::{
     config::{KubernetesConfig, SharedFolders},
-    job,
+    job, lingering,
     manifests::restricted,
     names::{job_name, labels},
     redis::{REDIS_CA, REDIS_URL},
@@ -31,7 +31,10 @@ pub(crate) fn job(order: &RunOrder, config: &KubernetesConfig, token: &str) -> R
         labels_of_job.insert("kueue.x-k8s.io/queue-name".to_owned(), queue.clone());
     }
     // The run's own deadline is kept by the process beside it, from its start; this one is for what is not heard of.
-    let deadline = u64::from(order.limits.deadline_seconds) + config.start_limit.as_secs();
+    let mut deadline = u64::from(order.limits.deadline_seconds) + config.start_limit.as_secs();
+    if !config.linger.is_zero() {
+        deadline += lingering::LIFETIME.as_secs();
+    }
     let mut job = json!({
         "apiVersion": "batch/v1",
         "kind": "Job",
@@ -63,6 +66,7 @@ pub(crate) fn job(order: &RunOrder, config: &KubernetesConfig, token: &str) -> R
 fn container(order: &RunOrder, config: &KubernetesConfig, token: &str) -> Value {
     let mut variables = vec![(job::CALLBACK_URL, config.callback_url.as_str()), (job::RUN_TOKEN, token)];
     variables.extend(config.outputs_url.as_deref().map(|url| (job::OUTPUTS_URL, url)));
+    variables.extend((!config.linger.is_zero()).then_some((job::LINGER, "true")));
     if let Some(redis) = &config.redis {
         variables.push((REDIS_URL, redis.address.url()));
         variables.extend(redis.address.ca().map(|ca| (REDIS_CA, ca)));

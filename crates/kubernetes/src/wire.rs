@@ -6,6 +6,7 @@
 //! | `POST /run/log?offset=N`, bytes | [`Received`]: how much of this process's log is here |
 //! | `PUT /run/output`, bytes, its description in [`OUTPUT`] | 204 once they are stored |
 //! | `POST /run/end`, an [`End`] | 204 once it counts; 409 with [`Missing`] where something has to be sent again |
+//! | `GET /run/next`, with the token that the Job was made with | [`Next`]: another run that is wanted of it; 202: ask again; 204: none |
 //!
 //! Where there is an outputs processor, outputs and end go there:
 //!
@@ -198,6 +199,17 @@ pub(crate) struct End {
     pub(crate) stored: Vec<Stored>,
     /// Bytes of the log.
     pub(crate) log: u64,
+    /// The process would take another run.
+    #[serde(default)]
+    pub(crate) lingers: bool,
+}
+
+/// Another run for a Job whose own is over.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Next {
+    pub(crate) run: RunId,
+    pub(crate) task: Task,
+    pub(crate) token: String,
 }
 
 /// The word of an outputs processor: it has stored an output.
@@ -230,7 +242,7 @@ enum WireOutcome {
 impl End {
     pub(crate) fn new(end: RunEnd, outputs: Vec<OutputPlace>, log: u64) -> Self {
         let RunEnd { outcome, model_version, phases, usage } = end;
-        Self { outcome: outcome.into(), model_version, phases, usage, outputs, stored: Vec::new(), log }
+        Self { outcome: outcome.into(), model_version, phases, usage, outputs, stored: Vec::new(), log, lingers: false }
     }
 }
 

@@ -9,7 +9,8 @@ imports the model and forks a child per run.
             pipe and the doors of its cgroup attached; it answers with lines
 
 A frame on a run's socket is one byte of kind, four bytes of length (little endian), and the content. To the run: C
-(confinement, JSON), A (what to do, JSON). From it: H (sign of life), I (imported), per output O (head, JSON), D (bytes,
+(confinement, JSON), W (what to import while nobody has anything to do, JSON; it may be left out), A (what to do,
+JSON). From it: H (sign of life), I (imported), per output O (head, JSON), D (bytes,
 repeated) and E (end), and at last R (the end, JSON). Standard output and error belong to the model.
 """
 
@@ -95,10 +96,13 @@ class Channel:
         return self.receive(kind)
 
     def receive(self, kind):
+        return self.receive_one_of(kind)[1]
+
+    def receive_one_of(self, kinds):
         got, length = HEADER.unpack(self._exactly(HEADER.size))
-        if got != ord(kind):
-            raise ConnectionError("expected a frame %s, got %s" % (kind, chr(got)))
-        return json.loads(self._exactly(length).decode("utf-8"))
+        if chr(got) not in kinds:
+            raise ConnectionError("expected a frame %s, got %s" % (" or ".join(kinds), chr(got)))
+        return chr(got), json.loads(self._exactly(length).decode("utf-8"))
 
     def _exactly(self, length):
         content = bytearray()
@@ -305,9 +309,16 @@ def perform(channel, order):
 def fresh():
     channel = Channel(socket.socket(fileno=3))
     channel.send("H")
-    order = channel.receive("A")
+    kind, order = channel.receive_one_of("WA")
     prepare_process(order)
     set_up_paths(order["paths"])
+    if kind == "W":
+        try:
+            import_functions()
+        except BaseException:  # the run imports it again, and tells what is wrong
+            pass
+        order = channel.receive("A")
+        prepare_process(order)
     perform(channel, order)
 
 

@@ -17,10 +17,14 @@ use csw_core::{
     run::{Outcome, Phases, RunEnd, RunOrder, Usage},
 };
 use nix::{
-    sys::signal::{Signal, killpg},
+    sys::{
+        signal::{Signal, kill, killpg},
+        wait::{WaitPidFlag, WaitStatus, waitpid},
+    },
     unistd::Pid,
 };
-use tokio::{process::Command, sync::oneshot};
+use serde_json::Value;
+use tokio::{io::AsyncWriteExt, process::Command, sync::oneshot};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -49,10 +53,61 @@ pub struct Place {
     pub scratch: PathBuf,
 }
 
+/// An interpreter that imports a version's code before it is known whether there is another run of it.
+pub struct Ready {
+    process: Process,
+    /// The run before, without its arguments.
+    like: RunOrder,
+}
+
+impl Ready {
+    /// One for a run like this one; `None` where it can't be had, and a run starts its own.
+    pub async fn after(order: &RunOrder, place: &Place) -> Option<Self> {
+        let like = RunOrder { arguments: Value::Null, ..order.clone() };
+        let layout = layout(place);
+        let mut process = start(&like, place, &layout).await.ok()?;
+        let words = frame::encode(frame::WARM, &local::words(&like, &layout)).ok()?;
+        process.socket.write_all(&words).await.ok()?;
+        Some(Self { process, like })
+    }
+
+    /// Its process, where it is as one that is started for the run.
+    fn for_run(self, order: &RunOrder) -> Option<Process> {
+        let of = |order: &RunOrder| {
+            let secrets = order.secrets.iter().map(|(name, value)| (name.clone(), value.expose().to_owned()));
+            (order.version, order.model.clone(), secrets.collect::<BTreeMap<_, _>>())
+        };
+        (of(&self.like) == of(order)).then_some(self.process)
+    }
+}
+
+/// Ends whatever a run has left behind, where this process is the first of its container and so nobody else's is there.
+pub fn clear(place: &Place) {
+    if std::process::id() == 1 {
+        // Nobody but us may be left: then that is an error.
+        let _ = kill(Pid::from_raw(-1), Signal::SIGKILL);
+        while matches!(waitpid(None, Some(WaitPidFlag::WNOHANG)), Ok(status) if status != WaitStatus::StillAlive) {}
+        let left = fs::read_dir(&place.scratch).into_iter().flatten().flatten();
+        for entry in left {
+            let path = entry.path();
+            if fs::remove_file(&path).is_err() {
+                let _ = fs::remove_dir_all(&path);
+            }
+        }
+    }
+    let _ = fs::remove_dir_all(home(place));
+}
+
 /// Executes an order here, and stays until its end is acknowledged. `stop` asks it to end before.
-pub async fn execute(order: &RunOrder, place: &Place, events: &dyn RunEvents, stop: CancellationToken) {
+pub async fn execute(
+    order: &RunOrder,
+    place: &Place,
+    events: &dyn RunEvents,
+    stop: CancellationToken,
+    ready: Option<Ready>,
+) {
     let stops = Stops::new(CancellationToken::new(), stop.clone(), order.limits.deadline_seconds);
-    if let Some(mut end) = attempt(order, place, events, &stops).await {
+    if let Some(mut end) = attempt(order, place, events, &stops, ready).await {
         if stop.is_cancelled() && matches!(end.outcome, Outcome::Lost { .. }) {
             end.outcome = verdict::lost("its pod was asked to stop, as when its node is emptied");
         }
@@ -61,16 +116,25 @@ pub async fn execute(order: &RunOrder, place: &Place, events: &dyn RunEvents, st
 }
 
 /// `None`: nobody is to hear of the end.
-async fn attempt(order: &RunOrder, place: &Place, events: &dyn RunEvents, stops: &Stops) -> Option<RunEnd> {
+async fn attempt(
+    order: &RunOrder,
+    place: &Place,
+    events: &dyn RunEvents,
+    stops: &Stops,
+    ready: Option<Ready>,
+) -> Option<RunEnd> {
     let begun = Instant::now();
     let lost = |sentence: String| {
         let (phases, usage) = (Phases::default(), Usage::default());
         Some(RunEnd { outcome: verdict::lost(&sentence), model_version: None, phases, usage })
     };
     let layout = layout(place);
-    let process = match start(order, place, &layout).await {
-        Ok(process) => process,
-        Err(sentence) => return lost(sentence),
+    let process = match ready.and_then(|ready| ready.for_run(order)) {
+        Some(process) => process,
+        None => match start(order, place, &layout).await {
+            Ok(process) => process,
+            Err(sentence) => return lost(sentence),
+        },
     };
     let start = begun.elapsed();
     let arguments = match frame::encode(frame::ARGUMENTS, &local::words(order, &layout)) {
@@ -99,6 +163,11 @@ async fn attempt(order: &RunOrder, place: &Place, events: &dyn RunEvents, stops:
     Some(RunEnd { outcome, model_version, phases, usage })
 }
 
+/// Where a run begins, and its home.
+fn home(place: &Place) -> PathBuf {
+    place.scratch.join("home")
+}
+
 fn layout(place: &Place) -> Layout {
     let python = match &place.environment {
         Some(environment) => environment.join("bin/python"),
@@ -110,7 +179,7 @@ fn layout(place: &Place) -> Layout {
 /// Starts the interpreter; the error is a sentence.
 async fn start(order: &RunOrder, place: &Place, layout: &Layout) -> Result<Process, String> {
     let failed = |what: &str, error: &io::Error| format!("{what}: {error}");
-    let home = place.scratch.join("home");
+    let home = home(place);
     fs::create_dir_all(home.join("tmp")).map_err(|error| failed("making a run's folder", &error))?;
     let harness = Harness::install(&place.scratch).map_err(|error| failed("writing the harness", &error))?;
     let wires = Wires::new().map_err(|error| failed("connecting a run's process", &error))?;

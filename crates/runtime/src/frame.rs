@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 /// Kinds of frames that the server sends.
 pub(crate) const CONFINE: u8 = b'C';
+pub(crate) const WARM: u8 = b'W';
 pub(crate) const ARGUMENTS: u8 = b'A';
 
 /// The first frame of a run: `H`, with nothing in it.

@@ -16,7 +16,10 @@ import report
 import site_under_test
 
 # `idle` is last: it fills the site with copies of a model.
-PARTS = ["null", "memo", "schema", "burst", "compiled", "table", "outputs", "publish", "promote", "idle"]
+PARTS = ["null", "memo", "schema", "burst", "compiled", "table", "outputs", "publish", "promote"]
+# In a cluster, with a site of their own.
+PARTS += ["job", "queue", "scheduler"]
+PARTS += ["idle"]
 # A part that takes longer is broken off.
 LIMIT_SECONDS = 600
 

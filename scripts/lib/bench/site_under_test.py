@@ -85,16 +85,17 @@ class Client:
 
 
 class Server:
-    """`csw up` in a folder of its own."""
+    """`csw up` in a folder of its own, with settings and variables beside those of every bench."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, settings="", variables=None):
         if not PROGRAM.exists():
             raise Failed(f"{PROGRAM} is missing: build it with `cargo build --release -p csw`")
         self.program = PROGRAM
         self.data = folder / "data"
         self.log = folder / "server.log"
         self.settings = folder / "config.toml"
-        self.settings.write_text(SETTINGS)
+        self.settings.write_text(settings + SETTINGS)
+        self.variables = variables or {}
         self.cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "csw" / "packages"
         self.cache.mkdir(parents=True, exist_ok=True)
         self.process = None
@@ -111,7 +112,7 @@ class Server:
                 stdout=subprocess.PIPE,
                 stderr=stderr,
                 text=True,
-                env={**os.environ, "CSW_LOG": log},
+                env={**os.environ, **self.variables, "CSW_LOG": log},
             )
         line = self.process.stdout.readline()
         if not line:
@@ -149,12 +150,12 @@ class Server:
         token = getattr(self, "token", "")
         return {**os.environ, "CS_URL": f"http://{self.host}", "CS_API_TOKEN": token}
 
-    def publish(self, name):
-        """Publish an example once; answers with its title."""
+    def publish(self, name, models=MODELS):
+        """Publish an example once, or a model of another folder; answers with its title."""
         title = name.split("/")[1]
         if title not in self.published:
             begin = time.monotonic()
-            self._csw("models", "-n", f"{OWNER}/{title}", "publish", "--no-example", "--repo", MODELS / name)
+            self._csw("models", "-n", f"{OWNER}/{title}", "publish", "--no-example", "--repo", models / name)
             report.say(f"   {name} published in {time.monotonic() - begin:.0f} s")
             self.published.add(title)
         return title

@@ -30,6 +30,10 @@ pub(crate) struct Job {
     #[arg(long, env = csw_kubernetes::redis::REDIS_CA, value_name = "PEM", hide_env_values = true)]
     pub(crate) redis_ca: Option<String>,
 
+    /// When the run is over, ask for another one of the same version
+    #[arg(long, env = csw_kubernetes::job::LINGER)]
+    pub(crate) linger: bool,
+
     /// Token of the run
     #[arg(long, env = csw_kubernetes::job::RUN_TOKEN, value_name = "TOKEN", hide_env_values = true)]
     pub(crate) token: String,

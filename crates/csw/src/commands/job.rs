@@ -2,10 +2,10 @@
 
 use csw_core::run::RunOrder;
 use csw_kubernetes::{
-    job::{Carrier, JobError, Orders},
+    job::{Carrier, JobError, NextRun, Orders, next_run},
     redis::RedisAddress,
 };
-use csw_runtime::direct::{self, Place};
+use csw_runtime::direct::{self, Place, Ready};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -19,27 +19,48 @@ pub(super) async fn run(options: Job) -> Outcome {
     start_log(Some(LogForm::Text))?;
     let stop = asked_to_stop()?;
     let scratch = std::env::temp_dir();
-    let carrier = Carrier::new(&options.callback_url, options.token.clone(), scratch.clone())
-        .map_err(|error| failed(&error))?
-        .with_redis(redis(&options)?)
-        .with_processor(options.outputs_url.as_deref());
-    let order = tokio::select! {
-        order = carrier.order() => order,
-        // Nobody has heard of this process yet.
-        () = stop.cancelled() => return Ok(()),
-    };
-    let order = match order {
-        Ok(order) => checked(order, &options)?,
-        Err(JobError::Gone) => return Ok(()),
-        Err(error) => return Err(failed(&error)),
-    };
-    let place = Place { environment: options.environment, code: options.code, scratch };
-    let run = direct::execute(&order, &place, &carrier, stop);
-    tokio::select! {
-        () = run => {}
-        () = log_to_the_end(&carrier) => {}
+    let place = Place { environment: options.environment.clone(), code: options.code.clone(), scratch };
+    let mut ready = None;
+    let mut next = NextRun { run: options.run, task: options.task, token: options.token.clone() };
+    let mut redis = redis(&options)?;
+    loop {
+        let carrier = Carrier::new(&options.callback_url, next.token.clone(), place.scratch.clone())
+            .map_err(|error| failed(&error))?
+            .with_redis(redis.take())
+            .with_processor(options.outputs_url.as_deref())
+            .lingering(options.linger);
+        let order = tokio::select! {
+            order = carrier.order() => order,
+            // Nobody has heard of this process yet.
+            () = stop.cancelled() => return Ok(()),
+        };
+        let order = match order {
+            Ok(order) => checked(order, &next)?,
+            Err(JobError::Gone) => return Ok(()),
+            Err(error) => return Err(failed(&error)),
+        };
+        tokio::select! {
+            () = direct::execute(&order, &place, &carrier, stop.clone(), ready.take()) => {}
+            () = log_to_the_end(&carrier) => {}
+        }
+        if !options.linger {
+            return Ok(());
+        }
+        // Nobody finds anything of another run.
+        drop(carrier);
+        direct::clear(&place);
+        let asked =
+            async { tokio::join!(next_run(&options.callback_url, &options.token), Ready::after(&order, &place)) };
+        let (asked, interpreter) = tokio::select! {
+            both = asked => both,
+            () = stop.cancelled() => return Ok(()),
+        };
+        ready = interpreter;
+        next = match asked.map_err(|error| failed(&error))? {
+            Some(next) => next,
+            None => return Ok(()),
+        };
     }
-    Ok(())
 }
 
 fn redis(options: &Job) -> Outcome<Option<RedisAddress>> {
@@ -55,8 +76,8 @@ async fn log_to_the_end(carrier: &Carrier) {
 }
 
 /// The order that this Job was made for.
-fn checked(order: RunOrder, options: &Job) -> Outcome<RunOrder> {
-    if (order.run, order.task) == (options.run, options.task) {
+fn checked(order: RunOrder, wanted: &NextRun) -> Outcome<RunOrder> {
+    if (order.run, order.task) == (wanted.run, wanted.task) {
         return Ok(order);
     }
     Err(Failure::usage(

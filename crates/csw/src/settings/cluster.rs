@@ -44,6 +44,8 @@ pub(crate) struct ClusterSettings {
     pub(crate) queue: Option<String>,
     /// Seconds that finished Jobs are kept.
     pub(crate) keep_seconds: Option<u64>,
+    /// Seconds that a Job whose run is over waits for another one.
+    pub(crate) linger_seconds: Option<u64>,
     /// Seconds that a Job may wait for its start.
     pub(crate) start_seconds: Option<u64>,
     /// Seconds that an image that can't be pulled is tried.

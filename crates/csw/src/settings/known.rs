@@ -106,6 +106,7 @@ pub(crate) const ALL: &[Known] = &[
     file("kubernetes.pull_secrets", "none"),
     file("kubernetes.queue", "none"),
     file("kubernetes.keep_seconds", "600"),
+    file("kubernetes.linger_seconds", "0"),
     file("kubernetes.start_seconds", "900"),
     file("kubernetes.image_seconds", "60"),
     file("kubernetes.scratch_gigabytes", "20"),

@@ -141,6 +141,13 @@ fn apply(cluster: &ClusterSettings, data: &Path, config: &mut KubernetesConfig) 
         config.node_selector.insert(label.to_owned(), value.to_owned());
     }
     config.keep = seconds(cluster.keep_seconds, config.keep);
+    config.linger = seconds(cluster.linger_seconds, config.linger);
+    if config.queue.is_some() && !config.linger.is_zero() {
+        return Err(Failure::usage(
+            "kubernetes.queue and kubernetes.linger_seconds exclude each other",
+            "leave one out: a Job that waits for another run holds what the queue could admit",
+        ));
+    }
     config.start_limit = seconds(cluster.start_seconds, config.start_limit);
     config.image_patience = seconds(cluster.image_seconds, config.image_patience);
     config.scratch_bytes = cluster.scratch_gigabytes.map_or(config.scratch_bytes, bytes);

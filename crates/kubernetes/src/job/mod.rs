@@ -14,19 +14,19 @@ use csw_core::{
     causes::chain,
     ids::RunId,
     ports::{ReportError, RunEvents},
-    run::{OutputBody, OutputDraft, RunEnd, RunOrder},
+    run::{OutputBody, OutputDraft, RunEnd, RunOrder, Task},
 };
 use reqwest::{Body, Client, Method, RequestBuilder, Response, StatusCode};
 use serde_json::Value;
 use thiserror::Error;
-use tokio::io::AsyncSeekExt;
+use tokio::{io::AsyncSeekExt, time::Instant};
 use uuid::Uuid;
 
 use self::{log::Log, processor::Processor};
 use crate::{
     pace::Pauses,
     redis::{self, RedisAddress},
-    wire::{End, Head, LOG_BASE, Missing, OUTPUT, Order, OutputPlace, PROCESS, Received},
+    wire::{End, Head, LOG_BASE, Missing, Next, OUTPUT, Order, OutputPlace, PROCESS, Received},
 };
 
 /// The variable with the address of the server.
@@ -34,6 +34,9 @@ pub const CALLBACK_URL: &str = "CSW_CALLBACK_URL";
 
 /// The variable with the address of the outputs processor, where there is one.
 pub const OUTPUTS_URL: &str = "CSW_OUTPUTS_URL";
+
+/// The variable that is there where a Job whose run is over asks for another one.
+pub const LINGER: &str = "CSW_LINGER";
 
 /// The variable with the run's token.
 pub const RUN_TOKEN: &str = "CSW_RUN_TOKEN";
@@ -46,6 +49,9 @@ pub const CODE: &str = "CSW_CODE";
 
 /// What is tried again waits at most so long.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// Whoever can't be asked for another run for so long has none.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Bytes of a log that are sent at once.
 const PIECE: usize = 256 * 1024;
@@ -65,6 +71,44 @@ pub enum JobError {
     /// The request could not even be made.
     #[error("{0}")]
     Client(String),
+}
+
+/// Another run for a Job whose own is over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NextRun {
+    /// Which.
+    pub run: RunId,
+    /// What is asked of the model.
+    pub task: Task,
+    /// What it is known by.
+    pub token: String,
+}
+
+/// Asks the server that made the Job for another run of its version, with the Job's own token; `None` where there is none.
+pub async fn next_run(url: &str, token: &str) -> Result<Option<NextRun>, JobError> {
+    let (http, url) = (http()?, format!("{}/run/next", url.trim_end_matches('/')));
+    let mut pauses = Pauses::up_to(LONGEST_PAUSE);
+    let mut since = Instant::now();
+    loop {
+        match http.get(&url).bearer_auth(token).send().await {
+            Ok(answer) if answer.status() == StatusCode::ACCEPTED => {
+                since = Instant::now();
+                pauses = Pauses::up_to(LONGEST_PAUSE);
+                continue;
+            }
+            Ok(answer) if answer.status() == StatusCode::OK => {
+                if let Ok(Next { run, task, token }) = answer.json().await {
+                    return Ok(Some(NextRun { run, task, token }));
+                }
+            }
+            Ok(answer) if answer.status().is_success() || answer.status().is_client_error() => return Ok(None),
+            Ok(_) | Err(_) => {}
+        }
+        if since.elapsed() > PATIENCE {
+            return Ok(None);
+        }
+        pauses.pause(None).await;
+    }
 }
 
 /// Where a Job finds out what it is to do.
@@ -99,6 +143,8 @@ pub struct Carrier {
     redis: Option<RedisAddress>,
     /// Where outputs and the end go, instead of the server.
     processor: Option<Processor>,
+    /// Whether this process would take another run.
+    lingers: bool,
 }
 
 impl Carrier {
@@ -108,19 +154,28 @@ impl Carrier {
         let url = url.trim_end_matches('/').to_owned();
         let process = Uuid::new_v4();
         let (log, kept) = (Log::default(), Mutex::default());
-        Ok(Self { http, url, token, process, folder, log, kept, redis: None, processor: None })
+        Ok(Self { http, url, token, process, folder, log, kept, redis: None, processor: None, lingers: false })
     }
 
     /// The same, which looks for the arguments in a Redis first.
     #[must_use]
-    pub fn with_redis(self, redis: Option<RedisAddress>) -> Self {
-        Self { redis, ..self }
+    pub fn with_redis(mut self, redis: Option<RedisAddress>) -> Self {
+        self.redis = redis;
+        self
     }
 
     /// The same, whose outputs and end go to an outputs processor.
     #[must_use]
-    pub fn with_processor(self, url: Option<&str>) -> Self {
-        Self { processor: url.map(Processor::new), ..self }
+    pub fn with_processor(mut self, url: Option<&str>) -> Self {
+        self.processor = url.map(Processor::new);
+        self
+    }
+
+    /// The same, whose process would take another run.
+    #[must_use]
+    pub fn lingering(mut self, lingers: bool) -> Self {
+        self.lingers = lingers;
+        self
     }
 
     /// The arguments, where they are not with the server.
@@ -194,6 +249,7 @@ impl Carrier {
         let drafts = self.kept().clone();
         let outputs: Vec<OutputPlace> = drafts.iter().map(|draft| Head::of(draft).place()).collect();
         let mut end = End::new(end.clone(), outputs, self.log.length());
+        end.lingers = self.lingers;
         let request = match &self.processor {
             Some(processor) => {
                 end.stored = processor.stored();
@@ -229,6 +285,17 @@ impl Carrier {
         }
         self.kept().push(kept.clone());
         Ok(kept)
+    }
+}
+
+impl Drop for Carrier {
+    fn drop(&mut self) {
+        for draft in self.kept().drain(..) {
+            if let OutputBody::File(path) = draft.body {
+                // The whole folder may be gone by now.
+                let _ = std::fs::remove_file(path);
+            }
+        }
     }
 }
 

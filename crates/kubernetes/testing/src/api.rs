@@ -1,7 +1,7 @@
 //! The server: requests of clients, and what a test does to it.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{BTreeMap, HashMap, VecDeque},
     io,
     net::SocketAddr,
     path::Path,
@@ -32,6 +32,7 @@ use crate::{
     fate::Fate,
     fault::{Fault, Faults, Verb},
     jobs,
+    ledger::{Ledger, Times},
     node::{Node, NodeConfig},
     objects::{Change, Key, Objects, Refusal, identified, known, listed},
     selector::Selector,
@@ -56,12 +57,13 @@ pub(crate) struct Inner {
     pub(crate) node: Node,
     faults: Mutex<Faults>,
     fates: Mutex<VecDeque<Fate>>,
+    /// What Jobs suffer that were given no fate.
+    usual: Mutex<Fate>,
     /// Requests that were carried out, by verb and plural.
     counts: Mutex<HashMap<(Verb, &'static str), u64>>,
     /// Counts the times that it went away, and whether it is there.
     life: watch::Sender<(u64, bool)>,
-    /// Live Jobs at most, ever.
-    pub(crate) peak: Mutex<usize>,
+    pub(crate) ledger: Mutex<Ledger>,
     /// Pods of Deployments.
     pub(crate) pods: Mutex<Pods>,
 }
@@ -85,9 +87,10 @@ impl Cluster {
             node: Node::new(node)?,
             faults: Mutex::default(),
             fates: Mutex::default(),
+            usual: Mutex::new(Fate::Run),
             counts: Mutex::default(),
             life: watch::Sender::new((0, true)),
-            peak: Mutex::new(0),
+            ledger: Mutex::default(),
             pods: Mutex::default(),
         });
         let router = Router::new().fallback(answer).with_state(Arc::clone(&inner));
@@ -126,6 +129,11 @@ impl Cluster {
         lock(&self.inner.fates).extend(fates);
     }
 
+    /// What Jobs suffer from now on that are given no fate.
+    pub fn usually(&self, fate: Fate) {
+        *lock(&self.inner.usual) = fate;
+    }
+
     /// Spoils the next request of this kind.
     pub fn fault(&self, verb: Verb, plural: &'static str, fault: Fault) {
         lock(&self.inner.faults).add(verb, plural, fault);
@@ -161,6 +169,11 @@ impl Cluster {
         let _ = jobs::delete(&self.inner, &("jobs", namespace.to_owned(), name.to_owned()), true);
     }
 
+    /// Kills the process of a Job, which did not want to end.
+    pub fn crash_job(&self, name: &str) {
+        self.inner.node.crash(name);
+    }
+
     /// Lets a suspended Job begin, as a queue does.
     pub fn admit(&self, namespace: &str, name: &str) {
         let key = ("jobs", namespace.to_owned(), name.to_owned());
@@ -171,7 +184,12 @@ impl Cluster {
 
     /// The most Jobs that were unfinished at once.
     pub fn most_live_jobs(&self) -> usize {
-        *lock(&self.inner.peak)
+        lock(&self.inner.ledger).peak
+    }
+
+    /// Every Job there was, by its name.
+    pub fn times(&self) -> BTreeMap<String, Times> {
+        lock(&self.inner.ledger).times.clone()
     }
 }
 
@@ -184,7 +202,7 @@ impl Drop for Cluster {
 
 impl Inner {
     pub(crate) fn next_fate(&self) -> Fate {
-        lock(&self.fates).pop_front().unwrap_or(Fate::Run)
+        lock(&self.fates).pop_front().unwrap_or_else(|| lock(&self.usual).clone())
     }
 }
 

@@ -16,10 +16,7 @@ const NODE: &str = "node-1";
 /// Looks after a Job that was created or admitted.
 pub(crate) fn begin(cluster: &Arc<Inner>, key: Key) {
     let Ok(job) = cluster.objects.get(&key) else { return };
-    let unfinished = cluster.objects.list("jobs", &key.1).0.iter().filter(|job| !is_finished(job)).count();
-    let mut peak = lock(&cluster.peak);
-    *peak = (*peak).max(unfinished);
-    drop(peak);
+    lock(&cluster.ledger).began(&key, &job);
     if job["spec"]["suspend"] == true {
         return;
     }
@@ -45,18 +42,12 @@ pub(crate) fn begin(cluster: &Arc<Inner>, key: Key) {
     });
 }
 
-fn is_finished(job: &Value) -> bool {
-    let conditions = job["status"]["conditions"].as_array().cloned().unwrap_or_default();
-    conditions.iter().any(|condition| ["Complete", "Failed"].contains(&condition["type"].as_str().unwrap_or_default()))
-}
-
 /// Removes a Job, or begins to: in the foreground its pods go first.
 pub(crate) fn delete(cluster: &Arc<Inner>, key: &Key, background: bool) -> Result<Value, Refusal> {
     let job = cluster.objects.get(key)?;
     cluster.node.kill(&key.2);
     if background {
-        cluster.objects.remove(key)?;
-        remove_pods(cluster, key);
+        remove(cluster, key)?;
         return Ok(job);
     }
     let now = cluster.objects.now();
@@ -67,8 +58,7 @@ pub(crate) fn delete(cluster: &Arc<Inner>, key: &Key, background: bool) -> Resul
     let (cluster, key) = (Arc::clone(cluster), key.clone());
     tokio::spawn(async move {
         cluster.node.gone(&key.2).await;
-        remove_pods(&cluster, &key);
-        let _ = cluster.objects.remove(&key);
+        let _ = remove(&cluster, &key);
     });
     Ok(job)
 }
@@ -77,13 +67,17 @@ fn pod_key(job: &Key, number: u32) -> Key {
     ("pods", job.1.clone(), format!("{}-{number:05}", job.2))
 }
 
+/// A Job has two pods at most.
 fn remove_pods(cluster: &Inner, job: &Key) {
-    for pod in cluster.objects.list("pods", &job.1).0 {
-        if pod["metadata"]["labels"]["batch.kubernetes.io/job-name"] == job.2 {
-            let name = pod["metadata"]["name"].as_str().unwrap_or_default().to_owned();
-            let _ = cluster.objects.remove(&("pods", job.1.clone(), name));
-        }
+    for number in [1, 2] {
+        let _ = cluster.objects.remove(&pod_key(job, number));
     }
+}
+
+fn remove(cluster: &Inner, job: &Key) -> Result<(), Refusal> {
+    remove_pods(cluster, job);
+    lock(&cluster.ledger).ended(job);
+    cluster.objects.remove(job).map(drop)
 }
 
 /// The end of a Job: condition, reason, message; `None` where nobody tells.
@@ -152,7 +146,11 @@ async fn run(cluster: &Arc<Inner>, key: &Key, job: &Value, pod: &Key) -> Told {
         waiting(cluster, pod, "ErrImagePull", &error.to_string());
         return std::future::pending().await;
     }
-    let ended_with = cluster.node.run(key, pod, job, || running(cluster, pod)).await;
+    let started = || {
+        lock(&cluster.ledger).started(key);
+        running(cluster, pod);
+    };
+    let ended_with = cluster.node.run(key, pod, job, started).await;
     match ended_with {
         Ok(Ended::Code(0)) => {
             ended(cluster, pod, "Completed", 0);
@@ -254,6 +252,9 @@ fn refuse(cluster: &Inner, key: &Key, job: &Value, message: &str) {
 async fn settle(cluster: &Inner, key: &Key, kind: &str, reason: &str, message: &str) {
     let first = if kind == "Failed" { "FailureTarget" } else { "SuccessCriteriaMet" };
     for kind in [first, kind] {
+        if kind != first {
+            lock(&cluster.ledger).ended(key);
+        }
         let condition = json!({ "type": kind, "status": "True", "reason": reason, "message": message });
         cluster.objects.change(key, |job| {
             let status = &mut job["status"];
@@ -270,7 +271,5 @@ async fn settle(cluster: &Inner, key: &Key, kind: &str, reason: &str, message: &
 async fn expire(cluster: &Arc<Inner>, key: &Key, job: &Value) {
     let Some(seconds) = job["spec"]["ttlSecondsAfterFinished"].as_u64() else { return };
     tokio::time::sleep(Duration::from_secs(seconds)).await;
-    if cluster.objects.remove(key).is_ok() {
-        remove_pods(cluster, key);
-    }
+    let _ = remove(cluster, key);
 }

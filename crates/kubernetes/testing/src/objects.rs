@@ -56,6 +56,9 @@ struct Inner {
     forgotten: u64,
 }
 
+/// Changes that watches can be served from at least.
+const HISTORY: usize = 10_000;
+
 /// All objects of the cluster.
 pub(crate) struct Objects {
     inner: Mutex<Inner>,
@@ -92,7 +95,11 @@ impl Objects {
     /// The objects of a kind in a namespace, and the version at which they were so.
     pub(crate) fn list(&self, plural: &str, namespace: &str) -> (Vec<Value>, u64) {
         let inner = self.lock();
-        let found = inner.objects.iter().filter(|((kind, space, _), _)| *kind == plural && space == namespace);
+        let Some((plural, ..)) = KINDS.iter().find(|(name, ..)| *name == plural) else {
+            return (vec![], inner.version);
+        };
+        let found = inner.objects.range((*plural, namespace.to_owned(), String::new())..);
+        let found = found.take_while(|((kind, space, _), _)| kind == plural && space == namespace);
         (found.map(|(_, object)| object.clone()).collect(), inner.version)
     }
 
@@ -152,6 +159,10 @@ impl Objects {
         inner.version += 1;
         object["metadata"]["resourceVersion"] = inner.version.to_string().into();
         inner.history.push(Change { version: inner.version, kind, key: key.clone(), object: object.clone() });
+        if inner.history.len() >= 2 * HISTORY {
+            inner.forgotten = inner.history[HISTORY - 1].version;
+            inner.history.drain(..HISTORY);
+        }
         self.news.send_replace(inner.version);
     }
 
@@ -165,8 +176,8 @@ impl Objects {
                 format!("too old resource version: {version} ({})", inner.forgotten),
             ));
         }
-        let new = inner.history.iter().filter(|change| change.version > version).cloned().collect();
-        Ok((new, inner.version))
+        let known = inner.history.partition_point(|change| change.version <= version);
+        Ok((inner.history[known..].to_vec(), inner.version))
     }
 
     /// Forgets the history: watches that are older have to list again.

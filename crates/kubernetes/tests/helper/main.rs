@@ -16,7 +16,7 @@ use csw_kubernetes::{
         self,
         pod::{InputsServer, router},
     },
-    job::{CALLBACK_URL, Carrier, JobError, OUTPUTS_URL, Orders, RUN_TOKEN},
+    job::{CALLBACK_URL, Carrier, JobError, LINGER, OUTPUTS_URL, Orders, RUN_TOKEN, next_run},
     redis::{REDIS_CA, REDIS_URL, RedisAddress},
 };
 use serde_json::Value;
@@ -28,18 +28,30 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     if std::env::args().nth(1).as_deref() == Some("api-task") {
         return answer().await;
     }
-    let folder = std::env::temp_dir();
+    let (folder, url) = (std::env::temp_dir(), std::env::var(CALLBACK_URL)?);
+    let (own, lingers) = (std::env::var(RUN_TOKEN)?, std::env::var_os(LINGER).is_some());
     let redis = std::env::var(REDIS_URL).ok().map(|url| RedisAddress::new(&url, std::env::var(REDIS_CA).ok()));
-    let carrier = Carrier::new(&std::env::var(CALLBACK_URL)?, std::env::var(RUN_TOKEN)?, folder.clone())?
-        .with_redis(redis.transpose()?)
-        .with_processor(std::env::var(OUTPUTS_URL).ok().as_deref());
-    let order = match carrier.order().await {
-        Err(JobError::Gone) => return Ok(()),
-        order => order?,
-    };
-    tokio::select! {
-        done = perform(&carrier, &order, &folder) => done,
-        () = send_log(&carrier) => Ok(()),
+    let (mut redis, mut token) = (redis.transpose()?, own.clone());
+    loop {
+        let carrier = Carrier::new(&url, token, folder.clone())?
+            .with_redis(redis.take())
+            .with_processor(std::env::var(OUTPUTS_URL).ok().as_deref())
+            .lingering(lingers);
+        let order = match carrier.order().await {
+            Err(JobError::Gone) => return Ok(()),
+            order => order?,
+        };
+        tokio::select! {
+            done = perform(&carrier, &order, &folder) => done?,
+            () = send_log(&carrier) => {}
+        }
+        if !lingers {
+            return Ok(());
+        }
+        token = match next_run(&url, &own).await? {
+            Some(next) => next.token,
+            None => return Ok(()),
+        };
     }
 }
 

@@ -5,6 +5,7 @@
 mod ends;
 mod inputs;
 mod leading;
+mod lingering;
 mod load;
 mod outputs;
 mod redis;

@@ -6,7 +6,7 @@ use csw_core::{
     model::{Artifact, Strategy},
     run::{Outcome, RunOrder, TaskResult},
 };
-use csw_runtime::direct::{Place, execute};
+use csw_runtime::direct::{Place, Ready, clear, execute};
 use serde_json::json;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
@@ -36,7 +36,7 @@ impl Image {
 
     async fn run(&self, order: &RunOrder) -> std::sync::Arc<Receiver> {
         let receiver = Receiver::new();
-        execute(order, &self.place(order), &*receiver, CancellationToken::new()).await;
+        execute(order, &self.place(order), &*receiver, CancellationToken::new(), None).await;
         receiver
     }
 }
@@ -86,7 +86,7 @@ async fn a_pod_that_is_asked_to_stop_says_so() {
     let order = case(Strategy::Fresh, "sleeps", json!({ "seconds": [{ "value": 60 }] }));
     let (stop, receiver) = (CancellationToken::new(), Receiver::new());
     stop.cancel();
-    execute(&order, &image.place(&order), &*receiver, stop).await;
+    execute(&order, &image.place(&order), &*receiver, stop, None).await;
     let Outcome::Lost { sentence } = receiver.ended().await.outcome else { panic!() };
     assert_eq!(sentence, "its pod was asked to stop, as when its node is emptied");
 }
@@ -97,7 +97,48 @@ async fn a_version_that_is_not_there_is_a_sentence() {
     let order = null(Strategy::Fresh, 1);
     let place = Place { environment: Some("/nowhere".into()), ..image.place(&order) };
     let receiver = Receiver::new();
-    execute(&order, &place, &*receiver, CancellationToken::new()).await;
+    execute(&order, &place, &*receiver, CancellationToken::new(), None).await;
     let Outcome::Lost { sentence } = receiver.ended().await.outcome else { panic!() };
     assert!(sentence.starts_with("starting `/nowhere/bin/python`: "), "{sentence}");
+}
+
+/// What a model imports is imported before the run is known, by a process that no run has used.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_next_run_finds_the_model_imported_and_nothing_of_the_last() {
+    let image = Image::new();
+    let functions = "
+import os, time
+imported = time.time()
+def get_version(): return '1'
+def run_model(meta, adjustment):
+    begun = open('begun', 'x') and adjustment['Main']['begun']
+    said = '%s %s %s' % (imported < begun, os.environ['TOKEN'], os.environ['OWNER'])
+    return {'renderable': [{'title': 't', 'media_type': 'Text', 'data': said}], 'downloadable': []}
+";
+    image.site.model("ready", functions);
+    let now = || std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs_f64();
+    let order = |secret: &str, begun: f64| {
+        let arguments = json!({ "meta_param_dict": {}, "adjustment": { "Main": { "begun": begun } } });
+        let mut order = support::order("ready", csw_core::run::Task::Sim, Strategy::Fresh, arguments);
+        order.secrets = [("TOKEN".to_owned(), secret.to_owned().into())].into();
+        order
+    };
+    let first = order("one", 0.0);
+    let place = image.place(&first);
+    let said = |receiver: &Receiver| receiver.outputs.lock().unwrap()[0].text();
+    let receiver = Receiver::new();
+    execute(&first, &place, &*receiver, CancellationToken::new(), None).await;
+    assert!(said(&receiver).starts_with("False one"), "{}", said(&receiver));
+    for (secret, begins_with) in [("one", "True one"), ("two", "False two")] {
+        clear(&place);
+        let ready = Ready::after(&first, &place).await;
+        assert!(ready.is_some());
+        tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+        // Another secret may make another module of what is imported.
+        let mut next = order(secret, now());
+        next.version = first.version;
+        let receiver = Receiver::new();
+        execute(&next, &place, &*receiver, CancellationToken::new(), ready).await;
+        assert!(said(&receiver).starts_with(begins_with), "{}", said(&receiver));
+    }
 }
