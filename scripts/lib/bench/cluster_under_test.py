@@ -59,7 +59,8 @@ class Site(Server):
         folder.mkdir()
         folder.chmod(0o711)
         self.folder = folder
-        self.cluster = Cluster(folder / "cluster", claims={"csw-data": folder / "data"}, **of_cluster)
+        self.claims = {"csw-data": folder / "data"}
+        self.cluster = Cluster(folder / "cluster", claims=self.claims, **of_cluster)
         settings = f"""executor = "kubernetes"
 [kubernetes]
 callback_listen = "127.0.0.1:{free_port()}"
@@ -76,7 +77,7 @@ memory_gigabytes = 1000000
         """Go on in another cluster."""
         self.stop()
         self.cluster.stop()
-        self.cluster = Cluster(self.folder / f"cluster-{os.urandom(4).hex()}", **of_cluster)
+        self.cluster = Cluster(self.folder / f"cluster-{os.urandom(4).hex()}", claims=self.claims, **of_cluster)
         self.variables = self.cluster.variables
 
     def end(self):

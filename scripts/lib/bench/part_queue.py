@@ -19,7 +19,7 @@ def finished(site, count):
     while site.query("SELECT count(*) FROM runs WHERE finished_at IS NULL")[0][0]:
         if time.monotonic() - begin > PATIENCE:
             left = site.query("SELECT state, count(*) FROM runs GROUP BY 1")
-            raise Failed(f"not finished after {PATIENCE} s: {left}")
+            raise Failed(f"not finished after {PATIENCE} s: {left}; {site.log.read_text()[-1000:]}")
         time.sleep(0.5)
     return time.monotonic() - begin
 

@@ -6,7 +6,7 @@ import time
 import uuid
 
 NOT_YET = ("started_at", "finished_at", "reason", "message", "lease", "model_version", "memo_key", "server")
-FRESH = {"state": "queued", "attempt": 0, "cancel_requested": 0, "phases": "{}"}
+FRESH = {"state": "queued", "attempt": 0, "cancel_requested": 0}
 
 
 def queue(data, count, arguments):

@@ -257,12 +257,9 @@ fn command(line: &[String]) -> io::Result<Command> {
 
 /// A value that names a place in a container, naming that of this machine.
 fn on_this_machine(value: &str, places: &[(String, PathBuf)]) -> String {
-    for (inside, outside) in places {
-        if let Some(rest) = value.strip_prefix(inside.as_str())
-            && (rest.is_empty() || rest.starts_with('/'))
-        {
-            return format!("{}{rest}", outside.display());
-        }
-    }
-    value.to_owned()
+    let below = |inside: &str| value.strip_prefix(inside).filter(|rest| rest.is_empty() || rest.starts_with('/'));
+    let found = places.iter().filter_map(|(inside, outside)| Some((inside, outside, below(inside)?)));
+    // What is mounted below another mount hides that.
+    let innermost = found.max_by_key(|(inside, ..)| inside.len());
+    innermost.map_or_else(|| value.to_owned(), |(_, outside, rest)| format!("{}{rest}", outside.display()))
 }
