@@ -5,10 +5,16 @@
 //! | --- | --- |
 //! | `serve REDIS_URL` | prints where it listens and the token it takes; `KUBECONFIG` names the cluster |
 //! | `knock URL TOKEN COUNT AT_ONCE` | posts so many `sim` tasks, and prints when each was sent and answered |
+//! | `knock URL TOKEN COUNT at RATE` | the same, so many in a second, however long answers take |
 
 #![allow(clippy::print_stdout, reason = "a script reads it there")]
 
-use std::{collections::BTreeMap, error::Error, sync::Arc, time::SystemTime};
+use std::{
+    collections::BTreeMap,
+    error::Error,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use async_trait::async_trait;
 use axum::{
@@ -32,7 +38,7 @@ use csw_kubernetes::{
 use futures::{StreamExt, stream};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, time::Instant};
 use uuid::Uuid;
 
 type Outcome<T = ()> = Result<T, Box<dyn Error + Send + Sync>>;
@@ -47,8 +53,14 @@ async fn main() -> Outcome {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     match words.as_slice() {
         ["serve", redis] => serve(redis).await,
-        ["knock", url, token, count, at_once] => knock(url, token, count.parse()?, at_once.parse()?).await,
-        _ => Err("serve REDIS_URL, or knock URL TOKEN COUNT AT_ONCE".into()),
+        ["knock", url, token, count, "at", rate] => {
+            let pause = Duration::from_secs_f64(1.0 / rate.parse::<f64>()?);
+            knock(url, token, count.parse()?, usize::MAX, pause).await
+        }
+        ["knock", url, token, count, at_once] => {
+            knock(url, token, count.parse()?, at_once.parse()?, Duration::ZERO).await
+        }
+        _ => Err("serve REDIS_URL, or knock URL TOKEN COUNT AT_ONCE, or knock URL TOKEN COUNT at RATE".into()),
     }
 }
 
@@ -128,20 +140,24 @@ impl RunEvents for Nobody {
     }
 }
 
-async fn knock(url: &str, token: &str, count: usize, at_once: usize) -> Outcome {
-    let http = reqwest::Client::builder().pool_max_idle_per_host(at_once).build()?;
+/// Tasks that are not answered before others are sent, and the time from one to the next.
+async fn knock(url: &str, token: &str, count: usize, at_once: usize, pause: Duration) -> Outcome {
+    let http = reqwest::Client::new();
+    let begin = Instant::now();
     let kwargs = json!({ "meta_param_dict": { "year": [{ "value": 2026 }] }, "adjustment": { "Null": { "number": [{ "value": 7 }] } } });
-    let knocks = stream::iter(0..count).map(|_| {
+    let knocks = stream::iter(0..u32::try_from(count)?).map(|number| {
         let id = Uuid::now_v7().to_string();
         let body = json!({ "task_id": id, "task_name": "sim", "task_kwargs": kwargs });
         let request = http.post(format!("{url}/bench/Null/")).bearer_auth(token).json(&body);
         async move {
+            tokio::time::sleep_until(begin + pause * number).await;
             let sent = now();
             request.send().await?.error_for_status()?.bytes().await?;
             Ok::<_, reqwest::Error>((id, json!({ "sent": sent, "answered": now() })))
         }
     });
-    let done: Vec<Result<(String, Value), reqwest::Error>> = knocks.buffer_unordered(at_once).collect().await;
+    let done: Vec<Result<(String, Value), reqwest::Error>> =
+        knocks.buffer_unordered(at_once.min(count)).collect().await;
     let done: BTreeMap<String, Value> = done.into_iter().collect::<Result<_, _>>()?;
     println!("{}", json!(done));
     Ok(())

@@ -9,14 +9,14 @@ use csw_core::{
     ports::{ReportError, RunEvents},
     run::{Outcome, Phases, RunEnd, RunOrder, Usage},
 };
-use k8s_openapi::api::{batch::v1::Job, core::v1::Pod};
+use k8s_openapi::api::core::v1::Pod;
 use tokio::{
     sync::{Mutex, watch},
     time::Instant,
 };
 use uuid::Uuid;
 
-use crate::{lingering::Offer, names::job_name, standing::Waiting, wire::OutputPlace};
+use crate::{lingering::Offer, names::job_name, seen::SeenJob, standing::Waiting, wire::OutputPlace};
 
 /// An attempt that this process looks after.
 pub(crate) struct Attempt {
@@ -55,7 +55,7 @@ pub(crate) struct Told {
 /// What is known without asking it.
 #[derive(Clone, Default)]
 pub(crate) struct Seen {
-    pub(crate) job: Option<Arc<Job>>,
+    pub(crate) job: Option<Arc<SeenJob>>,
     /// It was there and is not any more.
     pub(crate) gone: bool,
     pub(crate) pods: BTreeMap<String, Pod>,

@@ -6,15 +6,13 @@ use std::{
 };
 
 use csw_core::ids::{Lease, RunId};
-use k8s_openapi::api::{
-    batch::v1::Job,
-    core::v1::{Event, Pod},
-};
+use k8s_openapi::api::core::v1::{Event, Pod};
 use tokio::sync::watch;
 
 use crate::{
     attempt::{Attempt, Seen},
     names::attempt_of,
+    seen::SeenJob,
     standing,
 };
 
@@ -42,7 +40,7 @@ struct Inner {
 struct Known {
     run: RunId,
     lease: Lease,
-    job: Arc<Job>,
+    job: Arc<SeenJob>,
 }
 
 impl Inner {
@@ -148,7 +146,7 @@ impl Attempts {
     }
 
     /// A Job is there, like this.
-    pub(crate) fn see_job(&self, mut job: Job) {
+    pub(crate) fn see_job(&self, mut job: SeenJob) {
         // Nobody here reads it, and it is most of the object.
         job.metadata.managed_fields = None;
         let (Some((run, lease)), Some(name)) = (attempt_of(&job.metadata), job.metadata.name.clone()) else { return };

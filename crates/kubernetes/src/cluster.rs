@@ -45,21 +45,21 @@ impl Cluster {
     pub(crate) async fn create_job(&self, job: &Value) -> Result<(), Refused> {
         self.bucket.take().await;
         let path = self.path("batch/v1", "jobs?fieldManager=csw&fieldValidation=Strict");
-        send(&self.client, "POST", &path, job).await.map(drop)
+        ask(&self.client, "POST", &path, job).await.map(drop)
     }
 
     /// Deletes a Job with its pods; it stays until they are gone.
     pub(crate) async fn delete_job(&self, name: &str) -> Result<(), Refused> {
         self.bucket.take().await;
         let options = json!({ "apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Foreground" });
-        send(&self.client, "DELETE", &self.path("batch/v1", &format!("jobs/{name}")), &options).await.map(drop)
+        ask(&self.client, "DELETE", &self.path("batch/v1", &format!("jobs/{name}")), &options).await.map(drop)
     }
 
     /// Gives a Deployment so many pods.
     pub(crate) async fn scale(&self, name: &str, replicas: u32) -> Result<(), Refused> {
         self.bucket.take().await;
         let path = self.path("apps/v1", &format!("deployments/{name}/scale?fieldManager=csw"));
-        send(&self.client, "PATCH", &path, &json!({ "spec": { "replicas": replicas } })).await.map(drop)
+        ask(&self.client, "PATCH", &path, &json!({ "spec": { "replicas": replicas } })).await.map(drop)
     }
 
     fn path(&self, group: &str, rest: &str) -> String {
@@ -67,13 +67,19 @@ impl Cluster {
     }
 }
 
-/// Sends a request, and understands why it was refused.
+/// Sends a request, and reads the object that is answered.
 pub(crate) async fn send(client: &Client, method: &str, path: &str, body: &Value) -> Result<Value, Refused> {
+    let text = ask(client, method, path, body).await?;
+    serde_json::from_str(&text).map_err(|error| Refused::Busy { after: None, cause: chain(&error) })
+}
+
+/// Sends a request, and understands why it was refused.
+async fn ask(client: &Client, method: &str, path: &str, body: &Value) -> Result<String, Refused> {
     let body = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
     let form = if method == "PATCH" { "application/merge-patch+json" } else { "application/json" };
     let request = Request::builder().method(method).uri(path).header("content-type", form).body(body);
     let request = request.map_err(|error| Refused::Never(error.to_string()))?;
-    match tokio::time::timeout(PATIENCE, client.request::<Value>(request)).await {
+    match tokio::time::timeout(PATIENCE, client.request_text(request)).await {
         Ok(Ok(answer)) => Ok(answer),
         Ok(Err(error)) => Err(understand(&error)),
         Err(_) => Err(Refused::Busy { after: None, cause: "the API server does not answer".to_owned() }),

@@ -35,6 +35,7 @@ mod pace;
 pub mod redis;
 mod refusal;
 mod scheduler;
+mod seen;
 mod standing;
 mod token;
 mod watching;

@@ -6,9 +6,11 @@
 
 use csw_core::run::{Limits, Outcome};
 use k8s_openapi::api::{
-    batch::v1::Job,
+    batch::v1::JobCondition,
     core::v1::{ContainerStateTerminated, ContainerStatus, Event, Pod},
 };
+
+use crate::seen::SeenJob;
 
 /// Where a Job stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,13 +43,16 @@ impl Waiting {
     }
 }
 
-fn condition<'a>(job: &'a Job, kinds: &[&str]) -> Option<&'a k8s_openapi::api::batch::v1::JobCondition> {
-    let conditions = job.status.as_ref()?.conditions.as_ref()?;
-    conditions.iter().find(|condition| condition.status == "True" && kinds.contains(&condition.type_.as_str()))
+fn condition<'a>(job: &'a SeenJob, kinds: &[&str]) -> Option<&'a JobCondition> {
+    job.status
+        .conditions
+        .as_ref()?
+        .iter()
+        .find(|condition| condition.status == "True" && kinds.contains(&condition.type_.as_str()))
 }
 
 /// Where a Job stands, by the first condition of a pair.
-pub(crate) fn of_job(job: &Job) -> Standing {
+pub(crate) fn of_job(job: &SeenJob) -> Standing {
     if let Some(failed) = condition(job, &["FailureTarget", "Failed"]) {
         let text = |text: &Option<String>| text.clone().unwrap_or_default();
         return Standing::Failed { reason: text(&failed.reason), message: text(&failed.message) };
@@ -55,19 +60,19 @@ pub(crate) fn of_job(job: &Job) -> Standing {
     if condition(job, &["SuccessCriteriaMet", "Complete"]).is_some() {
         return Standing::Succeeded;
     }
-    if job.spec.as_ref().is_some_and(|spec| spec.suspend == Some(true)) {
+    if job.spec.suspend == Some(true) {
         return Standing::Suspended;
     }
     Standing::Active
 }
 
 /// Whether a Job is over with all its pods: the second condition of a pair.
-pub(crate) fn is_settled(job: &Job) -> bool {
+pub(crate) fn is_settled(job: &SeenJob) -> bool {
     condition(job, &["Complete", "Failed"]).is_some()
 }
 
 /// Whether somebody has deleted it already.
-pub(crate) fn is_leaving(job: &Job) -> bool {
+pub(crate) fn is_leaving(job: &SeenJob) -> bool {
     job.metadata.deletion_timestamp.is_some()
 }
 

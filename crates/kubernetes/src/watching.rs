@@ -8,7 +8,6 @@ use k8s_openapi::{
     NamespaceResourceScope,
     api::{
         apps::v1::Deployment,
-        batch::v1::Job,
         core::v1::{Event, Pod},
     },
 };
@@ -27,6 +26,7 @@ use crate::{
     config::KubernetesConfig,
     inputs::servers::Servers,
     names::{INPUTS, SITE},
+    seen::SeenJob,
 };
 
 /// Watches Jobs, pods, events and inputs servers of a site until `stop`.
@@ -61,7 +61,7 @@ where
     watcher(api, what).default_backoff().boxed()
 }
 
-async fn follow_jobs(attempts: Arc<Attempts>, mut changes: Changes<Job>) {
+async fn follow_jobs(attempts: Arc<Attempts>, mut changes: Changes<SeenJob>) {
     let mut found = HashSet::new();
     while let Some(change) = changes.next().await {
         match change {

@@ -40,9 +40,16 @@ class Cluster:
         self.url, self.token = said["url"], said["token"]
         self.variables = {"KUBECONFIG": said["kubeconfig"]}
 
-    def report(self):
-        """What was done with Jobs since the start."""
-        self.process.stdin.write("\n")
+    def counts(self):
+        """How many requests for Jobs were carried out."""
+        return self._ask("counts")
+
+    def jobs(self):
+        """Every Job there was, by name."""
+        return self._ask("jobs")
+
+    def _ask(self, word):
+        self.process.stdin.write(f"{word}\n")
         self.process.stdin.flush()
         return json.loads(self.process.stdout.readline())
 

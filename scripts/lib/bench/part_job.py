@@ -53,7 +53,7 @@ def one(site, client, title, number):
     found = client.settled(title, client.create(title, {"Null": {"number": [{"value": number}]}}, fresh=True))
     end = time.time()
     called, returned = map(float, found["outputs"]["renderable"][0]["data"].split())
-    jobs = [job for job in site.cluster.report()["jobs"].values() if job["labels"]["studio.compute/task"] == "sim"]
+    jobs = [job for job in site.cluster.jobs().values() if job["labels"]["studio.compute/task"] == "sim"]
     job = max(jobs, key=lambda job: job["created"])
     if not job["created"] < called < returned < end:
         raise Failed(f"the times are in disorder: {job['created']}, {called}, {returned}, {end}")

@@ -39,7 +39,7 @@ def measure(_server, rows, quick):
             site.start()
             seconds = finished(site, count)
             peak = processes.peak_bytes(site.pid)
-            told = site.cluster.report()
+            told = site.cluster.counts()
             ends = "SELECT count(*), sum(attempt) FROM runs WHERE reason = 'SUCCESS' AND task = 'sim'"
             succeeded, attempts = site.query(ends)[0]
         finally:

@@ -14,6 +14,7 @@ use super::{
 use crate::{
     cluster::Refused,
     pace::Pauses,
+    seen::SeenJob,
     standing::{self, Standing, Waiting},
 };
 
@@ -73,7 +74,7 @@ pub(super) async fn follow(inner: Arc<Inner>, session: Arc<Session>) {
     }
 }
 
-fn has_ended(job: &k8s_openapi::api::batch::v1::Job) -> bool {
+fn has_ended(job: &SeenJob) -> bool {
     matches!(standing::of_job(job), Standing::Succeeded | Standing::Failed { .. })
 }
 

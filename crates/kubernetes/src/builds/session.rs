@@ -7,7 +7,7 @@ use std::{
 };
 
 use csw_core::{ids::BuildId, model::BuildLimits, names::ModelName};
-use k8s_openapi::api::{batch::v1::Job, core::v1::Pod};
+use k8s_openapi::api::core::v1::Pod;
 use tokio::sync::watch;
 use uuid::Uuid;
 
@@ -15,7 +15,7 @@ use super::{
     manifest::job_name,
     wire::{Answer, Command, Next, Progress},
 };
-use crate::standing::Waiting;
+use crate::{seen::SeenJob, standing::Waiting};
 
 /// A build between its fetch and its release.
 pub(super) struct Session {
@@ -50,7 +50,7 @@ struct State {
 /// What is known of an attempt without asking it.
 #[derive(Clone, Default)]
 pub(super) struct Seen {
-    pub(super) job: Option<Arc<Job>>,
+    pub(super) job: Option<Arc<SeenJob>>,
     /// It was there and is not any more.
     pub(super) gone: bool,
     pub(super) pods: BTreeMap<String, Pod>,

@@ -7,10 +7,7 @@ use std::{
 
 use csw_core::{ids::BuildId, model::BuildLimits, names::ModelName};
 use futures::StreamExt;
-use k8s_openapi::api::{
-    batch::v1::Job,
-    core::v1::{Event, Pod},
-};
+use k8s_openapi::api::core::v1::{Event, Pod};
 use kube::{
     Client,
     runtime::watcher::{Config, Event as Change},
@@ -22,6 +19,7 @@ use super::{manifest::attempt_of, session::Session};
 use crate::{
     config::KubernetesConfig,
     names::{BUILD, SITE},
+    seen::SeenJob,
     standing,
     watching::{Changes, stream},
 };
@@ -47,7 +45,7 @@ struct Inner {
 struct Known {
     build: BuildId,
     attempt: u32,
-    job: Arc<Job>,
+    job: Arc<SeenJob>,
 }
 
 impl Sessions {
@@ -79,7 +77,7 @@ impl Sessions {
             return (Arc::clone(known), false);
         }
         let newest = inner.jobs.values().filter(|known| known.build == build).max_by_key(|known| known.attempt);
-        let is_alive = |job: &Job| !standing::is_settled(job) && !standing::is_leaving(job);
+        let is_alive = |job: &SeenJob| !standing::is_settled(job) && !standing::is_leaving(job);
         let found = newest.map(|known| (known.attempt, is_alive(&known.job).then(|| Arc::clone(&known.job))));
         let (attempt, job) = match found {
             Some((attempt, Some(job))) => (attempt, Some(job)),
@@ -132,7 +130,7 @@ impl Sessions {
         inner.jobs.iter().filter(|(_, known)| is_orphan(known)).map(|(name, _)| name.clone()).collect()
     }
 
-    fn see_job(&self, mut job: Job) {
+    fn see_job(&self, mut job: SeenJob) {
         job.metadata.managed_fields = None;
         let (Some((build, attempt)), Some(name)) = (attempt_of(&job.metadata), job.metadata.name.clone()) else {
             return;
@@ -167,7 +165,7 @@ impl Sessions {
         }
     }
 
-    async fn follow_jobs(self: Arc<Self>, mut changes: Changes<Job>) {
+    async fn follow_jobs(self: Arc<Self>, mut changes: Changes<SeenJob>) {
         let mut found = HashSet::new();
         while let Some(change) = changes.next().await {
             match change {

@@ -4,7 +4,7 @@ use super::*;
 
 const LIMITS: Limits = Limits { cpus: 1.0, memory_bytes: 2_000_000_000, deadline_seconds: 60 };
 
-fn job(conditions: &[(&str, &str)]) -> Job {
+fn job(conditions: &[(&str, &str)]) -> SeenJob {
     let conditions: Vec<Value> = conditions
         .iter()
         .map(|(kind, reason)| json!({ "type": kind, "status": "True", "reason": reason, "message": "m" }))
@@ -60,14 +60,14 @@ fn the_first_condition_of_a_pair_decides_and_the_second_settles() {
 #[test]
 fn a_condition_that_does_not_hold_says_nothing() {
     let mut failed = job(&[("Failed", "x")]);
-    failed.status.as_mut().unwrap().conditions.as_mut().unwrap()[0].status = "False".to_owned();
+    failed.status.conditions.as_mut().unwrap()[0].status = "False".to_owned();
     assert_eq!(of_job(&failed), Standing::Active);
 }
 
 #[test]
 fn a_suspended_job_waits_for_whoever_admits_it() {
     let mut suspended = job(&[("Suspended", "JobSuspended")]);
-    suspended.spec.as_mut().unwrap().suspend = Some(true);
+    suspended.spec.suspend = Some(true);
     assert_eq!(of_job(&suspended), Standing::Suspended);
 }
 

@@ -311,7 +311,7 @@ fn carry_out(cluster: &Arc<Inner>, asked: &Asked, body: &Bytes) -> Result<Respon
             }
             Ok(json_of(201, &made))
         }
-        Verb::Replace => Ok(json_of(200, &objects.replace(&key(name), decoded(asked, body)?)?)),
+        Verb::Replace => Ok(json_of(200, &*objects.replace(&key(name), decoded(asked, body)?)?)),
         Verb::Patch => {
             let mut patch: Value = parsed(body)?;
             if asked.scale {
@@ -329,7 +329,7 @@ fn carry_out(cluster: &Arc<Inner>, asked: &Asked, body: &Bytes) -> Result<Respon
             let policy = options["propagationPolicy"].as_str().unwrap_or("Background");
             Ok(json_of(200, &jobs::delete(cluster, &key(name), policy != "Foreground")?))
         }
-        Verb::Delete => Ok(json_of(200, &objects.remove(&key(name))?)),
+        Verb::Delete => Ok(json_of(200, &*objects.remove(&key(name))?)),
     }
 }
 
@@ -362,7 +362,7 @@ struct Watching {
 
 fn watch(cluster: &Arc<Inner>, asked: &Asked) -> Result<Response, Refusal> {
     let version = asked.query.get("resourceVersion").and_then(|text| text.parse().ok()).unwrap_or_default();
-    cluster.objects.since(version)?;
+    cluster.objects.since(version, asked.plural, &asked.namespace)?;
     let seconds = asked.query.get("timeoutSeconds").and_then(|text| text.parse().ok()).unwrap_or(300);
     let life = cluster.life.subscribe();
     let (born, _) = *life.borrow();
@@ -397,7 +397,7 @@ impl Watching {
                 self.over = true;
                 return Some(Err(io::Error::other("the server is restarted")));
             }
-            match self.cluster.objects.since(self.version) {
+            match self.cluster.objects.since(self.version, self.plural, &self.namespace) {
                 Err(refusal) => {
                     self.over = true;
                     let event = json!({ "type": "ERROR", "object": status(&refusal) });
@@ -421,9 +421,10 @@ impl Watching {
     }
 
     fn events(&self, changes: &[Change]) -> Vec<u8> {
-        let mine = |change: &&Change| change.key.0 == self.plural && change.key.1 == self.namespace;
-        let of_interest = changes.iter().filter(mine).filter(|change| self.selector.matches(&change.object));
-        of_interest.flat_map(|change| line(&json!({ "type": change.kind, "object": change.object }))).collect()
+        let of_interest = changes.iter().filter(|change| self.selector.matches(&change.object));
+        of_interest
+            .flat_map(|change| format!("{{\"type\":\"{}\",\"object\":{}}}\n", change.kind, change.object).into_bytes())
+            .collect()
     }
 
     fn bookmark(&self) -> Bytes {

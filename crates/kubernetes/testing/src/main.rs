@@ -8,8 +8,8 @@
 //! | `claims` | folders behind the claims of volumes |
 //! | `idle` | true: Jobs stay as they were made, and get no process |
 //!
-//! It prints where it is and its kubeconfig, and for each line on standard input what was done with Jobs since its start.
-//! It ends with standard input.
+//! It prints where it is and its kubeconfig; then, for each line on standard input, how many requests it has carried out, or
+//! for `jobs` every Job there was. It ends with standard input.
 
 #![allow(clippy::print_stdout, reason = "a script reads it there")]
 
@@ -45,13 +45,13 @@ async fn main() -> io::Result<()> {
     cluster.write_kubeconfig(&kubeconfig, &namespace)?;
     println!("{}", json!({ "url": cluster.url(), "token": cluster.token(), "kubeconfig": kubeconfig }));
     let mut lines = BufReader::new(tokio::io::stdin()).lines();
-    while lines.next_line().await?.is_some() {
-        println!("{}", report(&cluster));
+    while let Some(line) = lines.next_line().await? {
+        println!("{}", if line == "jobs" { json!(cluster.times()) } else { counts(&cluster) });
     }
     Ok(())
 }
 
-fn report(cluster: &Cluster) -> Value {
+fn counts(cluster: &Cluster) -> Value {
     let count = |verb| cluster.count(verb, "jobs");
     json!({
         "created": count(Verb::Create),
@@ -59,6 +59,5 @@ fn report(cluster: &Cluster) -> Value {
         "deleted": count(Verb::Delete),
         "listed": count(Verb::List),
         "peak": cluster.most_live_jobs(),
-        "jobs": cluster.times(),
     })
 }

@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use jiff::{SignedDuration, Timestamp};
@@ -27,7 +27,7 @@ pub(crate) struct Change {
     pub(crate) version: u64,
     pub(crate) kind: &'static str,
     pub(crate) key: Key,
-    pub(crate) object: Value,
+    pub(crate) object: Arc<Value>,
 }
 
 /// Why something was not done: HTTP status, reason and message.
@@ -49,7 +49,7 @@ impl Refusal {
 }
 
 struct Inner {
-    objects: BTreeMap<Key, Value>,
+    objects: BTreeMap<Key, Arc<Value>>,
     history: Vec<Change>,
     version: u64,
     /// Versions up to this one can't be watched from.
@@ -89,7 +89,8 @@ impl Objects {
     }
 
     pub(crate) fn get(&self, key: &Key) -> Result<Value, Refusal> {
-        self.lock().objects.get(key).cloned().ok_or_else(|| Refusal::missing(key))
+        let found = self.lock().objects.get(key).cloned().ok_or_else(|| Refusal::missing(key))?;
+        Ok((*found).clone())
     }
 
     /// The objects of a kind in a namespace, and the version at which they were so.
@@ -100,10 +101,10 @@ impl Objects {
         };
         let found = inner.objects.range((*plural, namespace.to_owned(), String::new())..);
         let found = found.take_while(|((kind, space, _), _)| kind == plural && space == namespace);
-        (found.map(|(_, object)| object.clone()).collect(), inner.version)
+        (found.map(|(_, object)| (**object).clone()).collect(), inner.version)
     }
 
-    pub(crate) fn create(&self, key: &Key, mut object: Value) -> Result<Value, Refusal> {
+    pub(crate) fn create(&self, key: &Key, mut object: Value) -> Result<Arc<Value>, Refusal> {
         let now = self.now();
         let mut inner = self.lock();
         if inner.objects.contains_key(key) {
@@ -118,7 +119,7 @@ impl Objects {
     }
 
     /// Puts an object in the place of one. With a version in it, only in the place of that version.
-    pub(crate) fn replace(&self, key: &Key, object: Value) -> Result<Value, Refusal> {
+    pub(crate) fn replace(&self, key: &Key, object: Value) -> Result<Arc<Value>, Refusal> {
         let mut inner = self.lock();
         let present = inner.objects.get(key).ok_or_else(|| Refusal::missing(key))?;
         let version = |object: &Value| object["metadata"]["resourceVersion"].as_str().map(str::to_owned);
@@ -135,39 +136,40 @@ impl Objects {
     }
 
     /// Changes an object, if it is there.
-    pub(crate) fn change(&self, key: &Key, change: impl FnOnce(&mut Value)) -> Option<Value> {
+    pub(crate) fn change(&self, key: &Key, change: impl FnOnce(&mut Value)) -> Option<Arc<Value>> {
         let mut inner = self.lock();
-        let mut object = inner.objects.get(key)?.clone();
+        let mut object = Value::clone(inner.objects.get(key)?);
         change(&mut object);
         Some(self.put(&mut inner, "MODIFIED", key, object))
     }
 
-    pub(crate) fn remove(&self, key: &Key) -> Result<Value, Refusal> {
+    pub(crate) fn remove(&self, key: &Key) -> Result<Arc<Value>, Refusal> {
         let mut inner = self.lock();
-        let mut object = inner.objects.remove(key).ok_or_else(|| Refusal::missing(key))?;
-        self.record(&mut inner, "DELETED", key, &mut object);
-        Ok(object)
+        let object = inner.objects.remove(key).ok_or_else(|| Refusal::missing(key))?;
+        Ok(self.record(&mut inner, "DELETED", key, (*object).clone()))
     }
 
-    fn put(&self, inner: &mut Inner, kind: &'static str, key: &Key, mut object: Value) -> Value {
-        self.record(inner, kind, key, &mut object);
-        inner.objects.insert(key.clone(), object.clone());
+    fn put(&self, inner: &mut Inner, kind: &'static str, key: &Key, object: Value) -> Arc<Value> {
+        let object = self.record(inner, kind, key, object);
+        inner.objects.insert(key.clone(), Arc::clone(&object));
         object
     }
 
-    fn record(&self, inner: &mut Inner, kind: &'static str, key: &Key, object: &mut Value) {
+    fn record(&self, inner: &mut Inner, kind: &'static str, key: &Key, mut object: Value) -> Arc<Value> {
         inner.version += 1;
         object["metadata"]["resourceVersion"] = inner.version.to_string().into();
-        inner.history.push(Change { version: inner.version, kind, key: key.clone(), object: object.clone() });
+        let object = Arc::new(object);
+        inner.history.push(Change { version: inner.version, kind, key: key.clone(), object: Arc::clone(&object) });
         if inner.history.len() >= 2 * HISTORY {
             inner.forgotten = inner.history[HISTORY - 1].version;
             inner.history.drain(..HISTORY);
         }
         self.news.send_replace(inner.version);
+        object
     }
 
-    /// Changes after a version; the error is that they are forgotten.
-    pub(crate) fn since(&self, version: u64) -> Result<(Vec<Change>, u64), Refusal> {
+    /// Changes of a kind after a version; the error is that they are forgotten.
+    pub(crate) fn since(&self, version: u64, plural: &str, namespace: &str) -> Result<(Vec<Change>, u64), Refusal> {
         let inner = self.lock();
         if version < inner.forgotten {
             return Err(Refusal::new(
@@ -177,7 +179,8 @@ impl Objects {
             ));
         }
         let known = inner.history.partition_point(|change| change.version <= version);
-        Ok((inner.history[known..].to_vec(), inner.version))
+        let new = inner.history[known..].iter().filter(|change| change.key.0 == plural && change.key.1 == namespace);
+        Ok((new.cloned().collect(), inner.version))
     }
 
     /// Forgets the history: watches that are older have to list again.
