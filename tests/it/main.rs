@@ -35,4 +35,5 @@ mod secrets;
 mod services;
 mod simulations;
 mod thumbnails;
+mod upgrade;
 mod webhooks;

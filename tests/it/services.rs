@@ -26,7 +26,7 @@ pub(crate) struct Services {
     bucket: S3,
 }
 
-fn free() -> Result<String> {
+pub(crate) fn free() -> Result<String> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string())
 }
 

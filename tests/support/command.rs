@@ -15,10 +15,15 @@ pub fn program() -> Result<PathBuf> {
     if let Some(path) = std::env::var_os("CSW") {
         return Ok(path.into());
     }
-    let own = std::env::current_exe()?;
-    let path = own.ancestors().nth(2).context("a test is in target/PROFILE/deps")?.join("csw");
+    let path = this_release()?;
     ensure!(path.exists(), "{} is not built: run `cargo build -p csw`", path.display());
     Ok(path)
+}
+
+/// The program of this release, whatever the others of a test are.
+pub fn this_release() -> Result<PathBuf> {
+    let own = std::env::current_exe()?;
+    Ok(own.ancestors().nth(2).context("a test is in target/PROFILE/deps")?.join("csw"))
 }
 
 /// The folder of the project.
@@ -67,7 +72,12 @@ impl From<Output> for Done {
 
 /// A command without any setting of the person who runs the tests.
 pub(crate) fn command() -> Result<Command> {
-    let mut command = Command::new(program()?);
+    Ok(command_of(&program()?))
+}
+
+/// The same of another program.
+pub(crate) fn command_of(program: &Path) -> Command {
+    let mut command = Command::new(program);
     let is_setting =
         |name: &str| name.starts_with("CSW_") || ["CS_URL", "CS_API_TOKEN", "TAG", "PROJECT"].contains(&name);
     // Only a measurement may choose the program and its log.
@@ -79,7 +89,7 @@ pub(crate) fn command() -> Result<Command> {
     }
     let nowhere = std::env::temp_dir().join("csw-tests-have-no-home");
     command.env("HOME", nowhere).env_remove("XDG_CONFIG_HOME");
-    Ok(command)
+    command
 }
 
 /// The same in a folder.

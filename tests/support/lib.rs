@@ -17,7 +17,7 @@ mod template;
 pub use csw_store_testing::{Postgres, S3};
 
 pub use crate::{
-    command::{Done, csw, csw_in, example, program},
+    command::{Done, csw, csw_in, example, program, this_release},
     disk::SmallDisk,
     draft::Draft,
     git::WorkingCopy,

@@ -8,9 +8,16 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
 
-use crate::{Result, command::command};
+use crate::{
+    Result,
+    command::{command, command_of},
+};
 
 /// A process that ends with this value.
 pub struct Service {
@@ -20,6 +27,7 @@ pub struct Service {
     variables: Vec<(&'static str, String)>,
     log: PathBuf,
     process: Option<Child>,
+    program: Option<PathBuf>,
 }
 
 impl Service {
@@ -30,13 +38,21 @@ impl Service {
         variables: Vec<(&'static str, String)>,
         log: PathBuf,
     ) -> Self {
-        Self { words, data, settings, variables, log, process: None }
+        Self { words, data, settings, variables, log, process: None, program: None }
+    }
+
+    /// From its next start on it is another program.
+    pub fn becomes(&mut self, program: PathBuf) {
+        self.program = Some(program);
     }
 
     /// Starts it, and does not wait until it is ready: it may wait for its turn.
     pub fn begin(&mut self) -> Result {
         let stderr = File::options().create(true).append(true).open(&self.log)?;
-        let mut command = command()?;
+        let mut command = match &self.program {
+            Some(program) => command_of(program),
+            None => command()?,
+        };
         command.args(&self.words).args(["--json", "--log", "json", "--data"]).arg(&self.data);
         command.arg("--config").arg(&self.settings).envs(self.variables.iter().map(|(name, value)| (name, value)));
         // Who tests those asks for them.
@@ -55,6 +71,15 @@ impl Service {
             process.wait()?;
             bail!("csw {} did not start: {}", self.words.join(" "), self.log()?);
         }
+        Ok(())
+    }
+
+    /// Asks it to stop, and waits until it has.
+    pub fn stop(&mut self) -> Result {
+        let mut process = self.process.take().context("it is not there")?;
+        kill(Pid::from_raw(process.id().cast_signed()), Signal::SIGTERM)?;
+        let status = process.wait()?;
+        ensure!(status.success(), "csw {} ended with {status}: {}", self.words.join(" "), self.log()?);
         Ok(())
     }
 

@@ -205,6 +205,10 @@ pub(crate) struct Up {
     #[arg(long, env = "CSW_EXECUTOR", value_enum, value_name = "WHERE")]
     pub(crate) executor: Option<ExecutorWord>,
 
+    /// Seconds to go on answering when asked to stop, while /readyz says so: for whoever sends requests here to hear of it
+    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+    pub(crate) drain: u32,
+
     /// Seconds that runs get to finish when the server is asked to stop; the others go back to the queue
     #[arg(long, default_value_t = 30, value_name = "SECONDS")]
     pub(crate) grace: u32,

@@ -39,6 +39,7 @@ use csw_store::{BucketObjects, SqlStore};
 use csw_web::{TaskOptions, WebOptions, WebState};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     ambient::{SystemClock, SystemRandomness},
@@ -376,6 +377,8 @@ pub(crate) struct Site {
     pub(crate) database: &'static str,
     /// Where Jobs call, and what answers them.
     pub(crate) callbacks: Option<(TcpListener, Router)>,
+    /// To be cancelled when the server is to be stopped soon.
+    pub(crate) leaving: CancellationToken,
 }
 
 /// The site of a data folder.
@@ -439,29 +442,32 @@ pub(crate) async fn site(
         randomness: Arc::new(SystemRandomness::new()),
     };
     let app = App::new(ports, config);
-    let prometheus = metrics()?;
+    let (prometheus, leaving) = (metrics()?, CancellationToken::new());
     let router = if duties == Duties::Work {
         let key = run_key(settings, data)?;
         let is_service = Arc::new(move |token: &str| key.is_service(token));
         csw_web::task_router(app.clone(), TaskOptions { is_service, metrics: Arc::new(move || prometheus.render()) })
     } else {
-        pages(settings, data, &app, secure_cookies, prometheus)
+        let web = WebOptions {
+            secure_cookies,
+            metrics: Arc::new(move || prometheus.render()),
+            leaving: leaving.clone(),
+            ..pages(settings, data)
+        };
+        csw_web::router(WebState::new(app.clone(), web))
     };
-    Ok(Site { app, router, cgroups: bench.cgroups, database: database.kind(), callbacks })
+    Ok(Site { app, router, cgroups: bench.cgroups, database: database.kind(), callbacks, leaving })
 }
 
-/// Pages and REST API.
-fn pages(settings: &Settings, data: &Path, app: &App, secure_cookies: bool, prometheus: PrometheusHandle) -> Router {
-    let web = WebOptions {
-        secure_cookies,
+/// Pages and REST API, as the settings say.
+fn pages(settings: &Settings, data: &Path) -> WebOptions {
+    WebOptions {
         trust_forwarded: settings.trust_forwarded,
-        metrics: Arc::new(move || prometheus.render()),
         uploads: data.join("uploads"),
         signed_downloads: objects::signed_downloads(settings),
         webhook_secret: settings.github.webhook_secret().map(Into::into),
         ..WebOptions::default()
-    };
-    csw_web::router(WebState::new(app.clone(), web))
+    }
 }
 
 /// Collects measurements. What nobody asks for must not pile up, so it is folded together now and then.

@@ -34,6 +34,7 @@ pub use crate::{
 /// information (`into_make_service_with_connect_info::<SocketAddr>`): rate limits are by address.
 pub fn router(state: WebState) -> Router {
     let public_url = state.app.config().public_url.clone();
+    let leaving = state.options.leaving.clone();
     let routes = api::router(&state.options)
         .merge(pages::router())
         .merge(git::router())
@@ -44,7 +45,7 @@ pub fn router(state: WebState) -> Router {
         .with_state(state);
     let again = routes.clone();
     let routes = routes.fallback(move |request: Request| other_slash(again.clone(), request));
-    layers::around(routes, &public_url)
+    layers::around(routes, &public_url).layer(middleware::from_fn_with_state(leaving, layers::part))
 }
 
 /// The OpenAPI document of the API, as it is committed.

@@ -4,6 +4,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use axum::extract::FromRef;
 use csw_app::App;
+use tokio_util::sync::CancellationToken;
 
 use crate::{api::schema_cache::SchemaCache, auth::BasicCache};
 
@@ -24,6 +25,8 @@ pub struct WebOptions {
     pub webhook_secret: Option<Arc<str>>,
     /// Which downloads are sent on to the object storage; none, where this is not said.
     pub signed_downloads: Option<SignedDownloads>,
+    /// Cancelled where this server answers a while longer, and nobody is to be sent to it any more.
+    pub leaving: CancellationToken,
 }
 
 /// Downloads that the object storage serves itself, under an address that is good for a short time.
@@ -45,6 +48,7 @@ impl Default for WebOptions {
             upload_limit: 512 << 20,
             webhook_secret: None,
             signed_downloads: None,
+            leaving: CancellationToken::new(),
         }
     }
 }

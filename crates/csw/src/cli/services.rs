@@ -19,6 +19,10 @@ pub(crate) struct Webapp {
     #[arg(long, env = "CSW_PUBLIC_URL", value_name = "URL")]
     pub(crate) public_url: Option<String>,
 
+    /// Seconds to go on answering when asked to stop, while /readyz says so: for whoever sends requests here to hear of it
+    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+    pub(crate) drain: u32,
+
     /// Form of the log on stderr [default: text on a terminal, json elsewhere]
     #[arg(long, value_enum, value_name = "FORM")]
     pub(crate) log: Option<LogForm>,

@@ -58,7 +58,8 @@ pub(crate) async fn run(settings: &Settings, options: &Up, printer: Printer) -> 
     let site = wiring::site(settings, &parts, &folder, public_url.clone(), runs).await?;
     let callbacks = site.callbacks.map(|(listener, router)| tokio::spawn(axum::serve(listener, router).into_future()));
     let background = site.app.start().await;
-    let server = serve(listener, site.router, stop.clone());
+    let closing = CancellationToken::new();
+    let server = serve(listener, site.router, closing.clone());
     tracing::info!(url = %public_url, %address, data = %data.display(), "serving");
     let accounts = site.app.ports().store.accounts(csw_core::page::PageRequest { number: 1, size: 1 }).await?;
     if accounts.total == 0 {
@@ -77,7 +78,11 @@ pub(crate) async fn run(settings: &Settings, options: &Up, printer: Printer) -> 
         () = stop.cancelled() => None,
         lost = lost(leadership.as_ref()) => Some(lost),
     };
+    if lost.is_none() {
+        drain(&site.leaving, options.drain).await;
+    }
     stop.cancel();
+    closing.cancel();
     tracing::info!(grace_seconds = options.grace, "stopping: live runs may finish, the others go back to the queue");
     background.shut_down(options.grace).await;
     site.cgroups.close();
@@ -92,6 +97,15 @@ pub(crate) async fn run(settings: &Settings, options: &Up, printer: Printer) -> 
         (None, None) => {}
     }
     Ok(())
+}
+
+/// Answers a while longer, and tells whoever asks that nobody is to be sent here any more.
+pub(super) async fn drain(leaving: &CancellationToken, seconds: u32) {
+    leaving.cancel();
+    if seconds > 0 {
+        tracing::info!(seconds, "asked to stop: /readyz says so, and what still comes is answered");
+        tokio::time::sleep(Duration::from_secs(seconds.into())).await;
+    }
 }
 
 /// A server that answers until it is asked to stop.

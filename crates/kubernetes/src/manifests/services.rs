@@ -56,7 +56,8 @@ pub(super) fn objects(site: &Site, services: &Services) -> Vec<Value> {
         Workload {
             name: NAME,
             part: WEBAPP,
-            words: words(&["webapp"]),
+            // Until it is known everywhere that a pod is to go, requests are sent to it.
+            words: words(&["webapp", "--drain", "5"]),
             ports: &[("http", SERVER_PORT)],
             replicas: Some(services.webapps),
             asks_cluster: site.keeps_secrets,

@@ -49,15 +49,18 @@ async fn healthz() -> Json<Health> {
     get,
     path = "/readyz",
     tag = "service",
-    responses((status = 200, body = Health), (status = 503, description = "The database does not answer")),
+    responses((status = 200, body = Health), (status = 503, description = "The database does not answer, or the server is being stopped")),
 )]
 async fn readyz(State(state): State<WebState>) -> ApiResult<Json<Health>> {
+    let not_ready = |sentence| Err(ApiError::detail(axum::http::StatusCode::SERVICE_UNAVAILABLE, sentence));
+    if state.options.leaving.is_cancelled() {
+        return not_ready("This server is being stopped.");
+    }
     match state.app.ports().store.ping().await {
         Ok(()) => Ok(Json(WELL)),
         Err(error) => {
             tracing::warn!(%error, "not ready");
-            let sentence = "The database does not answer.";
-            Err(ApiError::detail(axum::http::StatusCode::SERVICE_UNAVAILABLE, sentence))
+            not_ready("The database does not answer.")
         }
     }
 }

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use serde_json::json;
+use tokio_util::sync::CancellationToken;
 
 use super::check;
 use crate::{
     cli::Webapp,
-    commands::up::{local_url, origin, serve, start_log, stop_signal},
+    commands::up::{drain, local_url, origin, serve, start_log, stop_signal},
     failure::Outcome,
     folder::Folder,
     output::Printer,
@@ -32,11 +33,14 @@ pub(in crate::commands) async fn run(settings: &Settings, options: &Webapp, prin
     let site =
         wiring::site(settings, &parts, &folder, public_url.clone(), Runs::Elsewhere(Arc::new(scheduler))).await?;
     let background = site.app.start().await;
-    let server = serve(listener, site.router, stop.clone());
+    let closing = CancellationToken::new();
+    let server = serve(listener, site.router, closing.clone());
     tracing::info!(url = %public_url, %address, "serving pages");
     let ready = json!({ "url": public_url, "listen": address.to_string(), "pid": std::process::id() });
     printer.result(&ready, || format!("Serving pages of {public_url}; Ctrl-C stops it."))?;
     stop.cancelled().await;
+    drain(&site.leaving, options.drain).await;
+    closing.cancel();
     background.shut_down(GRACE).await;
     site.cgroups.close();
     server.end().await;
