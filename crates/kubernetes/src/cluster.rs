@@ -75,7 +75,8 @@ pub(crate) async fn send(client: &Client, method: &str, path: &str, body: &Value
 
 /// Sends a request, and understands why it was refused.
 async fn ask(client: &Client, method: &str, path: &str, body: &Value) -> Result<String, Refused> {
-    let body = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
+    let body = if body.is_null() { Ok(Vec::new()) } else { serde_json::to_vec(body) };
+    let body = body.map_err(|error| Refused::Never(error.to_string()))?;
     let form = if method == "PATCH" { "application/merge-patch+json" } else { "application/json" };
     let request = Request::builder().method(method).uri(path).header("content-type", form).body(body);
     let request = request.map_err(|error| Refused::Never(error.to_string()))?;

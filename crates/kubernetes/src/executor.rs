@@ -130,7 +130,7 @@ impl Executor for KubernetesExecutor {
             return Err(ExecutorError::Unavailable { cause: "the server is shutting down".to_owned() });
         }
         let missing = |cause| ExecutorError::ArtifactMissing { version: order.version, cause };
-        crate::manifest::job(&order, &self.inner.config, "").map_err(missing)?;
+        crate::manifest::check(&order, &self.inner.config).map_err(missing)?;
         let attempt = Arc::new(Attempt::new(order, events));
         if self.inner.attempts.begin(&attempt) {
             let stop = self.inner.closing.clone();

@@ -1,6 +1,9 @@
 //! The Job of a run, as `batch/v1` has it.
 
-use csw_core::{model::Artifact, run::RunOrder};
+use csw_core::{
+    model::Artifact,
+    run::{Limits, RunOrder},
+};
 use serde_json::{Value, json};
 
 use crate::{
@@ -53,10 +56,11 @@ pub(crate) fn job(order: &RunOrder, config: &KubernetesConfig, token: &str) -> R
             "ttlSecondsAfterFinished": config.keep.as_secs(),
             "template": {
                 "metadata": { "labels": labels_of_pod },
-                "spec": pod(order, config, container(order, config, token))?,
             },
         },
     });
+    // Put in rather than written above, where it would be copied.
+    job["spec"]["template"]["spec"] = pod(order, config, container(order, config, token))?;
     if config.queue.is_some() {
         job["spec"]["suspend"] = true.into();
     }
@@ -71,14 +75,13 @@ fn container(order: &RunOrder, config: &KubernetesConfig, token: &str) -> Value 
         variables.push((REDIS_URL, redis.address.url()));
         variables.extend(redis.address.ca().map(|ca| (REDIS_CA, ca)));
     }
-    let variables: Vec<Value> =
-        variables.into_iter().map(|(name, value)| json!({ "name": name, "value": value })).collect();
-    json!({
+    let mut container = json!({
         "name": "run",
         "command": ["csw", "job", "--job-id", order.run, "--route-name", order.task],
-        "env": variables,
-        "resources": resources(order),
-    })
+    });
+    container["env"] = variables.into_iter().map(|(name, value)| json!({ "name": name, "value": value })).collect();
+    container["resources"] = resources(&order.limits);
+    container
 }
 
 /// A pod with a version and one container, which says what is done there; where the version is and what the container may
@@ -105,10 +108,10 @@ pub(crate) fn pod(order: &RunOrder, config: &KubernetesConfig, mut container: Va
         "automountServiceAccountToken": false,
         "enableServiceLinks": false,
         "terminationGracePeriodSeconds": GRACE_SECONDS,
-        "securityContext": security(),
-        "containers": [container],
-        "volumes": volumes,
     });
+    pod["securityContext"] = security();
+    pod["containers"] = Value::Array(vec![container]);
+    pod["volumes"] = Value::Array(volumes);
     if !config.node_selector.is_empty() {
         pod["nodeSelector"] = json!(config.node_selector);
     }
@@ -127,6 +130,11 @@ pub(crate) fn security() -> Value {
         "fsGroup": USER,
         "seccompProfile": { "type": "RuntimeDefault" },
     })
+}
+
+/// Whether a version can run in a cluster; the error is a sentence.
+pub(crate) fn check(order: &RunOrder, config: &KubernetesConfig) -> Result<(), String> {
+    image(order, config).map(drop)
 }
 
 /// The image of a version, and the volume with it where the version is folders.
@@ -155,12 +163,12 @@ fn places(order: &RunOrder, config: &KubernetesConfig) -> Vec<Value> {
 }
 
 /// What the pod asks for is what it gets, and no more.
-pub(crate) fn resources(order: &RunOrder) -> Value {
+pub(crate) fn resources(limits: &Limits) -> Value {
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "settings are checked to a few CPUs")]
-    let millicpus = (order.limits.cpus * 1000.0).ceil().max(1.0) as u64;
+    let millicpus = (limits.cpus * 1000.0).ceil().max(1.0) as u64;
     let both = json!({
         "cpu": format!("{millicpus}m"),
-        "memory": (order.limits.memory_bytes + SUPERVISION_BYTES).to_string(),
+        "memory": (limits.memory_bytes + SUPERVISION_BYTES).to_string(),
     });
     json!({ "requests": both, "limits": both })
 }
@@ -171,7 +179,7 @@ mod tests {
 
     use csw_core::{
         model::Strategy,
-        run::{Limits, Sharing, Task},
+        run::{Sharing, Task},
         secret::Secrets,
     };
     use k8s_openapi::api::batch::v1::Job;

@@ -1,6 +1,6 @@
 //! The objects of a version's inputs server.
 
-use csw_core::run::RunOrder;
+use csw_core::run::{Limits, RunOrder};
 use serde_json::{Value, json};
 
 use super::{AT_ONCE, LISTEN, PORT, VERSION as VERSION_VARIABLE};
@@ -19,6 +19,8 @@ pub(crate) fn objects(order: &RunOrder, config: &KubernetesConfig) -> Result<Vec
     // What never changes: a Deployment finds its pods by it.
     let selector = json!({ INPUTS: name });
     let metadata = json!({ "name": name, "namespace": config.namespace, "labels": labels });
+    // What is asked before a run is one interpreter's work, however many CPUs the run gets.
+    let limits = Limits { cpus: order.limits.cpus.min(1.0), ..order.limits };
     let probe = json!({ "path": "/healthz", "port": "inputs" });
     let container = json!({
         "name": "inputs",
@@ -30,7 +32,7 @@ pub(crate) fn objects(order: &RunOrder, config: &KubernetesConfig) -> Result<Vec
             { "name": AT_ONCE, "value": config.inputs_at_once.to_string() },
         ],
         "ports": [{ "name": "inputs", "containerPort": PORT, "protocol": "TCP" }],
-        "resources": resources(order),
+        "resources": resources(&limits),
         "readinessProbe": { "httpGet": probe, "periodSeconds": 2 },
         "livenessProbe": { "httpGet": probe, "periodSeconds": 10, "failureThreshold": 6, "timeoutSeconds": 5 },
     });

@@ -22,8 +22,9 @@ use k8s_openapi::api::{
     apps::v1::Deployment,
     batch::v1::Job,
     coordination::v1::Lease,
-    core::v1::{Event, Pod},
+    core::v1::{self, Pod},
 };
+use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 
@@ -400,8 +401,7 @@ impl Watching {
             match self.cluster.objects.since(self.version, self.plural, &self.namespace) {
                 Err(refusal) => {
                     self.over = true;
-                    let event = json!({ "type": "ERROR", "object": status(&refusal) });
-                    return Some(Ok(line(&event)));
+                    return Some(Ok(line(&Event { kind: "ERROR", object: &status(&refusal) })));
                 }
                 Ok((changes, version)) => {
                     self.version = version;
@@ -422,14 +422,12 @@ impl Watching {
 
     fn events(&self, changes: &[Change]) -> Vec<u8> {
         let of_interest = changes.iter().filter(|change| self.selector.matches(&change.object));
-        of_interest
-            .flat_map(|change| format!("{{\"type\":\"{}\",\"object\":{}}}\n", change.kind, change.object).into_bytes())
-            .collect()
+        of_interest.flat_map(|change| line(&Event { kind: change.kind, object: &change.object })).collect()
     }
 
     fn bookmark(&self) -> Bytes {
         let object = identified(self.plural, json!({ "metadata": { "resourceVersion": self.version.to_string() } }));
-        line(&json!({ "type": "BOOKMARK", "object": bare(object) }))
+        line(&Event { kind: "BOOKMARK", object: &bare(object) })
     }
 }
 
@@ -441,8 +439,18 @@ fn bare(mut object: Value) -> Value {
     object
 }
 
-fn line(event: &Value) -> Bytes {
-    format!("{event}\n").into()
+/// An event of a watch.
+#[derive(Serialize)]
+struct Event<'a> {
+    #[serde(rename = "type")]
+    kind: &'a str,
+    object: &'a Value,
+}
+
+fn line(event: &Event) -> Bytes {
+    let mut text = serde_json::to_vec(event).unwrap_or_default();
+    text.push(b'\n');
+    text.into()
 }
 
 /// The body as an object of the asked kind, strictly where that is asked for.
@@ -452,7 +460,7 @@ fn decoded(asked: &Asked, body: &Bytes) -> Result<Value, Refusal> {
         let checked = match asked.plural {
             "jobs" => strict::decode::<Job>(&object).map(drop),
             "pods" => strict::decode::<Pod>(&object).map(drop),
-            "events" => strict::decode::<Event>(&object).map(drop),
+            "events" => strict::decode::<v1::Event>(&object).map(drop),
             "leases" => strict::decode::<Lease>(&object).map(drop),
             _ => strict::decode::<Deployment>(&object).map(drop),
         };
@@ -499,7 +507,7 @@ fn status(refusal: &Refusal) -> Value {
 
 fn json_of(code: u16, value: &Value) -> Response {
     let code = StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    (code, [(header::CONTENT_TYPE, "application/json")], value.to_string()).into_response()
+    (code, [(header::CONTENT_TYPE, "application/json")], serde_json::to_vec(value).unwrap_or_default()).into_response()
 }
 
 fn refused(refusal: &Refusal) -> Response {

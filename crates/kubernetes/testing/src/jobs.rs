@@ -20,12 +20,15 @@ pub(crate) fn begin(cluster: &Arc<Inner>, key: Key) {
     if job["spec"]["suspend"] == true {
         return;
     }
+    let fate = cluster.next_fate();
+    if fate == Fate::Ignored {
+        return;
+    }
     let cluster = Arc::clone(cluster);
     tokio::spawn(async move {
         let now = cluster.objects.now();
         cluster.objects.change(&key, |job| job["status"] = json!({ "startTime": now, "active": 1 }));
         let seconds = job["spec"]["activeDeadlineSeconds"].as_u64().unwrap_or(u64::MAX / 2);
-        let fate = cluster.next_fate();
         let found = tokio::select! {
             found = live(&cluster, &key, &job, fate) => found,
             () = tokio::time::sleep(Duration::from_secs(seconds)) => {
@@ -90,9 +93,6 @@ fn failed() -> (&'static str, &'static str, String) {
 async fn live(cluster: &Arc<Inner>, key: &Key, job: &Value, fate: Fate) -> Told {
     if let Fate::Refused(message) = &fate {
         refuse(cluster, key, job, message);
-        return std::future::pending().await;
-    }
-    if fate == Fate::Ignored {
         return std::future::pending().await;
     }
     let pod = pod_key(key, 1);
