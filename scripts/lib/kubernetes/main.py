@@ -11,7 +11,7 @@ from pathlib import Path
 
 import cluster
 import parts
-from built import BIN, build
+import programs
 from say import ROOT, Trouble, environment, say
 
 sys.path.append(str(Path(__file__).resolve().parents[1]))
@@ -22,6 +22,7 @@ def main():
     words = argparse.ArgumentParser(description=__doc__)
     words.add_argument("--keep", action="store_true", help="leave the cluster up, without running the tests")
     words.add_argument("--down", action="store_true", help="remove what --keep has left")
+    words.add_argument("--programs", type=Path, metavar="DIR", help="ready programs of a release, instead of building them")
     words.add_argument("tests", nargs="*", help="names of tests; all by default")
     asked = words.parse_args()
     # What is asked to stop takes down what it has put up.
@@ -30,8 +31,10 @@ def main():
     if asked.down:
         cluster.down()
         return 0
+    if asked.programs:
+        programs.take(asked.programs)
     parts.install()
-    build()
+    programs.prepare()
     compile_tests()
     kept = False
     try:
@@ -52,7 +55,7 @@ def variables(image):
     return {
         "KUBECONFIG": cluster.KUBECONFIG,
         "CSW_TEST_CLUSTER_IMAGE": image,
-        "PATH": f"{BIN}:{ROOT}/.tools/bin:{os.environ['PATH']}",
+        "PATH": f"{programs.folder()}:{ROOT}/.tools/bin:{os.environ['PATH']}",
     }
 
 
