@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import cluster
+import network
 import parts
 import programs
 from say import ROOT, Trouble, environment, say
@@ -33,7 +34,7 @@ def main():
         return 0
     if asked.programs:
         programs.take(asked.programs)
-    parts.install()
+    parts.install(builds=not asked.programs)
     programs.prepare()
     compile_tests()
     kept = False
@@ -55,6 +56,8 @@ def variables(image):
     return {
         "KUBECONFIG": cluster.KUBECONFIG,
         "CSW_TEST_CLUSTER_IMAGE": image,
+        "CSW_TEST_CLUSTER_REGISTRY": f"http://{network.REGISTRY}/models",
+        "CSW_TEST_CLUSTER_IS_HERE": "1",
         "PATH": f"{programs.folder()}:{ROOT}/.tools/bin:{os.environ['PATH']}",
     }
 

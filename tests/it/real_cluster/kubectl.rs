@@ -64,6 +64,19 @@ impl Kubectl {
         Ok(process.wait_with_output()?.into())
     }
 
+    /// The word by which no field that the API does not know is let pass; a former kubectl looks for itself.
+    pub(super) fn strict(&self) -> Option<&'static str> {
+        let help = self.attempt(&["apply", "--help"]).ok()?;
+        help.stdout.contains("--validate='strict'").then_some("--validate=strict")
+    }
+
+    /// The release of the server: the second number of it.
+    pub(super) fn minor(&self) -> Result<u32> {
+        let version = self.json(&["get", "--raw", "/version"])?;
+        let minor = version["minor"].as_str().context("its release")?;
+        Ok(minor.trim_end_matches(|sign: char| !sign.is_ascii_digit()).parse()?)
+    }
+
     /// Has the cluster take these objects, which it must.
     pub(super) fn apply(&self, text: &str) -> Result {
         let done = self.give(&["apply", "-f", "-"], text)?;

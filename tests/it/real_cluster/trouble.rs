@@ -4,7 +4,10 @@ use anyhow::ensure;
 use csw_tests::Result;
 use serde_json::{Value, json};
 
-use super::site::{EDGES, Given, Site, case, until};
+use super::{
+    given::Given,
+    site::{EDGES, Site, case, until},
+};
 
 /// Whether the server knows the `policy/v1` that evictions are of since 1.22.
 fn eviction(site: &Site, pod: &str) -> Value {
@@ -18,7 +21,7 @@ fn eviction(site: &Site, pod: &str) -> Value {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_that_loses_its_job_or_its_pod_is_made_good() -> Result {
-    let Some(given) = Given::find() else { return Ok(()) };
+    let Some(given) = Given::with_registry() else { return Ok(()) };
     let site = Site::start(&given).await?;
     let client = site.client()?;
     // What was asked before is answered without a run.
@@ -46,7 +49,7 @@ async fn a_run_that_loses_its_job_or_its_pod_is_made_good() -> Result {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_run_waits_for_is_in_its_log() -> Result {
-    let Some(given) = Given::find() else { return Ok(()) };
+    let Some(given) = Given::with_registry() else { return Ok(()) };
     let site = Site::start(&given).await?;
     let client = site.client()?;
     // Validation asks for one CPU at most, and has room.
