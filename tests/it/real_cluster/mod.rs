@@ -146,7 +146,7 @@ async fn a_pod_that_is_not_restricted_is_refused_where_the_cluster_can() -> Resu
     if site.kubectl.minor()? < 25 {
         return Ok(());
     }
-    let words = ["run", "own", "--restart=Never", "--image", &given.image, "--privileged"];
+    let words = ["run", "own", "--restart=Never", "--image", &given.image];
     let done = site.kubectl.attempt(&words)?;
     assert!(done.code != 0 && done.stderr.contains("violates PodSecurity \"restricted"), "{done:?}");
     Ok(())

@@ -12,7 +12,7 @@ use super::{
 };
 
 /// A server that has them, not started yet.
-pub(super) async fn server(given: &Given) -> Result<Server> {
+pub(super) fn server(given: &Given) -> Result<Server> {
     let registry = &given.registry.as_ref().context("a registry")?.registry;
     let stamp = format!("{} {} {registry} {}", given.identity()?, given.image, newest_model()?);
     // The first test makes them, and others wait for it.

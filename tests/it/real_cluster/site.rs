@@ -51,7 +51,7 @@ struct Settings {
 impl Site {
     /// A site with models whose versions are images of the registry, on any cluster.
     pub(super) async fn start(given: &Given) -> Result<Self> {
-        Self::serving(given, published::server(given).await?).await
+        Self::serving(given, published::server(given)?).await
     }
 
     /// The same with models whose versions are folders on a volume, on this machine.

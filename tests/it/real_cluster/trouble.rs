@@ -57,8 +57,11 @@ async fn what_a_run_waits_for_is_in_its_log() -> Result {
     let pk = client.create(EDGES, &case("sleeps", json!({}))).await?.sim.model_pk;
     site.log_says(pk, "no node of the cluster has room for it").await?;
     client.cancel(EDGES, pk).await?;
-    // Quota counts what is there.
-    until("the end of its pod", || Ok(site.kubectl.list("pods", "studio.compute/task=sim")?.is_empty()))?;
+    // Quota counts what is at work, validation too.
+    until("the end of pods", || {
+        let pods = site.kubectl.list("pods", "studio.compute/site=default")?;
+        Ok(pods.iter().all(|pod| pod["status"]["phase"] == "Succeeded"))
+    })?;
     site.change(EDGES, json!({ "cpu": "1.1" })).await?;
     site.kubectl.ask(&["create", "quota", "narrow", "--hard=requests.cpu=1050m"])?;
     let pk = client.create(EDGES, &case("sleeps", json!({}))).await?.sim.model_pk;
