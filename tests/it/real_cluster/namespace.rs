@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context, ensure};
+use anyhow::Context;
 use csw_tests::{Result, csw};
 use serde_json::{Value, json};
 
@@ -61,14 +61,7 @@ impl Namespace {
     /// Applies files, with more words.
     pub(super) fn take<'a>(&self, manifests: impl Iterator<Item = &'a Manifest>, words: &[&str]) -> Result {
         let files: Vec<String> = manifests.map(|manifest| manifest.path.display().to_string()).collect();
-        let mut command = vec!["apply"];
-        command.extend(self.kubectl.strict());
-        command.extend(words);
-        command.extend(files.iter().flat_map(|file| ["-f", file.as_str()]));
-        let done = self.kubectl.attempt(&command)?;
-        // A cluster warns of fields that it is about to forget, and of pods that its policy will not let in.
-        ensure!(done.code == 0 && !done.stderr.contains("Warning:"), "kubectl apply: {}{}", done.stdout, done.stderr);
-        Ok(())
+        self.kubectl.apply_files(&files, words)
     }
 
     /// A volume for the claim of the site: this folder, on the node that has it.
