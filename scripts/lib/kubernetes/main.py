@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -64,7 +65,7 @@ def variables(image):
 
 def tell(image):
     for name, value in variables(image).items():
-        print(f"export {name}={value}")
+        print(f"export {name}={shlex.quote(str(value))}")
     return 0
 
 
