@@ -35,7 +35,7 @@ def main():
         return 0
     if asked.programs:
         programs.take(asked.programs)
-    parts.install(builds=not asked.programs)
+    parts.install(builds=not programs.are_given())
     programs.prepare()
     compile_tests()
     kept = False

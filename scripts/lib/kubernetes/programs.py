@@ -23,9 +23,13 @@ def take(folder):
         raise Trouble(f"kubectl is neither in {folder} nor on the PATH")
 
 
+def are_given():
+    return GIVEN in os.environ
+
+
 def prepare():
     """Builds them where none are given, and says of which release they are."""
-    if GIVEN not in os.environ:
+    if not are_given():
         built.build()
     say(f"the cluster is of Kubernetes {'.'.join(map(str, release('kube-apiserver')))}")
 

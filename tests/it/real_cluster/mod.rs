@@ -16,6 +16,7 @@ mod forward;
 mod given;
 mod kubectl;
 mod namespace;
+mod objects;
 mod proxy;
 mod published;
 mod site;

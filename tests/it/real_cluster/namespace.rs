@@ -30,8 +30,11 @@ impl Namespace {
         let place = folder.display().to_string();
         let name = self.kubectl.namespace();
         let mut command = vec!["svc", "config", "--namespace", name, "--image", image, "--out", &place, "--json"];
-        command.extend(["--public-url", "http://127.0.0.1:8080", "--storage-class", STORAGE_CLASS]);
+        command.extend(["--storage-class", STORAGE_CLASS]);
         command.extend(words);
+        if !words.contains(&"--public-url") {
+            command.extend(["--public-url", "http://127.0.0.1:8080"]);
+        }
         let written: Value = csw(&command, &[])?.json()?;
         let files = written["files"].as_array().context("it names its files")?.iter().filter_map(Value::as_str);
         let mut manifests: Vec<Manifest> = files.map(|file| Manifest { path: folder.join(file) }).collect();
