@@ -95,6 +95,18 @@ async fn run(client: &Client, model: &str, new: &NewSimulation) -> Result<(u32, 
     Ok((pk, client.wait(model, pk).await?))
 }
 
+/// Builds need the proxies of the environment, which seldom know the way to a cluster.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_proxy_to_the_internet_is_not_asked_for_the_cluster() -> Result {
+    let mut site = Site::start().await?;
+    site.server.stop()?;
+    site.server.variable("HTTPS_PROXY", "http://127.0.0.1:9".to_owned());
+    site.server.start()?;
+    let (_, done) = run(&site.client()?, NULL, &number(7)).await?;
+    assert_eq!(done.status, "SUCCESS", "{:?} {}", done.traceback, site.server.log()?);
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_simulation_runs_as_jobs_and_its_outputs_can_be_read() -> Result {
     let site = Site::start().await?;

@@ -26,6 +26,7 @@ pub use crate::{
     registry::{Registry, are_there},
     server::{Account, Ground, Server},
     service::Service,
+    template::{newest_model, once},
 };
 
 /// The error of a test: whatever went wrong.

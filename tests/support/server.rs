@@ -136,6 +136,11 @@ impl Server {
         Ok(Self::of(template::whole_copy(&template::CONTRACT)?))
     }
 
+    /// A server on a copy of a data folder, not started yet.
+    pub fn on_copy_of(data: &Path) -> Result<Self> {
+        Ok(Self::of(template::copy_of(data)?))
+    }
+
     /// Gives it a variable, before it is started.
     pub fn variable(&mut self, name: &'static str, value: String) {
         self.variables.push((name, value));

@@ -100,7 +100,14 @@ pub(crate) fn whole_copy(shelf: &Shelf) -> Result<TempDir> {
     Ok(folder)
 }
 
-/// The same on a file system of so many bytes, which environments and code take nothing of.
+/// A folder whose `data` is a copy of this one.
+pub(crate) fn copy_of(data: &Path) -> Result<TempDir> {
+    let folder = folder()?;
+    run("cp", &[Path::new("-a"), data, &folder.path().join("data")])?;
+    Ok(folder)
+}
+
+/// A folder whose `data` has the published models of a shelf, on a file system of so many bytes, which environments and code take nothing of.
 pub(crate) fn copy_on_small_disk(bytes: u64) -> Result<(TempDir, SmallDisk)> {
     let folder = folder()?;
     let data = folder.path().join("data");
@@ -136,20 +143,30 @@ pub(crate) fn move_to_postgres(data: &Path, url: &str) -> Result {
     Ok(fs::remove_file(data.join("csw.db"))?)
 }
 
-/// The template, made by the first test that needs it; others wait. It is made anew when a model or the program changed.
+/// The template of a shelf; made anew when a model or the program changed.
 fn made(shelf: &Shelf) -> Result<PathBuf> {
+    once(shelf.name, &format!("{:?}", newest(shelf)?), |template| fill_template(shelf, template))
+}
+
+/// A folder that the first test makes which needs it, and others wait for. It is made anew when the stamp is another.
+pub fn once(name: &str, stamp: &str, make: impl FnOnce(&Path) -> Result) -> Result<PathBuf> {
     let shared = shared()?;
-    let place = |ending: &str| shared.join(format!("{}{ending}", shelf.name));
+    let place = |ending: &str| shared.join(format!("{name}{ending}"));
     let lock = File::options().create(true).truncate(false).write(true).open(place(".lock"))?;
     lock.lock()?;
-    let (template, stamp) = (place(""), place(".complete"));
-    let wanted = format!("{:?}", newest(shelf)?);
-    if fs::read_to_string(&stamp).is_ok_and(|found| found == wanted) {
-        return Ok(template);
+    let (folder, complete) = (place(""), place(".complete"));
+    if fs::read_to_string(&complete).is_ok_and(|found| found == stamp) {
+        return Ok(folder);
     }
-    if template.exists() {
-        fs::remove_dir_all(&template)?;
+    if folder.exists() {
+        fs::remove_dir_all(&folder)?;
     }
+    make(&folder)?;
+    fs::write(&complete, stamp)?;
+    Ok(folder)
+}
+
+fn fill_template(shelf: &Shelf, template: &Path) -> Result {
     let mut server = Server::bare()?;
     let account = server.account(OWNER, "admin")?;
     for name in shelf.models {
@@ -166,9 +183,12 @@ fn made(shelf: &Shelf) -> Result<PathBuf> {
     }
     fs::write(server.data().join(TOKEN), &account.token)?;
     server.stop()?;
-    fs::rename(server.data(), &template)?;
-    fs::write(&stamp, wanted)?;
-    Ok(template)
+    Ok(fs::rename(server.data(), template)?)
+}
+
+/// When the program, or a model that most tests need, was last changed.
+pub fn newest_model() -> Result<String> {
+    Ok(format!("{:?}", newest(&CONTRACT)?))
 }
 
 /// When the program or a model was last changed.

@@ -126,6 +126,10 @@ pub(crate) fn of_event(event: &Event) -> Option<Waiting> {
     if message.contains("exceeded quota") {
         return Some(Waiting::Room(format!("the quota of the namespace is used up{said}")));
     }
+    // A quota refuses everything until the cluster has counted what is there.
+    if message.contains("status unknown for quota") {
+        return Some(Waiting::Room(format!("the quota of the namespace is new{said}")));
+    }
     let refused = message.contains("is forbidden") || message.contains("is invalid") || message.contains("denied the");
     refused.then(|| Waiting::Hopeless(format!("the cluster refuses its pod{said}")))
 }

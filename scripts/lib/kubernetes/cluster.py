@@ -14,7 +14,7 @@ import credentials
 import images
 import network
 import node
-from built import BIN
+from programs import program
 from say import LIVE, LOGS, Trouble, say, wait
 
 KUBECONFIG = LIVE / "kubeconfig"
@@ -80,7 +80,7 @@ def answers(url):
 
 def kubectl(*words, given=None):
     """What kubectl says, or nothing where it fails."""
-    command = [BIN / "kubectl", f"--kubeconfig={credentials.kubeconfig('admin')}", *words]
+    command = [program("kubectl"), f"--kubeconfig={credentials.kubeconfig('admin')}", *words]
     done = subprocess.run(command, input=given, capture_output=True, text=True)
     return done.stdout.strip() if done.returncode == 0 else None
 

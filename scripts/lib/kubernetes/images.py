@@ -1,6 +1,7 @@
 """The images that the cluster runs: the one that holds a pod together, and that of csw."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -14,6 +15,7 @@ PAUSE = "int main(void) { for (;;) pause(); }\n"
 # What `csw svc build` installs; a base that has it makes each build quick.
 BROUGHT = "ca-certificates,git,python3,python3-venv"
 BASE = HOME / "base"
+AUTHORITIES = "etc/ssl/certs/ca-certificates.crt"
 
 
 def push_pause():
@@ -57,7 +59,11 @@ def base():
     BASE.mkdir(parents=True)
     call("debootstrap", "--variant=minbase", f"--include={BROUGHT}", "bookworm", BASE / "root", mirror())
     shutil.rmtree(BASE / "root/var/cache/apt", ignore_errors=True)
-    (BASE / "Containerfile").write_text('FROM scratch\nCOPY root /\nCMD ["/bin/bash"]\n')
+    # Pods reach an index of packages by way of this machine: they believe the authorities that it believes.
+    if believed := os.environ.get("SSL_CERT_FILE"):
+        shutil.copyfile(believed, BASE / "root" / AUTHORITIES)
+    lines = ["FROM scratch", "COPY root /", f"ENV SSL_CERT_FILE=/{AUTHORITIES}", 'CMD ["/bin/bash"]']
+    (BASE / "Containerfile").write_text("\n".join(lines) + "\n")
     container(BASE, f"oci:{BASE}/layout:base")
     shutil.rmtree(BASE / "root")
     (BASE / "complete").touch()

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -10,8 +11,9 @@ import time
 from pathlib import Path
 
 import cluster
+import network
 import parts
-from built import BIN, build
+import programs
 from say import ROOT, Trouble, environment, say
 
 sys.path.append(str(Path(__file__).resolve().parents[1]))
@@ -22,6 +24,7 @@ def main():
     words = argparse.ArgumentParser(description=__doc__)
     words.add_argument("--keep", action="store_true", help="leave the cluster up, without running the tests")
     words.add_argument("--down", action="store_true", help="remove what --keep has left")
+    words.add_argument("--programs", type=Path, metavar="DIR", help="ready programs of a release, instead of building them")
     words.add_argument("tests", nargs="*", help="names of tests; all by default")
     asked = words.parse_args()
     # What is asked to stop takes down what it has put up.
@@ -30,8 +33,10 @@ def main():
     if asked.down:
         cluster.down()
         return 0
-    parts.install()
-    build()
+    if asked.programs:
+        programs.take(asked.programs)
+    parts.install(builds=not programs.are_given())
+    programs.prepare()
     compile_tests()
     kept = False
     try:
@@ -52,13 +57,15 @@ def variables(image):
     return {
         "KUBECONFIG": cluster.KUBECONFIG,
         "CSW_TEST_CLUSTER_IMAGE": image,
-        "PATH": f"{BIN}:{ROOT}/.tools/bin:{os.environ['PATH']}",
+        "CSW_TEST_CLUSTER_REGISTRY": f"http://{network.REGISTRY}/models",
+        "CSW_TEST_CLUSTER_IS_HERE": "1",
+        "PATH": f"{programs.folder()}:{ROOT}/.tools/bin:{os.environ['PATH']}",
     }
 
 
 def tell(image):
     for name, value in variables(image).items():
-        print(f"export {name}={value}")
+        print(f"export {name}={shlex.quote(str(value))}")
     return 0
 
 

@@ -12,7 +12,7 @@ import threading
 import time
 
 import credentials
-from built import BIN
+from programs import program
 
 SUFFIX = ".svc.cluster.local"
 A, IN = 1, 1
@@ -23,7 +23,7 @@ known = {}
 
 def follow():
     """Knows what Services there are, a second later."""
-    words = [BIN / "kubectl", f"--kubeconfig={credentials.kubeconfig('controllers')}"]
+    words = [program("kubectl"), f"--kubeconfig={credentials.kubeconfig('controllers')}"]
     words += ["get", "services", "--all-namespaces", "--output=json"]
     while True:
         done = subprocess.run(words, capture_output=True, text=True)

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import credentials
 import network
-from built import BIN
 from parts import found
+from programs import folder, is_before, program
 from say import LIVE, LOGS, call
 
 SOCKET = "/run/containerd/containerd.sock"
@@ -41,7 +41,7 @@ def main():
 
 
 def is_served():
-    words = [BIN / "kubectl", f"--kubeconfig={credentials.kubeconfig('admin')}", "get", "--raw", "/readyz"]
+    words = [program("kubectl"), f"--kubeconfig={credentials.kubeconfig('admin')}", "get", "--raw", "/readyz"]
     return subprocess.run(words, capture_output=True).stdout == b"ok"
 
 
@@ -61,7 +61,7 @@ def own_places():
 
 def start(name, *words):
     log = (LOGS / f"{name}.log").open("a")
-    path = f"{BIN}:{os.environ.get('PATH', '')}:/usr/sbin:/sbin:/usr/bin:/bin"
+    path = f"{folder()}:{os.environ.get('PATH', '')}:/usr/sbin:/sbin:/usr/bin:/bin"
     process = subprocess.Popen(
         [str(word) for word in words], stdin=subprocess.DEVNULL, stdout=log, stderr=log, env={**os.environ, "PATH": path}
     )
@@ -104,7 +104,7 @@ def etcd():
 def api_server():
     secrets = credentials.PLACE
     return (
-        "api-server", BIN / "kube-apiserver", "--etcd-servers=http://127.0.0.1:2379",
+        "api-server", program("kube-apiserver"), "--etcd-servers=http://127.0.0.1:2379",
         f"--bind-address={network.NODE}", f"--advertise-address={network.NODE}", "--secure-port=6443",
         f"--tls-cert-file={secrets}/api.pem", f"--tls-private-key-file={secrets}/api-key.pem",
         f"--client-ca-file={credentials.AUTHORITY}", f"--token-auth-file={credentials.TOKENS}",
@@ -114,25 +114,35 @@ def api_server():
         f"--service-account-key-file={secrets}/accounts.pem",
         f"--service-account-signing-key-file={secrets}/accounts-key.pem",
         f"--service-cluster-ip-range={network.SERVICES}",
-        "--authorization-mode=Node,RBAC", "--enable-admission-plugins=NodeRestriction",
-        "--feature-gates=TTLAfterFinished=true",
+        "--authorization-mode=Node,RBAC", "--enable-admission-plugins=NodeRestriction", *times_to_live("kube-apiserver"),
     )  # fmt: skip
 
 
 def controllers():
     return (
-        "controllers", BIN / "kube-controller-manager", f"--kubeconfig={credentials.kubeconfig('controllers')}",
-        "--use-service-account-credentials=true", "--port=0", "--secure-port=0", "--leader-elect=false",
+        "controllers", program("kube-controller-manager"), f"--kubeconfig={credentials.kubeconfig('controllers')}",
+        "--use-service-account-credentials=true", "--secure-port=0", "--leader-elect=false",
         f"--service-account-private-key-file={credentials.PLACE}/accounts-key.pem",
-        f"--root-ca-file={credentials.AUTHORITY}", "--feature-gates=TTLAfterFinished=true",
+        f"--root-ca-file={credentials.AUTHORITY}", *no_port("kube-controller-manager"),
+        *times_to_live("kube-controller-manager"),
     )  # fmt: skip
 
 
 def scheduler():
     return (
-        "scheduler", BIN / "kube-scheduler", f"--kubeconfig={credentials.kubeconfig('scheduler')}",
-        "--port=0", "--secure-port=0", "--leader-elect=false",
+        "scheduler", program("kube-scheduler"), f"--kubeconfig={credentials.kubeconfig('scheduler')}",
+        "--secure-port=0", "--leader-elect=false", *no_port("kube-scheduler"),
     )  # fmt: skip
+
+
+def no_port(name):
+    """A port without encryption, which former releases open if not told otherwise."""
+    return ["--port=0"] if is_before(name, 22) else []
+
+
+def times_to_live(name):
+    """Jobs that go by themselves, which former releases do only when told."""
+    return ["--feature-gates=TTLAfterFinished=true"] if is_before(name, 21) else []
 
 
 def proxy():
@@ -148,7 +158,7 @@ def proxy():
         "healthzBindAddress": "127.0.0.1:10256",
         "metricsBindAddress": "127.0.0.1:10249",
     }
-    return "proxy", BIN / "kube-proxy", f"--config={written('proxy.json', settings)}"
+    return "proxy", program("kube-proxy"), f"--config={written('proxy.json', settings)}"
 
 
 def names():
@@ -209,11 +219,17 @@ def kubelet():
         "imageGCHighThresholdPercent": 100,
         "evictionHard": {"memory.available": "100Mi", "nodefs.available": "1%", "imagefs.available": "1%"},
     }
+    runtime = ["--container-runtime=remote", f"--container-runtime-endpoint=unix://{SOCKET}"]
+    if not is_before("kubelet", 27):
+        runtime = []
+        settings["containerRuntimeEndpoint"] = f"unix://{SOCKET}"
+    if not is_before("kubelet", 31):
+        # Some day none will run where control groups are of version 1; until then, it does so when told.
+        settings["failCgroupV1"] = False
     return (
-        "kubelet", BIN / "kubelet", f"--config={written('kubelet.json', settings)}",
+        "kubelet", program("kubelet"), f"--config={written('kubelet.json', settings)}",
         f"--kubeconfig={credentials.kubeconfig('node')}", f"--hostname-override={credentials.NAME}",
-        f"--node-ip={network.NODE}", "--container-runtime=remote",
-        f"--container-runtime-endpoint=unix://{SOCKET}", "--root-dir=/var/lib/kubelet",
+        f"--node-ip={network.NODE}", "--root-dir=/var/lib/kubelet", *runtime,
     )  # fmt: skip
 
 

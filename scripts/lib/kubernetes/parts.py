@@ -6,10 +6,12 @@ from pathlib import Path
 
 from say import HOME, call, environment, say
 
-# A file of each package that is needed.
-PACKAGES = {
+# A file of each package that is needed to build Kubernetes, and of each that is needed in any case.
+BUILDING = {
     "dpkg-dev": "/usr/bin/dpkg-source",
     "golang-1.19-go": "/usr/lib/go-1.19/bin/go",
+}
+PACKAGES = {
     "etcd-server": "/usr/bin/etcd",
     "containerd": "/usr/bin/containerd",
     "runc": "/usr/sbin/runc",
@@ -27,8 +29,9 @@ PACKAGES = {
 POLICY = Path("/usr/sbin/policy-rc.d")
 
 
-def install():
-    missing = [name for name, file in PACKAGES.items() if not list(Path("/").glob(file.lstrip("/")))]
+def install(builds):
+    packages = {**PACKAGES, **BUILDING} if builds else PACKAGES
+    missing = [name for name, file in packages.items() if not list(Path("/").glob(file.lstrip("/")))]
     if not missing:
         return
     say(f"installing {' '.join(missing)}")

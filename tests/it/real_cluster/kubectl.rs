@@ -64,12 +64,39 @@ impl Kubectl {
         Ok(process.wait_with_output()?.into())
     }
 
+    /// The word by which no field that the API does not know is let pass; a former kubectl looks for itself.
+    fn strict(&self) -> Option<&'static str> {
+        let help = self.attempt(&["apply", "--help"]).ok()?;
+        help.stdout.contains("--validate='strict'").then_some("--validate=strict")
+    }
+
+    /// The release of the server: the second number of it.
+    pub(super) fn minor(&self) -> Result<u32> {
+        let version = self.json(&["get", "--raw", "/version"])?;
+        let minor = version["minor"].as_str().context("its release")?;
+        Ok(minor.trim_end_matches(|sign: char| !sign.is_ascii_digit()).parse()?)
+    }
+
     /// Has the cluster take these objects, which it must.
     pub(super) fn apply(&self, text: &str) -> Result {
-        let done = self.give(&["apply", "-f", "-"], text)?;
-        ensure!(done.code == 0, "kubectl apply: {}{}", done.stdout, done.stderr);
-        Ok(())
+        taken(&self.give(&self.applied(&["-f", "-"]), text)?)
     }
+
+    /// The same with the objects in files, and more words.
+    pub(super) fn apply_files(&self, files: &[String], words: &[&str]) -> Result {
+        let files: Vec<&str> = files.iter().flat_map(|file| ["-f", file.as_str()]).collect();
+        taken(&self.attempt(&self.applied(&[words, &files].concat()))?)
+    }
+
+    fn applied<'a>(&self, words: &[&'a str]) -> Vec<&'a str> {
+        ["apply"].into_iter().chain(self.strict()).chain(words.iter().copied()).collect()
+    }
+}
+
+/// A cluster warns of fields that it is about to forget, and of pods that its policy will not let in.
+fn taken(done: &Done) -> Result {
+    ensure!(done.code == 0 && !done.stderr.contains("Warning:"), "kubectl apply: {}{}", done.stdout, done.stderr);
+    Ok(())
 }
 
 /// A port of this machine that leads into the cluster, as long as this is held.

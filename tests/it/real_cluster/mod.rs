@@ -4,16 +4,24 @@
 //! | --- | --- |
 //! | `KUBECONFIG` | the cluster, with rights to make namespaces and volumes |
 //! | `CSW_TEST_CLUSTER_IMAGE` | what `csw svc push` sent, at a registry that its nodes pull from |
+//! | `CSW_TEST_CLUSTER_REGISTRY` | where this machine sends images that its nodes pull; `http://` before it if it is not asked by TLS |
+//! | `CSW_TEST_CLUSTER_IS_HERE` | set where the node is this machine: its folders are volumes, of the kind `hostPath` |
 //! | `CSW_TEST_CLUSTER_CALLBACK` | the address of this machine that pods reach; that of the route to the nodes by default |
 //!
-//! Without the first two each test prints that it is skipped. Data folders are volumes of the kind `hostPath`, so the node
-//! must be this machine: `scripts/test-kubernetes` sees to all of it. The same cases against the test API server, and many
-//! that a cluster does not bring about when asked, are in `cluster.rs` and `crates/kubernetes`.
+//! Each test says that it is skipped where it lacks one. `scripts/test-kubernetes` sees to all of it. The same cases against
+//! the test API server, and many that a cluster does not bring about when asked, are in `cluster.rs` and `crates/kubernetes`.
 
+mod builds;
 mod forward;
+mod given;
 mod kubectl;
+mod namespace;
+mod objects;
+mod proxy;
+mod published;
 mod site;
 mod trouble;
+mod volume;
 mod whole;
 
 use std::time::Duration;
@@ -22,12 +30,15 @@ use anyhow::Context;
 use csw_tests::Result;
 use serde_json::{Value, json};
 
-use self::site::{EDGES, Given, NULL, Site, number, says, until};
+use self::{
+    given::Given,
+    site::{EDGES, NULL, Site, number, says, until},
+};
 use crate::common::Run;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_simulation_runs_in_pods_and_leaves_outputs_a_log_and_no_job() -> Result {
-    let Some(given) = Given::find() else { return Ok(()) };
+    let Some(given) = Given::with_registry() else { return Ok(()) };
     let site = Site::start(&given).await?;
     let client = site.client()?;
     let run = Run::new(&client, NULL, &number(7)).await?.succeeded();
@@ -42,7 +53,7 @@ async fn a_simulation_runs_in_pods_and_leaves_outputs_a_log_and_no_job() -> Resu
 
 #[tokio::test(flavor = "multi_thread")]
 async fn limits_and_missing_images_end_a_run_with_a_reason_and_a_sentence() -> Result {
-    let Some(given) = Given::find() else { return Ok(()) };
+    let Some(given) = Given::with_registry() else { return Ok(()) };
     let mut site = Site::start(&given).await?;
     site.change(EDGES, json!({ "memory": "0.3" })).await?;
     let run = site.case("memory", json!({ "megabytes": [{ "value": 900 }] })).await?;
@@ -52,17 +63,19 @@ async fn limits_and_missing_images_end_a_run_with_a_reason_and_a_sentence() -> R
     let run = site.case("sleeps", json!({ "seconds": [{ "value": 600.0 }] })).await?;
     assert_eq!(run.end.reason.as_deref(), Some("TIMED_OUT"), "{:?}", run.end.traceback);
     says(&run.end.traceback.unwrap_or_default(), &["stopped at its time limit of 2 s"])?;
-    let (repository, _) = given.image.split_once('@').context("what `csw svc push` prints has a digest")?;
-    let missing = format!("{repository}-that-was-never-pushed:1");
-    site.set("image", &missing)?;
+    // A registry that has lost what it had.
+    site.server.stop()?;
+    let lost = "UPDATE versions SET artifact = replace(artifact, '@sha256:', '-that-was-never-pushed@sha256:')";
+    site.server.query(lost)?;
+    site.server.start()?;
     let run = Run::new(&site.client()?, NULL, &number(3)).await?;
     let told = format!("{:?}{:?}", run.end.traceback, run.inputs.traceback);
-    says(&told, &[&format!("the image {missing} can't be pulled"), "attempt 3 of 3"])
+    says(&told, &["the image ", "-that-was-never-pushed@sha256:", " can't be pulled", "attempt 3 of 3"])
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cancelled_simulation_takes_its_job_and_its_pod_along() -> Result {
-    let Some(given) = Given::find() else { return Ok(()) };
+    let Some(given) = Given::with_registry() else { return Ok(()) };
     let site = Site::start(&given).await?;
     let (pk, _) = site.at_work("ignores-signals", json!({ "seconds": [{ "value": 600.0 }] })).await?;
     let client = site.client()?;
@@ -76,7 +89,7 @@ async fn a_cancelled_simulation_takes_its_job_and_its_pod_along() -> Result {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_outlives_the_server_and_has_one_result() -> Result {
-    let Some(given) = Given::find() else { return Ok(()) };
+    let Some(given) = Given::with_registry() else { return Ok(()) };
     let mut site = Site::start(&given).await?;
     let (pk, job) = site.at_work("sleeps", json!({ "seconds": [{ "value": 4.0 }] })).await?;
     site.server.kill()?;
@@ -96,7 +109,7 @@ async fn a_run_outlives_the_server_and_has_one_result() -> Result {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_server_may_do_what_it_needs_and_nothing_else() -> Result {
-    let Some(given) = Given::find() else { return Ok(()) };
+    let Some(given) = Given::with_registry() else { return Ok(()) };
     let site = Site::start(&given).await?;
     let (server, namespace) = (&site.as_server, site.kubectl.namespace());
     for words in [["get", "jobs"], ["get", "pods"], ["get", "deployments"]] {
@@ -126,6 +139,20 @@ async fn the_server_may_do_what_it_needs_and_nothing_else() -> Result {
     Ok(())
 }
 
+/// Pod Security is part of a cluster since 1.23, and on since 1.25.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pod_that_is_not_restricted_is_refused_where_the_cluster_can() -> Result {
+    let Some(given) = Given::with_registry() else { return Ok(()) };
+    let site = Site::start(&given).await?;
+    if site.kubectl.minor()? < 25 {
+        return Ok(());
+    }
+    let words = ["run", "own", "--restart=Never", "--image", &given.image];
+    let done = site.kubectl.attempt(&words)?;
+    assert!(done.code != 0 && done.stderr.contains("violates PodSecurity \"restricted"), "{done:?}");
+    Ok(())
+}
+
 /// The pods that the one inputs server of a site should have.
 fn replicas(site: &Site) -> Result<Option<u64>> {
     Ok(site.kubectl.list("deployments", "studio.compute/inputs")?[0]["spec"]["replicas"].as_u64())
@@ -133,7 +160,7 @@ fn replicas(site: &Site) -> Result<Option<u64>> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_inputs_server_wakes_answers_and_sleeps_again() -> Result {
-    let Some(given) = Given::find() else { return Ok(()) };
+    let Some(given) = Given::with_registry() else { return Ok(()) };
     let site = Site::start(&given).await?;
     let publisher = site.server.publisher()?;
     let objects = site.server.csw(&publisher, &["models", "-n", NULL, "config", "-o", "-"])?;

@@ -1,18 +1,24 @@
 //! A server on this machine whose runs are pods of the cluster, in a namespace that is there for one test.
 
 use std::{
-    fs,
-    net::{IpAddr, TcpListener, UdpSocket},
-    path::{Path, PathBuf},
+    net::{IpAddr, SocketAddr, TcpListener},
+    path::PathBuf,
     time::{Duration, Instant},
 };
 
 use anyhow::{Context, bail, ensure};
 use csw_client::{Client, NewSimulation};
-use csw_tests::{Result, Server, csw};
+use csw_tests::{Result, Server};
 use serde_json::{Value, json};
 
-use super::{forward::Forward, kubectl::Kubectl};
+use super::{
+    forward::Forward,
+    given::{Given, Place, callback},
+    kubectl::Kubectl,
+    namespace::Namespace,
+    proxy::Proxy,
+    published,
+};
 use crate::common::Run;
 
 pub(super) const NULL: &str = "contract/Null";
@@ -21,182 +27,6 @@ pub(super) const EDGES: &str = "contract/Edge-Cases";
 /// Longer than anything takes that is waited for; a cluster may pull images meanwhile.
 const PATIENCE: Duration = Duration::from_mins(3);
 
-/// What only this test's volume has.
-const STORAGE_CLASS: &str = "csw-test";
-
-/// The cluster that the environment names.
-pub(super) struct Given {
-    kubeconfig: PathBuf,
-    /// Image of csw that its nodes can pull.
-    pub(super) image: String,
-}
-
-impl Given {
-    /// Nobody has the second variable by chance.
-    pub(super) fn find() -> Option<Self> {
-        let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-        let found = variable("KUBECONFIG").zip(variable("CSW_TEST_CLUSTER_IMAGE"));
-        if found.is_none() {
-            eprintln!(
-                "skipped: KUBECONFIG and CSW_TEST_CLUSTER_IMAGE do not name a cluster and an image of csw in its reach; \
-                 `scripts/test-kubernetes` brings both"
-            );
-        }
-        found.map(|(kubeconfig, image)| Self { kubeconfig: kubeconfig.into(), image })
-    }
-
-    /// A namespace that nobody else has.
-    pub(super) fn namespace(&self) -> Namespace {
-        let name = format!("csw-test-{}", &uuid::Uuid::new_v4().simple().to_string()[..8]);
-        Namespace { kubectl: Kubectl::new(&self.kubeconfig, &name), volumes: Vec::new() }
-    }
-}
-
-/// The address of this machine on its way to the nodes, which pods find it by.
-fn callback(kubectl: &Kubectl) -> Result<IpAddr> {
-    if let Ok(named) = std::env::var("CSW_TEST_CLUSTER_CALLBACK") {
-        return named.parse().with_context(|| format!("`{named}` in CSW_TEST_CLUSTER_CALLBACK is no address"));
-    }
-    let path = "jsonpath={.items[0].status.addresses[?(@.type=='InternalIP')].address}";
-    let node = kubectl.ask(&["get", "nodes", "--output", path])?;
-    let node = node.split(' ').next().unwrap_or_default();
-    let route = UdpSocket::bind("0.0.0.0:0")?;
-    route.connect((node, 9)).with_context(|| format!("no route to the node {node}"))?;
-    Ok(route.local_addr()?.ip())
-}
-
-/// A namespace and what is outside of it for its sake; removed in the end.
-pub(super) struct Namespace {
-    pub(super) kubectl: Kubectl,
-    volumes: Vec<String>,
-}
-
-impl Namespace {
-    /// The files of `csw svc config`, all of which the API server finds right. What it is too old for is left out.
-    pub(super) fn manifests(&self, image: &str, words: &[&str], folder: &Path) -> Result<Vec<Manifest>> {
-        let place = folder.display().to_string();
-        let name = self.kubectl.namespace();
-        let mut command = vec!["svc", "config", "--namespace", name, "--image", image, "--out", &place, "--json"];
-        command.extend(["--public-url", "http://127.0.0.1:8080", "--storage-class", STORAGE_CLASS]);
-        command.extend(words);
-        let written: Value = csw(&command, &[])?.json()?;
-        let files = written["files"].as_array().context("it names its files")?.iter().filter_map(Value::as_str);
-        let mut manifests: Vec<Manifest> = files.map(|file| Manifest { path: folder.join(file) }).collect();
-        manifests.retain(|manifest| !manifest.is_of("poddisruptionbudget") || self.has_group("policy/v1"));
-        manifests.retain(|manifest| !manifest.is_of("cronjob") || self.has_group("batch/v1/cronjobs"));
-        // What is in a namespace can be tried only where it is.
-        self.take(manifests.iter().filter(|manifest| manifest.is_of("namespace")), &[])?;
-        self.take(manifests.iter(), &["--dry-run=server"])?;
-        Ok(manifests)
-    }
-
-    fn has_group(&self, group: &str) -> bool {
-        let mut parts = group.splitn(3, '/');
-        let (name, version) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
-        let found = self.kubectl.json(&["get", "--raw", &format!("/apis/{name}/{version}")]);
-        let wanted = parts.next();
-        let has = |found: &Value| {
-            found["resources"]
-                .as_array()
-                .into_iter()
-                .flatten()
-                .any(|resource| Some(&resource["name"]) == wanted.map(Value::from).as_ref())
-        };
-        found.is_ok_and(|found| wanted.is_none() || has(&found))
-    }
-
-    /// Applies files, with more words.
-    pub(super) fn take<'a>(&self, manifests: impl Iterator<Item = &'a Manifest>, words: &[&str]) -> Result {
-        let files: Vec<String> = manifests.map(|manifest| manifest.path.display().to_string()).collect();
-        let mut command = vec!["apply"];
-        command.extend(words);
-        command.extend(files.iter().flat_map(|file| ["-f", file.as_str()]));
-        self.kubectl.ask(&command).map(drop)
-    }
-
-    /// A volume for the claim of the site: this folder, on the node that has it.
-    pub(super) fn volume(&mut self, folder: &Path) -> Result {
-        let name = self.kubectl.namespace().to_owned();
-        let volume = json!({
-            "apiVersion": "v1",
-            "kind": "PersistentVolume",
-            "metadata": { "name": name },
-            "spec": {
-                "capacity": { "storage": "100G" },
-                "accessModes": ["ReadWriteMany"],
-                "persistentVolumeReclaimPolicy": "Retain",
-                "storageClassName": STORAGE_CLASS,
-                "hostPath": { "path": folder },
-                "claimRef": { "namespace": name, "name": "csw-data" },
-            },
-        });
-        self.kubectl.apply(&volume.to_string())?;
-        self.volumes.push(name);
-        Ok(())
-    }
-
-    /// A kubeconfig with nothing but a token of the server's account.
-    pub(super) fn token_kubeconfig(&self, path: &Path) -> Result {
-        let config = self.kubectl.json(&["config", "view", "--minify", "--flatten", "--raw", "--output", "json"])?;
-        let config = json!({
-            "apiVersion": "v1",
-            "kind": "Config",
-            "clusters": [{ "name": "test", "cluster": config["clusters"][0]["cluster"] }],
-            "users": [{ "name": "server", "user": { "token": self.token("csw")? } }],
-            "contexts": [{
-                "name": "test",
-                "context": { "cluster": "test", "user": "server", "namespace": self.kubectl.namespace() },
-            }],
-            "current-context": "test",
-        });
-        Ok(fs::write(path, config.to_string())?)
-    }
-
-    /// A token of an account: asked for, or from its secret, where a cluster is too old for that.
-    fn token(&self, account: &str) -> Result<String> {
-        let path = format!("/api/v1/namespaces/{}/serviceaccounts/{account}/token", self.kubectl.namespace());
-        let wanted = json!({
-            "apiVersion": "authentication.k8s.io/v1",
-            "kind": "TokenRequest",
-            "spec": { "expirationSeconds": 7200 },
-        });
-        let done = self.kubectl.give(&["create", "--raw", &path, "-f", "-"], &wanted.to_string())?;
-        if done.code == 0 {
-            let answer: Value = done.json()?;
-            return answer["status"]["token"].as_str().map(str::to_owned).context("a token");
-        }
-        let secret = wait(&format!("the secret of {account}"), || {
-            let found = self.kubectl.json(&["get", "serviceaccount", account, "--output", "json"])?;
-            Ok(found["secrets"][0]["name"].as_str().map(str::to_owned))
-        })?;
-        let path = "go-template={{.data.token | base64decode}}";
-        self.kubectl.ask(&["get", "secret", &secret, "--output", path])
-    }
-}
-
-impl Drop for Namespace {
-    fn drop(&mut self) {
-        let mut words = vec!["delete", "--wait=false", "--ignore-not-found", "namespace", self.kubectl.namespace()];
-        let _ = self.kubectl.attempt(&words);
-        for volume in &self.volumes {
-            words = vec!["delete", "--wait=false", "--ignore-not-found", "persistentvolume", volume];
-            let _ = self.kubectl.attempt(&words);
-        }
-    }
-}
-
-/// A file of `csw svc config`.
-pub(super) struct Manifest {
-    path: PathBuf,
-}
-
-impl Manifest {
-    pub(super) fn is_of(&self, kind: &str) -> bool {
-        let name = self.path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        name.split('-').nth(1) == Some(kind)
-    }
-}
-
 /// The server, and the namespace of its runs. It has the rights that `csw svc config` gives it, and no other.
 pub(super) struct Site {
     pub(super) server: Server,
@@ -204,56 +34,108 @@ pub(super) struct Site {
     pub(super) kubectl: Kubectl,
     /// With the rights of the server.
     pub(super) as_server: Kubectl,
-    settings: Vec<(&'static str, String)>,
-    _namespace: Namespace,
+    settings: Settings,
+    /// Address of this machine that pods reach.
+    address: IpAddr,
+    namespace: Namespace,
     _forward: Forward,
+    _proxy: Option<Proxy>,
+}
+
+/// What a site is told of its cluster and of its images.
+struct Settings {
+    kubernetes: Vec<(&'static str, String)>,
+    images: Option<String>,
 }
 
 impl Site {
+    /// A site with models whose versions are images of the registry, on any cluster.
     pub(super) async fn start(given: &Given) -> Result<Self> {
-        let mut namespace = given.namespace();
-        let mut server = Server::prepared_whole()?;
+        Self::serving(given, published::server(given)?).await
+    }
+
+    /// The same with models whose versions are folders on a volume, on this machine.
+    pub(super) async fn on_volume(given: &Given) -> Result<Self> {
+        let mut site = Self::prepared(given, Server::prepared_whole()?).await?;
+        let data = site.server.data();
+        site.namespace.volume(&data)?;
+        let more = [("volume_claim", "'csw-data'".to_owned()), ("image", format!("'{}'", given.image))];
+        site.settings.kubernetes.extend(more);
+        site.begin().await
+    }
+
+    /// A site of this server that sends images to the registry.
+    pub(super) async fn serving(given: &Given, server: Server) -> Result<Self> {
+        let mut site = Self::prepared(given, server).await?;
+        site.send_images(given)?;
+        site.begin().await
+    }
+
+    /// The same, whose builds are Jobs. They reach what this machine reaches.
+    pub(super) async fn building(given: &Given, server: Server) -> Result<Self> {
+        let mut site = Self::prepared(given, server).await?;
+        site.send_images(given)?;
+        site.settings.kubernetes.extend([("builds", "true".to_owned()), ("image", format!("'{}'", given.image))]);
+        let proxy = Proxy::start(site.address).await?;
+        site.kubectl.apply(&way_to(&site.kubectl, "proxy", proxy.address()).to_string())?;
+        site.server.variable("HTTPS_PROXY", format!("http://{}", proxy.address()));
+        Self { _proxy: Some(proxy), ..site }.begin().await
+    }
+
+    async fn prepared(given: &Given, mut server: Server) -> Result<Self> {
+        let namespace = given.namespace();
         let folder = PathBuf::from(server.beside("manifests"));
         let manifests = namespace.manifests(&given.image, &[], &folder)?;
         // The server is this machine's: there is none in the cluster.
         namespace.take(manifests.iter().filter(|manifest| !manifest.is_of("deployment")), &[])?;
-        namespace.volume(&server.data())?;
         let kubectl = namespace.kubectl.clone();
-        let callback = callback(&kubectl)?;
-        let address = TcpListener::bind((callback, 0))?.local_addr()?;
-        kubectl.apply(&way_to(&kubectl, address).to_string())?;
+        let address = callback(&kubectl)?;
+        let callback = TcpListener::bind((address, 0))?.local_addr()?;
+        kubectl.apply(&way_to(&kubectl, "server", callback).to_string())?;
         let kubeconfig = PathBuf::from(server.beside("kubeconfig"));
         namespace.token_kubeconfig(&kubeconfig)?;
         server.variable("KUBECONFIG", kubeconfig.display().to_string());
         let forward = Forward::start(kubectl.clone()).await?;
-        let settings = vec![
-            ("callback_listen", format!("'{address}'")),
-            ("image", format!("'{}'", given.image)),
-            ("volume_claim", "'csw-data'".to_owned()),
+        let kubernetes = vec![
+            ("callback_listen", format!("'{callback}'")),
             ("image_seconds", "5".to_owned()),
             ("keep_seconds", "20".to_owned()),
             ("inputs_url", format!("'http://{}/{{name}}'", forward.address())),
             ("inputs_quiet_seconds", "5".to_owned()),
         ];
+        let settings = Settings { kubernetes, images: None };
         let as_server = Kubectl::new(&kubeconfig, kubectl.namespace());
-        let mut site = Self { server, kubectl, as_server, settings, _namespace: namespace, _forward: forward };
-        site.configure()?;
-        site.server.start()?;
+        Ok(Self { server, kubectl, as_server, settings, address, namespace, _forward: forward, _proxy: None })
+    }
+
+    fn send_images(&mut self, given: &Given) -> Result {
+        let place = given.registry.as_ref().context("a registry")?;
+        let Place { registry, is_insecure } = place;
+        self.settings.images = Some(format!("[images]\nregistry = '{registry}'\ninsecure = {is_insecure}\n"));
+        Ok(())
+    }
+
+    async fn begin(mut self) -> Result<Self> {
+        self.configure()?;
+        self.server.start()?;
         for model in [NULL, EDGES] {
             // A node has room for several.
-            site.change(model, json!({ "cpu": "0.2", "memory": "0.5" })).await?;
+            self.change(model, json!({ "cpu": "0.2", "memory": "0.5" })).await?;
         }
-        Ok(site)
+        Ok(self)
     }
 
     fn configure(&mut self) -> Result {
-        let lines: Vec<String> = self.settings.iter().map(|(name, value)| format!("{name} = {value}\n")).collect();
-        self.server.configure(&format!("executor = 'kubernetes'\n[kubernetes]\n{}", lines.concat()))
+        let Settings { kubernetes, images } = &self.settings;
+        let lines: Vec<String> = kubernetes.iter().map(|(name, value)| format!("{name} = {value}\n")).collect();
+        let images = images.as_deref().unwrap_or_default();
+        self.server.configure(&format!("executor = 'kubernetes'\n[kubernetes]\n{}{images}", lines.concat()))
     }
 
     /// Starts the server again with another setting.
     pub(super) fn set(&mut self, name: &str, value: &str) -> Result {
-        let setting = self.settings.iter_mut().find(|(known, _)| *known == name).context("a setting of this site")?;
+        let setting =
+            self.settings.kubernetes.iter_mut().find(|(known, _)| *known == name).context("a setting of this site")?;
         setting.1 = format!("'{value}'");
         self.configure()?;
         self.server.stop()?;
@@ -312,13 +194,13 @@ pub(super) fn case(name: &str, mut more: Value) -> NewSimulation {
     NewSimulation { adjustment: json!({ "Run": more }), ..NewSimulation::default() }
 }
 
-/// The policies of `csw svc config` let models reach a server in the cluster. This one is elsewhere.
-fn way_to(kubectl: &Kubectl, address: std::net::SocketAddr) -> Value {
+/// The policies of `csw svc config` let models reach a server in the cluster. What a test has is elsewhere.
+fn way_to(kubectl: &Kubectl, what: &str, address: SocketAddr) -> Value {
     let bits = if address.is_ipv4() { 32 } else { 128 };
     json!({
         "apiVersion": "networking.k8s.io/v1",
         "kind": "NetworkPolicy",
-        "metadata": { "name": "to-the-server-of-the-test", "namespace": kubectl.namespace() },
+        "metadata": { "name": format!("to-the-{what}-of-the-test"), "namespace": kubectl.namespace() },
         "spec": {
             "podSelector": {},
             "policyTypes": ["Egress"],

@@ -4,7 +4,10 @@ use anyhow::ensure;
 use csw_tests::Result;
 use serde_json::{Value, json};
 
-use super::site::{EDGES, Given, Site, case, until};
+use super::{
+    given::Given,
+    site::{EDGES, Site, case, until},
+};
 
 /// Whether the server knows the `policy/v1` that evictions are of since 1.22.
 fn eviction(site: &Site, pod: &str) -> Value {
@@ -18,7 +21,7 @@ fn eviction(site: &Site, pod: &str) -> Value {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_that_loses_its_job_or_its_pod_is_made_good() -> Result {
-    let Some(given) = Given::find() else { return Ok(()) };
+    let Some(given) = Given::with_registry() else { return Ok(()) };
     let site = Site::start(&given).await?;
     let client = site.client()?;
     // What was asked before is answered without a run.
@@ -46,7 +49,7 @@ async fn a_run_that_loses_its_job_or_its_pod_is_made_good() -> Result {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_run_waits_for_is_in_its_log() -> Result {
-    let Some(given) = Given::find() else { return Ok(()) };
+    let Some(given) = Given::with_registry() else { return Ok(()) };
     let site = Site::start(&given).await?;
     let client = site.client()?;
     // Validation asks for one CPU at most, and has room.
@@ -54,8 +57,11 @@ async fn what_a_run_waits_for_is_in_its_log() -> Result {
     let pk = client.create(EDGES, &case("sleeps", json!({}))).await?.sim.model_pk;
     site.log_says(pk, "no node of the cluster has room for it").await?;
     client.cancel(EDGES, pk).await?;
-    // Quota counts what is there.
-    until("the end of its pod", || Ok(site.kubectl.list("pods", "studio.compute/task=sim")?.is_empty()))?;
+    // Quota counts what is at work, validation too.
+    until("the end of pods", || {
+        let pods = site.kubectl.list("pods", "studio.compute/site=default")?;
+        Ok(pods.iter().all(|pod| pod["status"]["phase"] == "Succeeded"))
+    })?;
     site.change(EDGES, json!({ "cpu": "1.1" })).await?;
     site.kubectl.ask(&["create", "quota", "narrow", "--hard=requests.cpu=1050m"])?;
     let pk = client.create(EDGES, &case("sleeps", json!({}))).await?.sim.model_pk;

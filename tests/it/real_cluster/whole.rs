@@ -7,8 +7,10 @@ use csw_client::Client;
 use csw_tests::{Result, Server, program};
 
 use super::{
+    given::Given,
     kubectl::{Kubectl, Way},
-    site::{EDGES, Given, NULL, Namespace, case, number, wait},
+    namespace::Namespace,
+    site::{EDGES, NULL, case, number, wait},
 };
 use crate::common::Run;
 
@@ -59,7 +61,7 @@ impl Whole {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_site_lives_in_the_cluster_and_its_runs_outlive_its_pod() -> Result {
-    let Some(given) = Given::find() else { return Ok(()) };
+    let Some(given) = Given::with_volumes() else { return Ok(()) };
     let mut whole = Whole::start(&given)?;
     Run::new(&whole.client()?, NULL, &number(7)).await?.succeeded();
     let sleeps = case("sleeps", serde_json::json!({ "seconds": [{ "value": 10.0 }] }));

@@ -183,6 +183,8 @@ fn events_tell_why_there_is_no_pod() {
     };
     let quota = "Error creating: pods \"x\" is forbidden: exceeded quota: compute, requested: cpu=2, used: cpu=8";
     assert!(matches!(of_event(&event("FailedCreate", quota)), Some(Waiting::Room(said)) if said.contains("quota")));
+    let young = "Error creating: pods \"x\" is forbidden: status unknown for quota: compute, resources: requests.cpu";
+    assert!(matches!(of_event(&event("FailedCreate", young)), Some(Waiting::Room(said)) if said.contains("quota")));
     let security = "Error creating: pods \"x\" is forbidden: violates PodSecurity \"restricted:latest\"";
     assert!(matches!(of_event(&event("FailedCreate", security)), Some(Waiting::Hopeless(_))));
     assert_eq!(of_event(&event("FailedCreate", "Error creating: timeout")), None);
