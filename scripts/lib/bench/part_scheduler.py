@@ -17,7 +17,7 @@ PYTHON = ROOT / ".tools/tornado/bin/python"
 AT_ONCE = 16
 WARM_UP = 100
 # A pace that both keep up with, in requests a second.
-PACE, PACED_SECONDS = 100, 5
+PACE, PACED_SECONDS = 150, 6
 RUN = "studio.compute/run"
 
 
