@@ -12,8 +12,8 @@ use serde_json::{Value, json};
 pub(crate) const NULL: &str = "contract/Null";
 const EDGES: &str = "contract/Edge-Cases";
 const NAMESPACE: &str = "models";
-const ADMIN: (&str, &str) = ("CSW_REDIS_ADMIN_PASSWORD", "the admin of these tests");
-const SCHEDULER: (&str, &str) = ("CSW_REDIS_SCHEDULER_PASSWORD", "the scheduler of these tests");
+pub(crate) const ADMIN: (&str, &str) = ("CSW_REDIS_ADMIN_PASSWORD", "the admin of these tests");
+pub(crate) const SCHEDULER: (&str, &str) = ("CSW_REDIS_SCHEDULER_PASSWORD", "the scheduler of these tests");
 
 /// All of a site, each a process.
 pub(crate) struct Services {

@@ -19,6 +19,7 @@ mod namespace;
 mod objects;
 mod proxy;
 mod published;
+mod services;
 mod site;
 mod trouble;
 mod volume;

@@ -34,18 +34,19 @@ pub(super) struct Site {
     pub(super) kubectl: Kubectl,
     /// With the rights of the server.
     pub(super) as_server: Kubectl,
-    settings: Settings,
+    pub(super) settings: Settings,
     /// Address of this machine that pods reach.
-    address: IpAddr,
+    pub(super) address: IpAddr,
     namespace: Namespace,
     _forward: Forward,
     _proxy: Option<Proxy>,
 }
 
-/// What a site is told of its cluster and of its images.
-struct Settings {
-    kubernetes: Vec<(&'static str, String)>,
-    images: Option<String>,
+/// What a site is told of its cluster, and whatever else.
+pub(super) struct Settings {
+    pub(super) kubernetes: Vec<(&'static str, String)>,
+    /// Other sections.
+    pub(super) more: Vec<String>,
 }
 
 impl Site {
@@ -82,7 +83,7 @@ impl Site {
         Self { _proxy: Some(proxy), ..site }.begin().await
     }
 
-    async fn prepared(given: &Given, mut server: Server) -> Result<Self> {
+    pub(super) async fn prepared(given: &Given, mut server: Server) -> Result<Self> {
         let namespace = given.namespace();
         let folder = PathBuf::from(server.beside("manifests"));
         let manifests = namespace.manifests(&given.image, &[], &folder)?;
@@ -103,19 +104,19 @@ impl Site {
             ("inputs_url", format!("'http://{}/{{name}}'", forward.address())),
             ("inputs_quiet_seconds", "5".to_owned()),
         ];
-        let settings = Settings { kubernetes, images: None };
+        let settings = Settings { kubernetes, more: vec![] };
         let as_server = Kubectl::new(&kubeconfig, kubectl.namespace());
         Ok(Self { server, kubectl, as_server, settings, address, namespace, _forward: forward, _proxy: None })
     }
 
-    fn send_images(&mut self, given: &Given) -> Result {
+    pub(super) fn send_images(&mut self, given: &Given) -> Result {
         let place = given.registry.as_ref().context("a registry")?;
         let Place { registry, is_insecure } = place;
-        self.settings.images = Some(format!("[images]\nregistry = '{registry}'\ninsecure = {is_insecure}\n"));
+        self.settings.more.push(format!("[images]\nregistry = '{registry}'\ninsecure = {is_insecure}\n"));
         Ok(())
     }
 
-    async fn begin(mut self) -> Result<Self> {
+    pub(super) async fn begin(mut self) -> Result<Self> {
         self.configure()?;
         self.server.start()?;
         for model in [NULL, EDGES] {
@@ -126,10 +127,9 @@ impl Site {
     }
 
     fn configure(&mut self) -> Result {
-        let Settings { kubernetes, images } = &self.settings;
+        let Settings { kubernetes, more } = &self.settings;
         let lines: Vec<String> = kubernetes.iter().map(|(name, value)| format!("{name} = {value}\n")).collect();
-        let images = images.as_deref().unwrap_or_default();
-        self.server.configure(&format!("executor = 'kubernetes'\n[kubernetes]\n{}{images}", lines.concat()))
+        self.server.configure(&format!("executor = 'kubernetes'\n[kubernetes]\n{}{}", lines.concat(), more.concat()))
     }
 
     /// Starts the server again with another setting.
@@ -195,7 +195,7 @@ pub(super) fn case(name: &str, mut more: Value) -> NewSimulation {
 }
 
 /// The policies of `csw svc config` let models reach a server in the cluster. What a test has is elsewhere.
-fn way_to(kubectl: &Kubectl, what: &str, address: SocketAddr) -> Value {
+pub(super) fn way_to(kubectl: &Kubectl, what: &str, address: SocketAddr) -> Value {
     let bits = if address.is_ipv4() { 32 } else { 128 };
     json!({
         "apiVersion": "networking.k8s.io/v1",

@@ -1,7 +1,7 @@
 //! A real Redis on a free port, ended with this value.
 
 use std::{
-    net::{TcpListener, TcpStream},
+    net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream},
     path::Path,
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
@@ -13,6 +13,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// A Redis that keeps what it has in memory, and nothing anywhere else.
 pub struct Redis {
     folder: std::path::PathBuf,
+    host: IpAddr,
     port: u16,
     tls: bool,
     words: Vec<String>,
@@ -28,6 +29,13 @@ impl Redis {
     /// The same with more words on its command line.
     pub fn start_with(folder: &Path, words: &[&str]) -> std::io::Result<Self> {
         Self::of(folder, false, words)
+    }
+
+    /// The same at another address of this machine, for others than this machine.
+    pub fn start_at(folder: &Path, host: IpAddr) -> std::io::Result<Self> {
+        let mut redis = Self::new(folder, host, false, &["--protected-mode", "no"])?;
+        redis.begin()?;
+        Ok(redis)
     }
 
     /// The same behind TLS, with a certificate of its own: [`Redis::certificate`].
@@ -52,24 +60,38 @@ impl Redis {
     }
 
     fn of(folder: &Path, tls: bool, words: &[&str]) -> std::io::Result<Self> {
-        std::fs::create_dir_all(folder)?;
-        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-        let mut redis = Self {
-            folder: folder.to_owned(),
-            port,
-            tls,
-            words: words.iter().map(|word| (*word).to_owned()).collect(),
-            process: None,
-        };
+        let mut redis = Self::new(folder, Ipv4Addr::LOCALHOST.into(), tls, words)?;
         redis.begin()?;
         Ok(redis)
+    }
+
+    fn new(folder: &Path, host: IpAddr, tls: bool, words: &[&str]) -> std::io::Result<Self> {
+        std::fs::create_dir_all(folder)?;
+        let port = TcpListener::bind((host, 0))?.local_addr()?.port();
+        let words = words.iter().map(|word| (*word).to_owned()).collect();
+        Ok(Self { folder: folder.to_owned(), host, port, tls, words, process: None })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        (self.host, self.port).into()
     }
 
     /// Starts it on its port.
     pub fn begin(&mut self) -> std::io::Result<()> {
         let port = self.port.to_string();
         let mut command = Command::new("redis-server");
-        command.args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--daemonize", "no", "--dir"]);
+        command.args([
+            "--bind",
+            &self.host.to_string(),
+            "--save",
+            "",
+            "--appendonly",
+            "no",
+            "--daemonize",
+            "no",
+            "--dir",
+        ]);
         command.arg(&self.folder);
         if self.tls {
             command.args(["--port", "0", "--tls-port", &port, "--tls-auth-clients", "no"]);
@@ -80,7 +102,7 @@ impl Redis {
         command.args(&self.words);
         self.process = Some(command.stdout(Stdio::null()).current_dir(&self.folder).spawn()?);
         let begun = Instant::now();
-        while TcpStream::connect(("127.0.0.1", self.port)).is_err() {
+        while TcpStream::connect(self.address()).is_err() {
             if begun.elapsed() > PATIENCE {
                 return Err(std::io::Error::other("redis-server does not answer"));
             }
@@ -100,7 +122,7 @@ impl Redis {
 
     /// Its address.
     pub fn url(&self) -> String {
-        format!("{}://127.0.0.1:{}", if self.tls { "rediss" } else { "redis" }, self.port)
+        format!("{}://{}", if self.tls { "rediss" } else { "redis" }, self.address())
     }
 
     /// Its certificate, which is its authority's too.
