@@ -119,6 +119,24 @@ async fn no_change_is_lost_between_servers() -> Result {
     Ok(())
 }
 
+/// The next release migrates while this one serves.
+#[tokio::test]
+async fn a_column_that_is_added_is_in_nobodys_way() -> Result {
+    let url = Postgres::shared().fresh_url("columns");
+    let server = Server::with_models_on(Ground { postgres: Some(url.clone()), ..Ground::default() })?;
+    let client = server.client(Some(&server.publisher()?))?;
+    let run = Run::new(&client, NULL, &NewSimulation::default()).await?.succeeded();
+    for table in ["simulations", "runs", "models", "versions", "accounts"] {
+        client.simulation(NULL, run.pk).await?;
+        let statement = format!("ALTER TABLE {table} ADD COLUMN of_the_next_release BIGINT");
+        let done = std::process::Command::new("psql").args(["-X", "-c", &statement, &url]).output()?;
+        assert!(done.status.success(), "{done:?}");
+        client.simulation(NULL, run.pk).await?;
+    }
+    Run::new(&client, NULL, &NewSimulation::default()).await?.succeeded();
+    Ok(())
+}
+
 #[tokio::test]
 async fn the_start_and_the_end_of_another_server_take_no_run_away() -> Result {
     let mut site = Site::new("neighbours")?;
