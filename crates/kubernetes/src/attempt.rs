@@ -79,6 +79,11 @@ impl Seen {
         self.over || self.unwanted || self.cancelled
     }
 
+    /// Its own process has told its end, and that counts.
+    pub(crate) const fn is_told(&self) -> bool {
+        self.over && self.fetched && !self.unwanted && !self.cancelled
+    }
+
     /// What has to be told of an attempt that is settled: that it was cancelled, where nobody has told another end.
     pub(crate) fn untold(&self) -> Option<Outcome> {
         (self.cancelled && !self.over && !self.unwanted).then_some(Outcome::Cancelled)

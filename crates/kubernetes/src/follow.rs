@@ -133,9 +133,8 @@ impl Follower {
     async fn leave_carrier(&self) {
         let Some(job) = self.attempt.carrier() else { return };
         let seen = self.seen.borrow().clone();
-        let is_settled = seen.gone || seen.job.is_some_and(|job| standing::is_settled(&job));
-        let goes_on = seen.over && seen.fetched && !seen.unwanted && !seen.cancelled;
-        if !goes_on && !is_settled {
+        let is_settled = seen.gone || seen.job.as_ref().is_some_and(|job| standing::is_settled(job));
+        if !seen.is_told() && !is_settled {
             self.delete(&job.name).await;
         }
     }
@@ -380,7 +379,7 @@ impl Follower {
 fn finishes(seen: &Seen) -> bool {
     let standing = seen.job.as_ref().map(|job| standing::of_job(job));
     let has_ended = matches!(standing, Some(Standing::Succeeded | Standing::Failed { .. }));
-    has_ended || (seen.over && seen.fetched && !seen.unwanted && !seen.cancelled)
+    has_ended || seen.is_told()
 }
 
 /// A time that does not come.

@@ -1,7 +1,6 @@
 """A model that does nothing, warm: submitted, validated, run in sandboxes, durable, read; beside RQ on Redis."""
 
 import json
-import socket
 import subprocess
 import tempfile
 import time
@@ -9,6 +8,7 @@ from pathlib import Path
 
 import processes
 import report
+from cluster_under_test import free_port
 from site_under_test import ROOT, Failed
 
 HERE = Path(__file__).resolve().parent
@@ -36,13 +36,6 @@ def ours(server, count):
     cpu = (processes.cpu_seconds(server.pid) - before) / count
     client.close()
     return times, cpu
-
-
-def free_port():
-    """A port that nobody listens at."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
 
 
 def rq(server, count):
