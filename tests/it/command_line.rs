@@ -186,7 +186,13 @@ fn shells_and_manuals_get_what_they_need() -> Result {
 fn a_site_for_a_cluster_has_the_settings_of_its_operator_and_keeps_their_secrets() -> Result {
     let folder = tempfile::tempdir()?;
     let file = folder.path().join("csw.toml");
-    let settings = "token = 'mine'\ncache = '/home/me/cache'\n[site]\nsession_days = 9\n[mail]\nsmtp = 'smtps://u:geheim@h'\n[kubernetes]\njobs = 7\n";
+    let credentials = folder.path().join("credentials");
+    std::fs::write(&credentials, "[default]\naws_secret_access_key = geheim\n")?;
+    let settings = format!(
+        "token = 'mine'\ncache = '/home/me/cache'\n[site]\nsession_days = 9\n[mail]\nsmtp = 'smtps://u:geheim@h'\n\
+         [kubernetes]\njobs = 7\n[objects]\ncredentials_file = '{}'\n[redis]\nca_file = '/mounted/ca.pem'\n",
+        credentials.display()
+    );
     std::fs::write(&file, settings)?;
     let words =
         ["--config", &file.display().to_string(), "svc", "config", "--namespace", "studio", "--image", "r.org/csw:1"]
@@ -200,7 +206,11 @@ fn a_site_for_a_cluster_has_the_settings_of_its_operator_and_keeps_their_secrets
     let of = |kind: &str| objects.iter().filter(|object| object["kind"] == kind).collect::<Vec<_>>();
     assert_eq!(of("Namespace")[0]["metadata"]["name"], "studio");
     assert_eq!((of("Deployment").len(), of("CronJob").len(), of("Ingress").len()), (1, 1, 1));
-    let inside: toml::Table = of("Secret")[0]["stringData"]["csw.toml"].as_str().unwrap().parse()?;
+    let secret = &of("Secret")[0]["stringData"];
+    let inside: toml::Table = secret["csw.toml"].as_str().unwrap().parse()?;
+    assert_eq!(inside["objects"]["credentials_file"].as_str(), Some("/etc/csw/objects.credentials_file"));
+    assert!(secret["objects.credentials_file"].as_str().unwrap().contains("geheim"));
+    assert_eq!(inside["redis"]["ca_file"].as_str(), Some("/mounted/ca.pem"));
     assert_eq!(inside["site"]["session_days"].as_integer(), Some(9));
     assert_eq!(inside["github"]["webhook_secret"].as_str(), Some("hook"));
     assert_eq!(inside["kubernetes"]["callback_url"].as_str(), Some("http://csw-callbacks.studio:8090"));
@@ -215,6 +225,7 @@ fn a_site_for_a_cluster_has_the_settings_of_its_operator_and_keeps_their_secrets
 
     let yaml = csw(&[&words[..], &["-o", "-"]].concat(), &[])?;
     assert_eq!(yaml.code, 0, "{}", yaml.stderr);
+    assert!(yaml.stderr.contains("/mounted/ca.pem, which `redis.ca_file` names"), "{}", yaml.stderr);
     let parsed: Vec<Value> =
         yaml.stdout.split("---\n").map(serde_saphyr::from_str).collect::<std::result::Result<_, _>>()?;
     assert_eq!(parsed.len(), objects.len());

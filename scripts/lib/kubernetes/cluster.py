@@ -23,7 +23,7 @@ INSIDE = Path(__file__).with_name("node.py")
 
 
 def up():
-    """Brings it up, and gives the reference of the image of csw."""
+    """Brings it up, and gives the references of the images that tests run, by the variable that names each."""
     down()
     begin = time.monotonic()
     LIVE.mkdir(parents=True)
@@ -42,8 +42,9 @@ def up():
     KUBECONFIG.chmod(0o600)
     image = images.push_csw()
     try_pod(image)
+    redis = images.push_redis()
     say(f"the cluster is up after {time.monotonic() - begin:.0f} s")
-    return image
+    return {"CSW_TEST_CLUSTER_IMAGE": image, "CSW_TEST_CLUSTER_REDIS_IMAGE": redis}
 
 
 def start_node():

@@ -50,6 +50,22 @@ def push_csw():
     return json.loads(pushed.stdout)["reference"]
 
 
+def push_redis():
+    """Sends an image of the distribution with the Redis of this machine; gives its reference."""
+    program = shutil.which("redis-server")
+    folder = LIVE / "redis"
+    needed = re.findall(r"(/\S+) \(0x", call("ldd", program))
+    for file in [program, *needed]:
+        inside = folder / "root" / file.lstrip("/")
+        inside.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(file, inside)
+    (folder / "Containerfile").write_text("FROM scratch\nCOPY root /\n")
+    layout = f"oci:{folder}/layout:redis"
+    container(folder, layout)
+    push(layout, "redis:1")
+    return f"{network.REGISTRY}/redis:1"
+
+
 def base():
     """The distribution as an image, made once: nothing has to be fetched from a registry of images."""
     if (BASE / "complete").exists():

@@ -40,11 +40,11 @@ def main():
     compile_tests()
     kept = False
     try:
-        image = cluster.up()
+        sent = cluster.up()
         if asked.keep:
             kept = True
-            return tell(image)
-        return run_tests(image, asked.tests)
+            return tell(sent)
+        return run_tests(sent, asked.tests)
     except KeyboardInterrupt:
         return 130
     finally:
@@ -53,18 +53,18 @@ def main():
             say("the cluster is gone")
 
 
-def variables(image):
+def variables(sent):
     return {
         "KUBECONFIG": cluster.KUBECONFIG,
-        "CSW_TEST_CLUSTER_IMAGE": image,
+        **sent,
         "CSW_TEST_CLUSTER_REGISTRY": f"http://{network.REGISTRY}/models",
         "CSW_TEST_CLUSTER_IS_HERE": "1",
         "PATH": f"{programs.folder()}:{ROOT}/.tools/bin:{os.environ['PATH']}",
     }
 
 
-def tell(image):
-    for name, value in variables(image).items():
+def tell(sent):
+    for name, value in variables(sent).items():
         print(f"export {name}={shlex.quote(str(value))}")
     return 0
 
@@ -76,7 +76,7 @@ def compile_tests():
         raise Trouble("csw does not build")
 
 
-def run_tests(image, names):
+def run_tests(sent, names):
     begin = time.monotonic()
     if shutil.which("cargo-nextest"):
         wanted = " | ".join(f"test(/real_cluster::(\\w+::)?{name}/)" for name in names) or "test(real_cluster::)"
@@ -85,7 +85,7 @@ def run_tests(image, names):
     else:
         command = ["cargo", "test", "--package", "csw-tests", "--test", "it", "--", "--test-threads", "2"]
         command += names or ["real_cluster::"]
-    code = subprocess.run(command, cwd=ROOT, env=environment(**clippy(), **variables(image))).returncode
+    code = subprocess.run(command, cwd=ROOT, env=environment(**clippy(), **variables(sent))).returncode
     say(f"the tests ended with {code} after {time.monotonic() - begin:.0f} s")
     return code
 

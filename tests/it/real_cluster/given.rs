@@ -2,7 +2,7 @@
 
 use std::{
     net::{IpAddr, UdpSocket},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use anyhow::Context;
@@ -10,11 +10,16 @@ use csw_tests::Result;
 
 use super::{kubectl::Kubectl, namespace::Namespace};
 
+/// What clusters with a way to the internet pull.
+const REDIS: &str = "docker.io/library/redis:7";
+
 /// The cluster that the environment names.
 pub(super) struct Given {
     kubeconfig: PathBuf,
     /// Image of csw that its nodes can pull.
     pub(super) image: String,
+    /// Image of a Redis.
+    pub(super) redis_image: String,
     pub(super) registry: Option<Place>,
 }
 
@@ -43,7 +48,8 @@ impl Given {
             let plain = named.strip_prefix("http://");
             Place { is_insecure: plain.is_some(), registry: plain.unwrap_or(&named).to_owned() }
         });
-        found.map(|(kubeconfig, image)| Self { kubeconfig: kubeconfig.into(), image, registry })
+        let redis_image = variable("CSW_TEST_CLUSTER_REDIS_IMAGE").unwrap_or_else(|| REDIS.to_owned());
+        found.map(|(kubeconfig, image)| Self { kubeconfig: kubeconfig.into(), image, redis_image, registry })
     }
 
     /// One with a registry.
@@ -64,6 +70,11 @@ impl Given {
             return None;
         }
         Some(found)
+    }
+
+    /// With the rights of whoever runs the tests.
+    pub(super) fn kubeconfig(&self) -> &Path {
+        &self.kubeconfig
     }
 
     /// A namespace that nobody else has.

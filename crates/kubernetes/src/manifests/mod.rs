@@ -51,6 +51,8 @@ pub struct Site {
     pub node_selector: BTreeMap<String, String>,
     /// The settings file of the server. It may hold secrets, so it becomes one.
     pub settings: String,
+    /// What settings name of the machine they are from, by the name that it has beside the settings file.
+    pub files: BTreeMap<String, String>,
     /// Whether secrets of models are Secrets of the namespace.
     pub keeps_secrets: bool,
     /// The volume.

@@ -38,12 +38,14 @@ pub(super) fn objects(site: &Site) -> Vec<Value> {
 }
 
 fn settings(site: &Site) -> Value {
+    let mut files = json!(site.files);
+    files["csw.toml"] = site.settings.as_str().into();
     json!({
         "apiVersion": "v1",
         "kind": "Secret",
         "metadata": site.metadata(SETTINGS_SECRET),
         "type": "Opaque",
-        "stringData": { "csw.toml": site.settings },
+        "stringData": files,
     })
 }
 
@@ -115,7 +117,7 @@ impl Workload<'_> {
                 "template": {
                     "metadata": {
                         "labels": part(self.part),
-                        "annotations": { "studio.compute/settings": mark(&site.settings) },
+                        "annotations": { "studio.compute/settings": mark(site) },
                     },
                     "spec": pod,
                 },
@@ -161,9 +163,11 @@ impl Workload<'_> {
 }
 
 /// Other settings make another pod.
-fn mark(settings: &str) -> String {
+fn mark(site: &Site) -> String {
     use sha2::{Digest, Sha256};
-    hex::encode(&Sha256::digest(settings.as_bytes())[..8])
+    let mut all = Sha256::new_with_prefix(&site.settings);
+    site.files.iter().flat_map(|(name, text)| [name, text]).for_each(|part| all.update(part));
+    hex::encode(&all.finalize()[..8])
 }
 
 /// A Service of a part: a port, and that of its pods.

@@ -20,6 +20,7 @@ fn site() -> Site {
         pull_secrets: vec!["registry".to_owned()],
         node_selector: BTreeMap::from([("component".to_owned(), "api".to_owned())]),
         settings: "public_url = \"https://studio.example.org\"\n".to_owned(),
+        files: BTreeMap::from([("redis.ca_file".to_owned(), "an authority".to_owned())]),
         keeps_secrets: true,
         storage: Storage { class: Some("shared".to_owned()), gigabytes: 100 },
         resources: Resources { cpus: 1.5, memory_gigabytes: 4.0 },
@@ -207,4 +208,10 @@ fn other_settings_make_another_pod() {
     };
     assert_ne!(mark("a = 1"), mark("a = 2"));
     assert_eq!(mark("a = 1"), mark("a = 1"));
+    let renewed = |text: &str| {
+        let files = BTreeMap::from([("redis.ca_file".to_owned(), text.to_owned())]);
+        let objects = Site { files, ..site() }.objects();
+        of_kind(&objects, "Deployment")[0]["spec"]["template"]["metadata"]["annotations"].clone()
+    };
+    assert_ne!(renewed("an authority"), renewed("another authority"));
 }

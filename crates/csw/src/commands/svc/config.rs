@@ -12,7 +12,7 @@ use csw_kubernetes::{
 use serde_json::{Value, json};
 use toml::Table;
 
-use super::namespace;
+use super::{files, namespace};
 use crate::{
     cli::build::Manifests,
     failure::{Failure, Outcome},
@@ -30,7 +30,7 @@ const NOT_OF_A_SERVER: [&str; 7] =
     ["url", "token", "cache", "images.folder", "images.cache", "images.builder", "kubernetes.token_key_file"];
 
 pub(super) fn run(settings: &Settings, file: Option<&Path>, options: &Manifests, printer: Printer) -> Outcome {
-    let site = site(settings, file, options)?;
+    let site = site(settings, file, options, printer)?;
     let objects = site.objects();
     if let Some(folder) = &options.out {
         let files = write(folder, &objects)?;
@@ -48,7 +48,7 @@ pub(super) fn run(settings: &Settings, file: Option<&Path>, options: &Manifests,
     printer.result(&json!({ "objects": objects }), || text.trim_end().to_owned())
 }
 
-fn site(settings: &Settings, file: Option<&Path>, options: &Manifests) -> Outcome<Site> {
+fn site(settings: &Settings, file: Option<&Path>, options: &Manifests, printer: Printer) -> Outcome<Site> {
     let namespace = namespace(settings, options.namespace.as_deref());
     let image = options.image.clone().or_else(|| settings.cluster.image.clone()).ok_or_else(|| {
         Failure::usage("which image does the server run in?", "name it with `--image`: what `csw svc push` printed")
@@ -92,6 +92,7 @@ fn site(settings: &Settings, file: Option<&Path>, options: &Manifests) -> Outcom
         set(&mut table, key, value);
     }
     let services = services(settings, options, &namespace, &mut table)?;
+    let files = files::take(&mut table, printer)?;
     if ingress.is_some() && !table.contains_key("trust_forwarded") {
         // Who asks is behind the Ingress, and only it says who.
         table.insert("trust_forwarded".to_owned(), true.into());
@@ -105,6 +106,7 @@ fn site(settings: &Settings, file: Option<&Path>, options: &Manifests) -> Outcom
         pull_secrets: settings.cluster.pull_secrets.clone(),
         node_selector: labels(&options.node_selector)?,
         settings: settings_file,
+        files,
         keeps_secrets: settings.secrets.store == settings::SecretBackend::Kubernetes,
         storage: Storage { class: options.storage_class.clone(), gigabytes: options.storage_gigabytes },
         resources: Resources { cpus: options.cpus, memory_gigabytes: options.memory_gigabytes },
@@ -164,7 +166,7 @@ fn labels(given: &[String]) -> Outcome<BTreeMap<String, String>> {
 }
 
 /// Sets a key with its section.
-fn set(table: &mut Table, key: &str, value: String) {
+pub(super) fn set(table: &mut Table, key: &str, value: String) {
     match key.split_once('.') {
         Some((section, rest)) => {
             let inner = table.entry(section).or_insert_with(|| Table::new().into());

@@ -3,6 +3,7 @@
 mod build;
 mod cleanup;
 mod config;
+mod files;
 mod redis;
 mod secrets;
 mod serve;
