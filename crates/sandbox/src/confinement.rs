@@ -11,7 +11,8 @@ use crate::layers::LayerSet;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum NetworkAccess {
-    /// A network namespace in which not even loopback is up.
+    /// A network namespace in which not even loopback is up. Where there are no namespaces, the filter of system calls
+    /// refuses sockets of the internet.
     None,
     /// A network namespace of its own with loopback: what "no network" means
     /// for a model, since libraries talk to themselves over localhost.
@@ -148,6 +149,9 @@ pub(crate) const SYSTEM_PATHS: &[&str] = &[
 pub(crate) const NETWORK_PATHS: &[&str] =
     &["/etc/gai.conf", "/etc/hosts", "/etc/nsswitch.conf", "/etc/resolv.conf", "/etc/services"];
 
+/// Where a program looks for the names of users, its own among them.
+const USERS: &[&str] = &["/etc/passwd", "/etc/group", "/etc/nsswitch.conf"];
+
 /// Device files of the private `/dev`.
 pub(crate) const DEVICES: &[&str] = &["/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"];
 
@@ -163,7 +167,9 @@ impl Confinement {
     /// the sandbox makes itself.
     pub(crate) fn readable(&self) -> Vec<PathBuf> {
         let mut paths = self.all_read_only();
-        paths.extend(["/proc", "/etc"].map(PathBuf::from));
+        // Without a root of its own there is the machine's `/etc`, in which others have their settings.
+        let made: &[&str] = if self.layers.namespaces { &["/etc"] } else { USERS };
+        paths.extend(["/proc"].iter().chain(made).map(PathBuf::from));
         paths
     }
 

@@ -34,11 +34,13 @@ const OWN_TIME: &str = "--virtual-time-budget=6000";
 
 /// What every start is given. The sandbox is around the browser; the one that it brings would need rights which ours takes
 /// away. Frames without an origin stay in the process of the page, because the document's own time does not reach others.
-const FLAGS: [&str; 19] = [
+const FLAGS: [&str; 20] = [
     "--headless",
     "--no-sandbox",
     "--disable-features=IsolateSandboxedIframes,MediaRouter,OptimizationHints,Translate",
     "--disable-gpu",
+    // What it shares with its own processes goes into its room: `/dev/shm` may be everybody's.
+    "--disable-dev-shm-usage",
     "--disable-quic",
     "--disable-extensions",
     "--disable-background-networking",
@@ -100,11 +102,14 @@ pub struct Chromium {
 }
 
 impl Chromium {
-    /// Refuses where there is no such browser, and where the sandbox could not keep it from the network.
+    /// Refuses where there is no such browser, and where the sandbox could not keep it from the network or from our files.
     pub fn new(config: ThumbnailConfig) -> Result<Self, DrawError> {
         let missing = |cause: String| DrawError::Unavailable { cause };
-        if !config.layers.namespaces {
-            return Err(missing("this machine has no namespaces to keep a browser from the network".to_owned()));
+        let layers = config.layers;
+        if !(layers.namespaces || layers.landlock && layers.seccomp) {
+            let sentence =
+                "neither namespaces nor both Landlock and a filter of system calls are there to confine a browser";
+            return Err(missing(sentence.to_owned()));
         }
         let browser = Browser::at(&config.browser)
             .map_err(|error| missing(format!("the browser `{}`: {error}", config.browser.display())))?;
@@ -127,6 +132,12 @@ impl Chromium {
         cgroup::Limits { memory_bytes: Some(self.config.memory_bytes), cpus: Some(1.0), max_processes: Some(PROCESSES) }
     }
 
+    /// Whether its user's processes are counted: not where a group counts them, nor where others are that user too, as in pods.
+    fn counts_processes(&self) -> bool {
+        let is_alone = self.config.layers.namespaces || geteuid().is_root();
+        is_alone && !self.config.cgroups.limits(cgroup::Controller::Pids)
+    }
+
     fn confinement(&self, room: &Room, users: UserRange, group: &Group) -> Confinement {
         let limits = Limits {
             // A browser reserves terabytes of addresses, so that a limit of those would stop it at once.
@@ -134,7 +145,7 @@ impl Chromium {
             // The browser derives the sizes of its heaps from it, and stops where they are not whole pages.
             data_bytes: Some(self.config.memory_bytes >> 20 << 20),
             cpu_seconds: Some(self.config.seconds.div_ceil(2)),
-            max_processes: (!self.config.cgroups.limits(cgroup::Controller::Pids)).then_some(PROCESSES),
+            max_processes: self.counts_processes().then_some(PROCESSES),
             max_file_bytes: Some(64 << 20),
             max_open_files: Some(4096),
         };
@@ -142,6 +153,8 @@ impl Chromium {
         let env = [
             ("PATH", "/usr/local/bin:/usr/bin:/bin"),
             ("HOME", &home),
+            // It may have no `/tmp` of its own, and the whole name of its room is too long for a socket in it.
+            ("TMPDIR", "."),
             ("LANG", "C.UTF-8"),
             // It would look for buses that are not there.
             ("DBUS_SESSION_BUS_ADDRESS", "disabled:"),

@@ -12,7 +12,7 @@ use csw_core::{
     output::MediaType,
     ports::{DrawError, Illustrator, Subject},
 };
-use csw_sandbox::{cgroup::Manager, doctor};
+use csw_sandbox::{LayerSet, cgroup::Manager, doctor};
 use csw_thumbnails::{Chromium, NAMES, ThumbnailConfig};
 
 struct Bench {
@@ -68,9 +68,25 @@ async fn scripted(bench: &Bench, script: &str) -> Result<Bytes, DrawError> {
     bench.draw(MediaType::Bokeh, "{}", &[script]).await
 }
 
+/// What a pod leaves of the sandbox.
+fn in_a_pod(config: &mut ThumbnailConfig) {
+    config.layers = LayerSet { namespaces: false, user_namespace: false, ..config.layers };
+    config.cgroups = Manager::none();
+}
+
 #[tokio::test]
 async fn what_is_seen_becomes_a_picture() {
     let Some(bench) = bench("seen", |_| {}) else { return };
+    is_seen(&bench).await;
+}
+
+#[tokio::test]
+async fn in_a_pod_too() {
+    let Some(bench) = bench("seen-in-a-pod", in_a_pod) else { return };
+    is_seen(&bench).await;
+}
+
+async fn is_seen(bench: &Bench) {
     let table = "<table><tr><th>a</th><th>b</th></tr><tr><td>1</td><td>2</td></tr></table>";
     for (media_type, text) in [
         (MediaType::Table, table),
@@ -83,7 +99,7 @@ async fn what_is_seen_becomes_a_picture() {
     }
     // Later than a second, and not by the clock of the wall.
     let late = "Bokeh = {embed: {embed_item: async () => setTimeout(() => plot.textContent = 'drawn', 3000)}};";
-    scripted(&bench, late).await.unwrap();
+    scripted(bench, late).await.unwrap();
 }
 
 #[tokio::test]
@@ -97,6 +113,16 @@ async fn where_nothing_is_seen_there_is_no_picture() {
 #[tokio::test]
 async fn an_output_reaches_nothing() {
     let Some(bench) = bench("reach", |_| {}) else { return };
+    reaches_nothing(&bench).await;
+}
+
+#[tokio::test]
+async fn nor_in_a_pod() {
+    let Some(bench) = bench("reach-in-a-pod", in_a_pod) else { return };
+    reaches_nothing(&bench).await;
+}
+
+async fn reaches_nothing(bench: &Bench) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.set_nonblocking(true).unwrap();
     let here = listener.local_addr().unwrap();
@@ -129,7 +155,7 @@ async fn an_output_reaches_nothing() {
         let script = format!(
             "Bokeh = {{embed: {{embed_item: async () => {{ try {{ plot.append(await {way}) }} catch {{}} }}}}}};"
         );
-        let why = scripted(&bench, &script).await.map(|picture| picture.len()).unwrap_err().to_string();
+        let why = scripted(bench, &script).await.map(|picture| picture.len()).unwrap_err().to_string();
         assert!(why.ends_with("one colour only"), "{way}: {why}");
     }
     assert!(listener.accept().is_err(), "nobody came");

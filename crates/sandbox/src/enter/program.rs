@@ -77,7 +77,7 @@ fn confine(
     }
     reset_signals()?;
     if confinement.layers.seccomp {
-        restrict::seccomp()?;
+        restrict::seccomp(confinement)?;
     }
     execve(&image.program, &image.args, &image.env).step(format!("starting `{}`", execution.program.display()))
 }

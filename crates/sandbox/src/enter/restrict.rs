@@ -12,7 +12,7 @@ use seccompiler::{
     sock_filter,
 };
 
-use crate::confinement::{Confinement, DEVICES};
+use crate::confinement::{Confinement, DEVICES, NetworkAccess};
 use crate::error::SandboxError;
 
 /// The newest interface whose rights are asked for; older kernels get what they know.
@@ -127,7 +127,16 @@ fn errno(number: libc::c_int) -> SeccompAction {
 
 type Rules = Vec<(libc::c_long, Vec<SeccompRule>)>;
 
-fn refused() -> Result<Rules, seccompiler::BackendError> {
+/// The kinds of sockets that a program may make: local, IP and routing. Others, vsock for one, leave the namespace of a network;
+/// without such a namespace, those of IP lead out.
+fn families(confinement: &Confinement) -> &'static [libc::c_int] {
+    if confinement.network == NetworkAccess::None && !confinement.layers.namespaces {
+        return &[libc::AF_UNIX, libc::AF_NETLINK];
+    }
+    &[libc::AF_UNIX, libc::AF_NETLINK, libc::AF_INET, libc::AF_INET6]
+}
+
+fn refused(families: &[libc::c_int]) -> Result<Rules, seccompiler::BackendError> {
     let word = SeccompCmpArgLen::Dword;
     let condition = |argument, operator, value| SeccompCondition::new(argument, word.clone(), operator, value);
     let mut rules: Rules = DENIED.iter().chain(DENIED_HERE).map(|number| (*number, vec![])).collect();
@@ -141,9 +150,8 @@ fn refused() -> Result<Rules, seccompiler::BackendError> {
     // Asking for the personality is fine, changing it is not.
     let change = vec![condition(0, SeccompCmpOp::Ne, 0xFFFF_FFFF)?, condition(0, SeccompCmpOp::Ne, 0)?];
     rules.push((libc::SYS_personality, vec![SeccompRule::new(change)?]));
-    // Local, IP and routing sockets only: others, vsock for one, leave the namespace.
     let mut others = vec![];
-    for family in [libc::AF_UNIX, libc::AF_INET, libc::AF_INET6, libc::AF_NETLINK] {
+    for family in families {
         others.push(condition(0, SeccompCmpOp::Ne, u64::from(family.unsigned_abs()))?);
     }
     rules.push((libc::SYS_socket, vec![SeccompRule::new(others)?]));
@@ -179,13 +187,14 @@ fn no_x32() -> BpfProgram {
 
 /// Installs the filter: refused calls answer EPERM; `clone3` answers ENOSYS,
 /// since its flags are out of a filter's sight and the C library then uses `clone`.
-pub(super) fn seccomp() -> Result<(), SandboxError> {
-    install().map_err(|error| SandboxError::Invalid(format!("the filter of system calls: {error}")))
+pub(super) fn seccomp(confinement: &Confinement) -> Result<(), SandboxError> {
+    install(families(confinement))
+        .map_err(|error| SandboxError::Invalid(format!("the filter of system calls: {error}")))
 }
 
-fn install() -> Result<(), seccompiler::Error> {
-    let mut programs =
-        vec![filter(vec![(libc::SYS_clone3, vec![])], errno(libc::ENOSYS))?, filter(refused()?, errno(libc::EPERM))?];
+fn install(families: &[libc::c_int]) -> Result<(), seccompiler::Error> {
+    let later = filter(vec![(libc::SYS_clone3, vec![])], errno(libc::ENOSYS))?;
+    let mut programs = vec![later, filter(refused(families)?, errno(libc::EPERM))?];
     #[cfg(target_arch = "x86_64")]
     programs.push(no_x32());
     programs.iter().try_for_each(|program| seccompiler::apply_filter(program))
@@ -193,7 +202,7 @@ fn install() -> Result<(), seccompiler::Error> {
 
 /// Whether a filter can be installed; it then binds the calling process.
 pub(crate) fn seccomp_works() -> bool {
-    seccomp().is_ok()
+    seccomp(&Confinement::default()).is_ok()
 }
 
 #[cfg(test)]
@@ -202,7 +211,7 @@ mod tests {
 
     #[test]
     fn the_filters_compile_for_this_machine() {
-        let rules = refused().expect("rules");
+        let rules = refused(families(&Confinement::default())).expect("rules");
         assert!(filter(rules, errno(libc::EPERM)).expect("program").len() > 100);
     }
 

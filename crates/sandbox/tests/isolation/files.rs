@@ -77,10 +77,12 @@ fn landlock_alone_keeps_files_apart() {
     let out = sandbox.python(&format!(
         "{TELL}
 tell('secret', lambda: open({secret:?}).read())
+tell('settings', lambda: open('/etc/hostname').read())
 tell('tmp', lambda: open('/tmp/x', 'w'))
 tell('own', lambda: open('own', 'w').write('x'))"
     ));
     assert!(out.contains("secret refused"), "{out}");
+    assert!(out.contains("settings refused"), "what is in /etc is the machine's: {out}");
     assert!(out.contains("tmp refused"), "{out}");
     assert!(out.contains("own done"), "{out}");
 }

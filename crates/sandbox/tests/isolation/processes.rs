@@ -6,7 +6,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 
 use super::support::{Sandbox, TELL, is_root, text};
-use csw_sandbox::{NetworkAccess, PassedFd};
+use csw_sandbox::{LayerSet, NetworkAccess, PassedFd};
 
 #[test]
 fn no_other_process_is_seen() {
@@ -74,6 +74,30 @@ tell('inside', inside)"
     sandbox.confinement.network = NetworkAccess::Full;
     let out = sandbox.python(&script);
     assert!(out.contains("outside done"), "{out}");
+}
+
+#[test]
+fn without_a_network_of_its_own_there_are_local_sockets_only() {
+    let mut sandbox = Sandbox::new();
+    if !sandbox.confinement.layers.seccomp {
+        println!("skipped: no filter of system calls");
+        return;
+    }
+    let layers = LayerSet { namespaces: false, user_namespace: false, ..sandbox.confinement.layers };
+    sandbox.confinement.layers = layers;
+    sandbox.confinement.network = NetworkAccess::None;
+    let out = sandbox.python(&format!(
+        "{TELL}
+import socket
+tell('ip', lambda: socket.socket(socket.AF_INET, socket.SOCK_STREAM))
+tell('datagram', lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+tell('six', lambda: socket.socket(socket.AF_INET6, socket.SOCK_STREAM))
+tell('local', lambda: print(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM).family))"
+    ));
+    for word in ["ip", "datagram", "six"] {
+        assert!(out.contains(&format!("{word} refused")), "{word}: {out}");
+    }
+    assert!(out.contains("local done"), "{out}");
 }
 
 #[test]
