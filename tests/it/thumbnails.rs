@@ -5,11 +5,11 @@
 use std::{io::Read, time::Duration};
 
 use csw_client::{Client, NewSimulation};
-use csw_tests::{Account, Result, Server};
+use csw_tests::{Account, Result, Server, program};
 use flate2::read::ZlibDecoder;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::common::Run;
+use crate::{common::Run, services::Services};
 
 const EDGES: &str = "contract/Edge-Cases";
 const NULL: &str = "contract/Null";
@@ -169,5 +169,42 @@ async fn hostile_outputs_harm_nothing_but_their_picture() -> Result {
     Run::new(&client, NULL, &NewSimulation::default()).await?.succeeded();
     let bokeh = shown(&client, EDGES, run.pk).await?.into_iter().find(|(media, _)| media == "bokeh");
     assert_eq!(bokeh, Some(("bokeh".to_owned(), None)));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_of_its_own_draws_where_there_are_no_namespaces() -> Result {
+    if lacks_chromium() {
+        return Ok(());
+    }
+    let site = Services::start("thumbnails").await?;
+    let client = site.webapp.client(Some(&site.webapp.publisher()?))?;
+    let run = Run::new(&client, EDGES, &every_type("a cell")).await?.succeeded();
+    let (folder, csw) = (site.webapp.beside("pictures"), program()?.display().to_string());
+    let mut words = vec![csw.as_str(), "thumbnails", "--start", "--listen", "127.0.0.1:0", "--folder", &folder];
+    // The script knows the system calls of one architecture.
+    let restricted = cfg!(target_arch = "x86_64");
+    if restricted {
+        words.insert(0, concat!(env!("CARGO_MANIFEST_DIR"), "/support/restricted.py"));
+    } else {
+        words.remove(0);
+    }
+    let mut thumbnails = site.webapp.service(&words)?;
+    if restricted {
+        thumbnails.becomes("/usr/bin/python3".into());
+    }
+    thumbnails.variable("CSW_THUMBNAILS", "true");
+    let ready: Value = serde_json::from_str(&thumbnails.start()?)?;
+    let outputs = drawn(&client, EDGES, run.pk, &["table", "CSV", "PNG", "JPEG", "Markdown", "Text"]).await?;
+    let (_, table) = outputs.iter().find(|(media, _)| media == "table").unwrap();
+    let owner = site.webapp.publisher()?;
+    let (status, png) = fetch(&site.webapp, table.as_deref().unwrap(), Some(&owner)).await?;
+    assert_eq!((status, look(&png).0), (200, 600));
+    // Anybody may ask how it is, and nobody else what it has done.
+    let place = ready["listen"].as_str().unwrap();
+    assert_eq!(reqwest::get(format!("http://{place}/readyz")).await?.status(), 200);
+    assert_eq!(reqwest::get(format!("http://{place}/metrics")).await?.status(), 401);
+    thumbnails.stop()?;
+    assert_eq!(std::fs::read_dir(std::path::Path::new(&folder).join("work"))?.count(), 0, "no picture is under way");
     Ok(())
 }

@@ -46,6 +46,11 @@ impl Service {
         self.program = Some(program);
     }
 
+    /// From its next start on it has this variable.
+    pub fn variable(&mut self, name: &'static str, value: &str) {
+        self.variables.push((name, value.to_owned()));
+    }
+
     /// Starts it, and does not wait until it is ready: it may wait for its turn.
     pub fn begin(&mut self) -> Result {
         let stderr = File::options().create(true).append(true).open(&self.log)?;
@@ -54,15 +59,15 @@ impl Service {
             None => command()?,
         };
         command.args(&self.words).args(["--json", "--log", "json", "--data"]).arg(&self.data);
-        command.arg("--config").arg(&self.settings).envs(self.variables.iter().map(|(name, value)| (name, value)));
         // Who tests those asks for them.
         command.env("CSW_THUMBNAILS", "false");
+        command.arg("--config").arg(&self.settings).envs(self.variables.iter().map(|(name, value)| (name, value)));
         self.process = Some(command.stdout(Stdio::piped()).stderr(stderr).spawn()?);
         Ok(())
     }
 
-    /// Starts it, and waits until it is ready.
-    pub fn start(&mut self) -> Result {
+    /// Starts it, and waits until it is ready. Gives what it says then.
+    pub fn start(&mut self) -> Result<String> {
         self.begin()?;
         let process = self.process.as_mut().context("it was started")?;
         let mut line = String::new();
@@ -71,7 +76,7 @@ impl Service {
             process.wait()?;
             bail!("csw {} did not start: {}", self.words.join(" "), self.log()?);
         }
-        Ok(())
+        Ok(line)
     }
 
     /// Asks it to stop, and waits until it has.
@@ -95,7 +100,8 @@ impl Service {
     pub fn interrupt(&mut self, pause: Duration) -> Result {
         self.kill()?;
         std::thread::sleep(pause);
-        self.start()
+        self.start()?;
+        Ok(())
     }
 
     /// What it and its fellows wrote to stderr so far.

@@ -12,6 +12,8 @@ pub enum Duties {
     Pages,
     /// All there is to do, also what processes begin that serve pages alone.
     Work,
+    /// Thumbnails, and nothing else.
+    Thumbnails,
 }
 
 /// Limits, prices and switches. The defaults suit a small public site.
@@ -61,6 +63,8 @@ pub struct Config {
     pub inputs_limit: usize,
     /// Thumbnails that are drawn at once.
     pub thumbnails_at_once: u32,
+    /// Whether another process of the site draws them.
+    pub thumbnails_elsewhere: bool,
     /// Whether pull requests from forks are built without anybody's word: code of strangers, on this machine.
     pub build_forks: bool,
     /// Whether admins of a model may read the values of its secrets, instead of setting new ones only.
@@ -92,6 +96,7 @@ impl Default for Config {
             readme_limit: 200_000,
             inputs_limit: 2_000_000,
             thumbnails_at_once: 1,
+            thumbnails_elsewhere: false,
             build_forks: false,
             readable_secrets: true,
         }

@@ -48,6 +48,10 @@ impl App {
     pub async fn start(&self) -> Background {
         let stop = CancellationToken::new();
         let mut tasks = JoinSet::new();
+        if self.inner.config.duties == Duties::Thumbnails {
+            tasks.spawn(self.clone().draw_thumbnails(stop.clone()));
+            return Background { app: self.clone(), stop, tasks };
+        }
         tasks.spawn(self.clone().keep_views(stop.clone()));
         if self.inner.config.duties == Duties::Pages {
             self.resume_merges().await;

@@ -218,9 +218,9 @@ impl App {
         bytes.await.map_err(|error: ObjectError| storage(&error))
     }
 
-    /// Whether outputs get thumbnails here.
+    /// Whether outputs of this site get thumbnails.
     pub fn has_thumbnails(&self) -> bool {
-        self.inner.ports.illustrator.is_some()
+        self.inner.config.thumbnails_elsewhere || self.inner.ports.illustrator.is_some()
     }
 
     /// The thumbnail of an output, for whoever may see the output.

@@ -16,7 +16,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub(crate) use self::{
     accounts::{Accounts, BudgetVerb, TrustVerb},
     job::{ApiTask, BuildJob, Job},
-    services::{Outputs, Scheduler, Webapp},
+    services::{Outputs, Scheduler, Thumbnails, Webapp},
     svc::{SecretPlace, SiteSecrets, Svc},
 };
 use crate::{failure::EXIT_CODES, settings::ExecutorWord};
@@ -47,6 +47,8 @@ pub(crate) enum Command {
     Scheduler(Scheduler),
     /// Take outputs of Jobs on their way to the bucket; in any number of processes
     Outputs(Outputs),
+    /// Draw thumbnails of outputs, apart from everything else; in any number of processes
+    Thumbnails(Thumbnails),
     /// Accounts of a site, on its own machine, also while it is up
     Accounts {
         #[command(subcommand)]

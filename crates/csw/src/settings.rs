@@ -312,6 +312,12 @@ impl ThumbnailSettings {
         let Some(word) = variable("CSW_THUMBNAILS") else { return Ok(self.enabled.unwrap_or(true)) };
         word.parse().map_err(|_| Failure::usage(format!("CSW_THUMBNAILS is `{word}`"), "say true or false"))
     }
+
+    /// Whether somebody says that they are made, whatever this machine has.
+    pub(crate) fn are_said(&self) -> Outcome<bool> {
+        let is_said = self.enabled.is_some() || variable("CSW_THUMBNAILS").is_some();
+        Ok(is_said && self.are_wanted()?)
+    }
 }
 
 /// `[secrets]`

@@ -16,7 +16,7 @@ pub(crate) use self::{
     objects::{FOLDER as OBJECTS, unusable},
     redis::{redis_address, redis_passwords},
     secrets::KEYS as SECRET_KEYS,
-    thumbnails::{Drawn, chromium},
+    thumbnails::{Beside, Drawn, chromium, drawing},
 };
 
 use std::{
@@ -28,7 +28,7 @@ use std::{
 use axum::Router;
 use csw_app::{App, Config, Duties, Ports};
 use csw_core::ports::{Executor, Illustrator, Mailer, Publisher, Repositories};
-use csw_kubernetes::{Scheduler, builds::JobPublisher};
+use csw_kubernetes::{RunKey, Scheduler, builds::JobPublisher};
 use csw_publish::{
     FolderRepositories, PublishConfig, UvPublisher,
     image::{ImagePublisher, Target},
@@ -149,8 +149,13 @@ pub(crate) async fn existing_database_only(settings: &Settings, place: &Place) -
 }
 
 fn over(store: SqlStore, settings: &Settings, place: &Place) -> Outcome<App> {
+    Ok(App::new(unplugged(store, settings, place)?, settings.site(Config::default().public_url)))
+}
+
+/// The database, and nothing behind the other ports.
+fn unplugged(store: SqlStore, settings: &Settings, place: &Place) -> Outcome<Ports> {
     let store = Arc::new(store);
-    let ports = Ports {
+    Ok(Ports {
         secrets: secrets::store(settings, &settings.data(place), &store)?,
         store,
         objects: Arc::new(Unplugged),
@@ -163,8 +168,7 @@ fn over(store: SqlStore, settings: &Settings, place: &Place) -> Outcome<App> {
         mailer: Arc::new(Unplugged),
         clock: Arc::new(SystemClock),
         randomness: Arc::new(SystemRandomness::new()),
-    };
-    Ok(App::new(ports, settings.site(Config::default().public_url)))
+    })
 }
 
 /// What builds and runs models.
@@ -301,7 +305,7 @@ impl Bench {
 impl Bench {
     /// What draws thumbnails, where there is a browser and the operator wants them.
     fn illustrator(&self, settings: &Settings) -> Outcome<Option<Arc<dyn Illustrator>>> {
-        let drawn = thumbnails::chromium(&settings.thumbnails, &self.data, self.layers, &self.cgroups)?;
+        let drawn = chromium(&settings.thumbnails, &self.data, self.layers, &self.cgroups, Beside::Everything)?;
         Ok(match drawn {
             Drawn::By(chromium) => Some(Arc::new(chromium)),
             Drawn::Nothing(why) => {
@@ -398,7 +402,8 @@ pub(crate) async fn site(
     let cache = options.cache.clone().or_else(|| settings.cache.clone());
     let local = options.allow_local_repositories || settings.build.allow_local_repositories;
     let duties = runs.duties();
-    let config = Config { duties, ..settings.site(public_url.clone()) };
+    let thumbnails_elsewhere = duties == Duties::Pages && settings.thumbnails.are_said()?;
+    let config = Config { duties, thumbnails_elsewhere, ..settings.site(public_url.clone()) };
     // What a cluster runs is an image where there is a registry for it, else a folder on a volume of all nodes.
     let images = match &runs {
         Runs::Cluster(_) | Runs::Work(_) if config.builds_at_once > 0 => {
@@ -444,9 +449,7 @@ pub(crate) async fn site(
     let app = App::new(ports, config);
     let (prometheus, leaving) = (metrics()?, CancellationToken::new());
     let router = if duties == Duties::Work {
-        let key = run_key(settings, data)?;
-        let is_service = Arc::new(move |token: &str| key.is_service(token));
-        csw_web::task_router(app.clone(), TaskOptions { is_service, metrics: Arc::new(move || prometheus.render()) })
+        csw_web::task_router(app.clone(), of_services(run_key(settings, data)?, prometheus))
     } else {
         let web = WebOptions {
             secure_cookies,
@@ -457,6 +460,12 @@ pub(crate) async fn site(
         csw_web::router(WebState::new(app.clone(), web))
     };
     Ok(Site { app, router, cgroups: bench.cgroups, database: database.kind(), callbacks, leaving })
+}
+
+/// What a process without pages is asked by other services, which have tokens of this key.
+fn of_services(key: RunKey, prometheus: PrometheusHandle) -> TaskOptions {
+    let is_service = Arc::new(move |token: &str| key.is_service(token));
+    TaskOptions { is_service, metrics: Arc::new(move || prometheus.render()) }
 }
 
 /// Pages and REST API, as the settings say.

@@ -27,7 +27,7 @@ use tower::ServiceExt;
 
 pub use crate::{
     state::{SignedDownloads, WebOptions, WebState},
-    tasks::{TaskOptions, task_router},
+    tasks::{TaskOptions, state_router, task_router},
 };
 
 /// Everything the server answers over HTTP, with limits, headers and log lines around it. Serve it with connection

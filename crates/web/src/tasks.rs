@@ -1,5 +1,5 @@
-//! What a scheduler answers the other services of its site: the tasks of section 5.3 of the 1.6 behaviour. Nobody else is
-//! answered.
+//! What processes without pages answer: how they are, and of a scheduler the tasks of section 5.3 of the 1.6 behaviour, which only
+//! the other services of its site may give it.
 
 use std::sync::Arc;
 
@@ -25,7 +25,7 @@ use crate::error::{ApiError, ApiResult};
 /// Bytes of the arguments of a task.
 const ARGUMENTS: usize = 16 << 20;
 
-/// What a scheduler is asked by.
+/// What such a process is asked by.
 #[derive(Clone)]
 pub struct TaskOptions {
     /// Whether a token is that of a service of this site.
@@ -42,16 +42,23 @@ struct Shared {
 
 /// The routes of a scheduler. How it is may be asked by anybody, the rest by services.
 pub fn task_router(app: App, options: TaskOptions) -> Router {
-    let shared = Shared { app, options };
-    let tasks = Router::new()
-        .route("/{owner}/{title}/", post(task))
+    let tasks = Router::new().route("/{owner}/{title}/", post(task)).layer(DefaultBodyLimit::max(ARGUMENTS));
+    router(Shared { app, options }, tasks)
+}
+
+/// The routes of a process that nobody asks for anything but how it is.
+pub fn state_router(app: App, options: TaskOptions) -> Router {
+    router(Shared { app, options }, Router::new())
+}
+
+fn router(shared: Shared, of_services: Router<Shared>) -> Router {
+    let of_services = of_services
         .route("/metrics", get(metrics))
-        .layer(DefaultBodyLimit::max(ARGUMENTS))
         .layer(middleware::from_fn_with_state(shared.clone(), services_only));
     Router::new()
         .route("/healthz", get(async || Json(json!({ "status": "ok" }))))
         .route("/readyz", get(ready))
-        .merge(tasks)
+        .merge(of_services)
         .with_state(shared)
 }
 

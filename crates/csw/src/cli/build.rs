@@ -113,6 +113,9 @@ pub(crate) struct ServiceBuild {
     /// Image to stand on: Debian or Ubuntu, with the Python that models get
     #[arg(long, env = "CSW_IMAGE_BASE", value_name = "IMAGE")]
     pub(crate) base: Option<String>,
+    /// Bring a Chromium too, for `csw thumbnails`
+    #[arg(long)]
+    pub(crate) thumbnails: bool,
     #[command(flatten)]
     pub(crate) container: Container,
 }
@@ -167,6 +170,9 @@ pub(crate) struct Manifests {
     /// Image of a Redis of the site's own, such as docker.io/library/redis:7 [default: `redis.url`, or none]
     #[arg(long, value_name = "IMAGE", requires = "webapps")]
     pub(crate) redis_image: Option<String>,
+    /// Draw thumbnails in a process of its own, which this image is for: `csw svc build --thumbnails`
+    #[arg(long, value_name = "IMAGE", requires = "webapps")]
+    pub(crate) thumbnails_image: Option<String>,
     /// Remove finished Jobs every 30 minutes: for clusters without the TTL controller
     #[arg(long)]
     pub(crate) job_cleanup: bool,

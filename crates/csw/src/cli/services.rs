@@ -1,4 +1,4 @@
-//! `csw webapp`, `csw scheduler` and `csw outputs`: the services of a site that is more than one process.
+//! `csw webapp`, `csw scheduler`, `csw outputs` and `csw thumbnails`: the services of a site that is more than one process.
 
 use std::path::PathBuf;
 
@@ -76,6 +76,28 @@ pub(crate) struct Outputs {
     pub(crate) listen: Option<String>,
 
     /// Folder for outputs on their way [default: csw-outputs in the folder for temporary files]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) folder: Option<PathBuf>,
+
+    /// Form of the log on stderr [default: text on a terminal, json elsewhere]
+    #[arg(long, value_enum, value_name = "FORM")]
+    pub(crate) log: Option<LogForm>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Thumbnails {
+    /// Draw until asked to stop
+    #[arg(long, required = true)]
+    pub(crate) start: bool,
+
+    #[command(flatten)]
+    pub(crate) place: Place,
+
+    /// Where it is asked how it is; port 0 takes a free one
+    #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:8093")]
+    pub(crate) listen: String,
+
+    /// Folder for pictures that are being drawn [default: csw-thumbnails in the folder for temporary files]
     #[arg(long, value_name = "DIR")]
     pub(crate) folder: Option<PathBuf>,
 

@@ -41,6 +41,7 @@ pub(crate) async fn run(cli: Cli, matches: &ArgMatches) -> Outcome {
         Command::Webapp(options) => services::webapp(&settings, &options, printer).await,
         Command::Scheduler(options) => services::scheduler(&settings, &options, printer).await,
         Command::Outputs(options) => services::outputs(&settings, &options, printer).await,
+        Command::Thumbnails(options) => services::thumbnails(&settings, &options, printer).await,
         Command::Accounts { verb } => accounts::run(&settings, verb, printer).await,
         Command::Svc { verb } => svc::run(&settings, cli.config.as_deref(), verb, printer).await,
         Command::Models { name, server, verb } => models::run(&settings, &server, name.as_deref(), verb, printer).await,

@@ -76,6 +76,17 @@ pub struct Services {
     pub outputs: u32,
     /// A Redis of the site's own.
     pub redis: Option<RedisPart>,
+    /// What draws thumbnails, if anybody does.
+    pub thumbnails: Option<ThumbnailsPart>,
+}
+
+/// A process that draws thumbnails.
+#[derive(Debug, Clone)]
+pub struct ThumbnailsPart {
+    /// Its image, which brings a browser.
+    pub image: String,
+    /// Browsers at once.
+    pub parallel: u32,
 }
 
 /// A Redis in the cluster.

@@ -6,7 +6,7 @@ use super::{
     CALLBACK_PORT, SERVER_PORT, Site,
     access::CLEANER,
     server::SERVER,
-    services::{OUTPUTS, OUTPUTS_PORT, REDIS, REDIS_PORT, SCHEDULER, SCHEDULER_PORT, WEBAPP},
+    services::{OUTPUTS, OUTPUTS_PORT, REDIS, REDIS_PORT, SCHEDULER, SCHEDULER_PORT, THUMBNAILS, WEBAPP},
 };
 use crate::{
     inputs,
@@ -88,8 +88,8 @@ fn component(name: &str) -> Value {
     json!({ "matchLabels": { "app.kubernetes.io/component": name } })
 }
 
-/// Who reaches pages, outputs processor and Redis. The database, the bucket and forges may be anywhere.
-fn between_services(site: &Site, models: &Value, scheduler: &Value) -> [Value; 3] {
+/// Who reaches pages, outputs processor, what draws, and Redis. The database, the bucket and forges may be anywhere.
+fn between_services(site: &Site, models: &Value, scheduler: &Value) -> [Value; 4] {
     let from = |number: u16, pods: &[&Value]| {
         let pods: Vec<Value> = pods.iter().map(|pods| json!({ "podSelector": pods })).collect();
         Some(json!([{ "ports": [port(number)], "from": pods }]))
@@ -98,6 +98,7 @@ fn between_services(site: &Site, models: &Value, scheduler: &Value) -> [Value; 3
     [
         policy(site, "csw-webapp", &component(WEBAPP), Some(json!([{ "ports": [port(SERVER_PORT)] }])), anywhere()),
         policy(site, "csw-outputs", &component(OUTPUTS), from(OUTPUTS_PORT, &[models]), anywhere()),
+        policy(site, "csw-thumbnails", &component(THUMBNAILS), Some(json!([])), anywhere()),
         policy(site, "csw-redis", &component(REDIS), from(REDIS_PORT, &[models, scheduler]), Some(json!([]))),
     ]
 }

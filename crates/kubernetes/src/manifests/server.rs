@@ -65,11 +65,13 @@ fn server(site: &Site) -> Value {
     Workload {
         name: NAME,
         part: SERVER,
+        image: None,
         words: vec!["up".to_owned(), "--grace".to_owned(), (GRACE_SECONDS / 2).to_string()],
         ports: &[("http", SERVER_PORT), ("callbacks", CALLBACK_PORT)],
         // The data folder has one owner at a time.
         replicas: None,
         asks_cluster: true,
+        resources: resources(site),
     }
     .deployment(site)
 }
@@ -78,6 +80,8 @@ fn server(site: &Site) -> Value {
 pub(super) struct Workload<'a> {
     pub(super) name: &'a str,
     pub(super) part: &'a str,
+    /// Its image, where it is not that of the site.
+    pub(super) image: Option<&'a str>,
     /// Words of `csw`.
     pub(super) words: Vec<String>,
     /// Names and numbers of its ports; the first answers probes.
@@ -86,6 +90,18 @@ pub(super) struct Workload<'a> {
     pub(super) replicas: Option<u32>,
     /// Whether it asks the cluster for anything.
     pub(super) asks_cluster: bool,
+    /// What its container is promised, and gets at most.
+    pub(super) resources: Value,
+}
+
+/// What processes get that build, serve and look after runs.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a few CPUs and gigabytes")]
+pub(super) fn resources(site: &Site) -> Value {
+    let requests = json!({
+        "cpu": format!("{}m", (site.resources.cpus * 1000.0).ceil().max(1.0) as u64),
+        "memory": format!("{}M", (site.resources.memory_gigabytes * 1000.0).ceil().max(1.0) as u64),
+    });
+    json!({ "requests": requests, "limits": { "memory": requests["memory"] } })
 }
 
 impl Workload<'_> {
@@ -135,18 +151,13 @@ impl Workload<'_> {
             .iter()
             .map(|(name, port)| json!({ "name": name, "containerPort": port, "protocol": "TCP" }))
             .collect();
-        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a few CPUs and gigabytes")]
-        let resources = json!({
-            "cpu": format!("{}m", (site.resources.cpus * 1000.0).ceil().max(1.0) as u64),
-            "memory": format!("{}M", (site.resources.memory_gigabytes * 1000.0).ceil().max(1.0) as u64),
-        });
         json!({
             "name": self.part,
-            "image": site.image,
+            "image": self.image.unwrap_or(&site.image),
             "command": command,
             "env": [{ "name": "HOME", "value": "/tmp" }],
             "ports": ports,
-            "resources": { "requests": resources, "limits": { "memory": resources["memory"] } },
+            "resources": self.resources,
             // One that is to work first waits until the Lease of its predecessor is free.
             "startupProbe": { "httpGet": probe("/healthz"), "periodSeconds": 2, "failureThreshold": 150 },
             "livenessProbe":

@@ -1,10 +1,10 @@
-//! A site of several services: pages, scheduler, outputs processor, and the Redis between them.
+//! A site of several services: pages, scheduler, outputs processor, what draws, and the Redis between them.
 
 use serde_json::{Value, json};
 
 use super::{
-    CALLBACK_PORT, CALLBACKS, NAME, SERVER_PORT, Services, Site, part, restricted,
-    server::{Workload, service},
+    CALLBACK_PORT, CALLBACKS, NAME, SERVER_PORT, Services, Site, ThumbnailsPart, part, restricted,
+    server::{Workload, resources, service},
 };
 
 /// Port that the scheduler answers the other services at.
@@ -13,6 +13,12 @@ pub const SCHEDULER_PORT: u16 = 8091;
 /// Port of the outputs processor.
 pub const OUTPUTS_PORT: u16 = 8092;
 
+/// Port at which the process that draws is asked how it is.
+const THUMBNAILS_PORT: u16 = 8093;
+
+/// Memory of a browser, in gigabytes: its bound, and what the system adds.
+const BROWSER_GIGABYTES: u32 = 2;
+
 /// Port of Redis.
 pub const REDIS_PORT: u16 = 6379;
 
@@ -20,6 +26,7 @@ pub const REDIS_PORT: u16 = 6379;
 pub(super) const WEBAPP: &str = "webapp";
 pub(super) const SCHEDULER: &str = "scheduler";
 pub(super) const OUTPUTS: &str = "outputs";
+pub(super) const THUMBNAILS: &str = "thumbnails";
 pub(super) const REDIS: &str = "redis";
 
 /// What an object of a part is called.
@@ -56,28 +63,34 @@ pub(super) fn objects(site: &Site, services: &Services) -> Vec<Value> {
         Workload {
             name: NAME,
             part: WEBAPP,
+            image: None,
             // Until it is known everywhere that a pod is to go, requests are sent to it.
             words: words(&["webapp", "--drain", "5"]),
             ports: &[("http", SERVER_PORT)],
             replicas: Some(services.webapps),
             asks_cluster: site.keeps_secrets,
+            resources: resources(site),
         },
         Workload {
             name: &scheduler,
             part: SCHEDULER,
+            image: None,
             words: words(&["scheduler", "--start"]),
             ports: &[("tasks", SCHEDULER_PORT), ("callbacks", CALLBACK_PORT)],
             // Its builds have the data folder to themselves.
             replicas: None,
             asks_cluster: true,
+            resources: resources(site),
         },
         Workload {
             name: &outputs,
             part: OUTPUTS,
+            image: None,
             words: words(&["outputs", "--start", "--folder", "/tmp/outputs"]),
             ports: &[("outputs", OUTPUTS_PORT)],
             replicas: Some(services.outputs),
             asks_cluster: site.keeps_secrets,
+            resources: resources(site),
         },
     ];
     let mut all: Vec<Value> = workloads.iter().map(|workload| workload.deployment(site)).collect();
@@ -86,10 +99,29 @@ pub(super) fn objects(site: &Site, services: &Services) -> Vec<Value> {
     all.push(service(site, &scheduler, SCHEDULER, "tasks", (SCHEDULER_PORT, SCHEDULER_PORT)));
     all.push(service(site, &outputs, OUTPUTS, "outputs", (OUTPUTS_PORT, OUTPUTS_PORT)));
     all.extend([WEBAPP, OUTPUTS].map(|of| budget(site, of)));
+    all.extend(services.thumbnails.as_ref().map(|part| thumbnails(site, part)));
     if let Some(redis) = &services.redis {
         all.extend(redis_objects(site, &redis.image, &redis.users));
     }
     all
+}
+
+/// What draws. Whatever a picture takes, it takes of this pod alone; what is idle is promised little.
+fn thumbnails(site: &Site, part: &ThumbnailsPart) -> Value {
+    let listen = format!("0.0.0.0:{THUMBNAILS_PORT}");
+    let words = ["thumbnails", "--start", "--listen", &listen, "--folder", "/tmp/thumbnails"];
+    let most = format!("{}G", 1 + BROWSER_GIGABYTES * part.parallel);
+    Workload {
+        name: &named(THUMBNAILS),
+        part: THUMBNAILS,
+        image: Some(&part.image),
+        words: words.map(str::to_owned).to_vec(),
+        ports: &[("state", THUMBNAILS_PORT)],
+        replicas: Some(1),
+        asks_cluster: site.keeps_secrets,
+        resources: json!({ "requests": { "cpu": "50m", "memory": "256M" }, "limits": { "memory": most } }),
+    }
+    .deployment(site)
 }
 
 /// Nodes are drained one at a time.

@@ -37,7 +37,8 @@ fn site() -> Site {
 /// The same as several services, with a Redis of its own.
 fn several() -> Site {
     let redis = Some(RedisPart { image: "redis:7".to_owned(), users: "user default off\n".to_owned() });
-    Site { services: Some(Services { webapps: 3, outputs: 2, redis }), ..site() }
+    let thumbnails = Some(ThumbnailsPart { image: "ghcr.io/my-name/csw:1-chromium".to_owned(), parallel: 2 });
+    Site { services: Some(Services { webapps: 3, outputs: 2, redis, thumbnails }), ..site() }
 }
 
 fn strictly(object: &Value) -> Result<(), String> {

@@ -12,7 +12,7 @@ use crate::{
     failure::{Failure, Outcome},
     settings::Settings,
     tools,
-    wiring::{Drawn, chromium},
+    wiring::{Beside, Drawn, chromium},
 };
 
 /// Tries to draw a word.
@@ -42,7 +42,7 @@ async fn attempt(settings: &Settings) -> Outcome<Result<String, String>> {
         Ok(report) => report.usable,
         Err(error) => return Ok(Err(error.to_string())),
     };
-    let chromium = match chromium(&settings.thumbnails, folder.path(), layers, &Manager::none())? {
+    let chromium = match chromium(&settings.thumbnails, folder.path(), layers, &Manager::none(), Beside::Everything)? {
         Drawn::By(chromium) => chromium,
         Drawn::Nothing(why) => return Ok(Err(why)),
     };

@@ -1,15 +1,18 @@
-//! The services of a site that is more than one process: pages, work, and outputs on their way. They share a database of
-//! PostgreSQL, a bucket, the data folder, and the key of the tokens of runs.
+//! The services of a site that is more than one process: pages, work, outputs on their way, and thumbnails. They share a
+//! database of PostgreSQL, a bucket, the data folder, and the key of the tokens of runs.
 
 mod outputs;
 mod scheduler;
+mod thumbnails;
 mod webapp;
 
 use std::net::SocketAddr;
 
 use tokio::net::TcpListener;
 
-pub(super) use self::{outputs::run as outputs, scheduler::run as scheduler, webapp::run as webapp};
+pub(super) use self::{
+    outputs::run as outputs, scheduler::run as scheduler, thumbnails::run as thumbnails, webapp::run as webapp,
+};
 use crate::{
     cli::Place,
     failure::{Failure, Outcome},

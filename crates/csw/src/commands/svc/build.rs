@@ -23,6 +23,9 @@ const IMAGE: &str = "compute-studio/csw";
 /// What the server calls: git to fetch, Python for models, certificates to speak with both.
 const PACKAGES: &str = "ca-certificates git python3 python3-venv";
 
+/// What draws thumbnails: a browser, and letters for it.
+const BROWSER: &str = " chromium fonts-dejavu-core fonts-noto-core";
+
 fn name() -> Outcome<ModelName> {
     IMAGE.parse().map_err(|error| Failure::local(format!("{error}"), "this is a defect"))
 }
@@ -39,8 +42,8 @@ pub(super) async fn build(settings: &Settings, options: &ServiceBuild, printer: 
     })?;
     let context = tempfile::tempdir().map_err(|error| Failure::local(error.to_string(), "make room in TMPDIR"))?;
     let file = context.path().join("Containerfile");
-    let written =
-        std::fs::copy(&uv, context.path().join("uv")).and_then(|_| std::fs::write(&file, containerfile(&base)));
+    let written = std::fs::copy(&uv, context.path().join("uv"))
+        .and_then(|_| std::fs::write(&file, containerfile(&base, options.thumbnails)));
     written.map_err(|error| Failure::file(context.path(), &error))?;
     let work = tempfile::tempdir().map_err(|error| Failure::local(error.to_string(), "make room in TMPDIR"))?;
     let folder = Folder::take(work.path(), "try again")?;
@@ -72,10 +75,11 @@ pub(super) async fn push(settings: &Settings, options: &Push, printer: Printer) 
     models::push_image(settings, &name()?, "csw svc build", options, printer).await
 }
 
-fn containerfile(base: &str) -> String {
+fn containerfile(base: &str, thumbnails: bool) -> String {
+    let browser = if thumbnails { BROWSER } else { "" };
     format!(
         "FROM {base}\nUSER 0\nRUN apt-get update \\\n && DEBIAN_FRONTEND=noninteractive apt-get install --yes \
-         --no-install-recommends {PACKAGES} \\\n && rm -rf /var/lib/apt/lists/*\nCOPY uv /usr/local/bin/uv\n"
+         --no-install-recommends {PACKAGES}{browser} \\\n && rm -rf /var/lib/apt/lists/*\nCOPY uv /usr/local/bin/uv\n"
     )
 }
 
@@ -85,12 +89,14 @@ mod tests {
 
     #[test]
     fn the_image_brings_what_the_server_calls() {
-        let text = containerfile("debian:bookworm-slim");
+        let text = containerfile("debian:bookworm-slim", false);
         assert!(text.starts_with("FROM debian:bookworm-slim\nUSER 0\nRUN apt-get update \\\n"), "{text}");
         assert!(
             text.contains(" git python3 python3-venv \\\n") && text.ends_with("COPY uv /usr/local/bin/uv\n"),
             "{text}"
         );
+        let draws = containerfile("debian:bookworm-slim", true);
+        assert!(draws.contains(" python3-venv chromium fonts-dejavu-core") && !text.contains("chromium"), "{draws}");
         assert_eq!(name().unwrap().to_string(), IMAGE);
     }
 }

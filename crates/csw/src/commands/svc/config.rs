@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, net::IpAddr, path::Path};
 use csw_kubernetes::{
     manifests::{
         CALLBACK_PORT, CLAIM, DATA, Ingress, OUTPUTS_PORT, RedisPart, Resources, SCHEDULER_PORT, SERVER_PORT, Services,
-        Site, Storage,
+        Site, Storage, ThumbnailsPart,
     },
     redis::acl_file,
 };
@@ -143,7 +143,13 @@ fn services(settings: &Settings, options: &Manifests, namespace: &str, table: &m
         }
         None => None,
     };
-    Ok(Some(Services { webapps, outputs: options.outputs, redis }))
+    let thumbnails = options.thumbnails_image.clone().map(|image| {
+        // Pages have no browser to know it by.
+        let section = table.entry("thumbnails").or_insert_with(|| Table::new().into());
+        section.as_table_mut().into_iter().for_each(|section| drop(section.insert("enabled".to_owned(), true.into())));
+        ThumbnailsPart { image, parallel: settings.thumbnails.parallel.unwrap_or(1) }
+    });
+    Ok(Some(Services { webapps, outputs: options.outputs, redis, thumbnails }))
 }
 
 fn host(url: &str) -> Outcome<String> {
