@@ -42,9 +42,13 @@ def up():
     KUBECONFIG.chmod(0o600)
     image = images.push_csw()
     try_pod(image)
-    redis = images.push_redis()
+    sent = {
+        "CSW_TEST_CLUSTER_IMAGE": image,
+        "CSW_TEST_CLUSTER_REDIS_IMAGE": images.push_redis(),
+        "CSW_TEST_CLUSTER_THUMBNAILS_IMAGE": images.push_drawing(),
+    }
     say(f"the cluster is up after {time.monotonic() - begin:.0f} s")
-    return {"CSW_TEST_CLUSTER_IMAGE": image, "CSW_TEST_CLUSTER_REDIS_IMAGE": redis}
+    return sent
 
 
 def start_node():

@@ -14,7 +14,8 @@ CSW = ROOT / "target/debug/csw"
 PAUSE = "int main(void) { for (;;) pause(); }\n"
 # What `csw svc build` installs; a base that has it makes each build quick.
 BROUGHT = "ca-certificates,git,python3,python3-venv"
-BASE = HOME / "base"
+# And what `csw svc build --thumbnails` installs on top of that.
+DRAWING = "chromium fonts-dejavu-core fonts-noto-core"
 AUTHORITIES = "etc/ssl/certs/ca-certificates.crt"
 
 
@@ -32,14 +33,29 @@ def push_pause():
 
 
 def push_csw():
-    """Builds and sends the image of csw as an operator does; gives its reference."""
-    base()
-    push(f"oci:{BASE}/layout:base", "base:1")
-    say("building the image of csw")
+    """Sends the image of csw; gives its reference."""
+    return push_services("base", base)
+
+
+def push_drawing():
+    """Sends the image of csw that draws thumbnails; gives its reference. That without a browser is there."""
+    return push_services("drawing", drawing_base, "--thumbnails")
+
+
+def push_services(name, make_base, *words):
+    """Builds and sends an image of csw as an operator does; gives its reference."""
+    folder = HOME / name
+    if not (folder / "complete").exists():
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        make_base(folder)
+        (folder / "complete").touch()
+    push(f"oci:{folder}/layout:base", f"{name}:1")
+    say(f"building the image of csw {' '.join(words)}".rstrip())
     images = LIVE / "images"
     env = environment(CSW_IMAGES=images, HOME=LIVE)
     call(
-        CSW, "svc", "build", "--base", f"{network.REGISTRY}/base:1", "--insecure", "--builder", "buildah",
+        CSW, "svc", "build", *words, "--base", f"{network.REGISTRY}/{name}:1", "--insecure", "--builder", "buildah",
         "--builder-flag=--isolation=chroot", env=env, cwd=LIVE,
     )  # fmt: skip
     pushed = subprocess.run(
@@ -66,23 +82,28 @@ def push_redis():
     return f"{network.REGISTRY}/redis:1"
 
 
-def base():
+def base(folder):
     """The distribution as an image, made once: nothing has to be fetched from a registry of images."""
-    if (BASE / "complete").exists():
-        return
     say("making an image of the distribution")
-    shutil.rmtree(BASE, ignore_errors=True)
-    BASE.mkdir(parents=True)
-    call("debootstrap", "--variant=minbase", f"--include={BROUGHT}", "bookworm", BASE / "root", mirror())
-    shutil.rmtree(BASE / "root/var/cache/apt", ignore_errors=True)
+    root = folder / "root"
+    call("debootstrap", "--variant=minbase", f"--include={BROUGHT}", "bookworm", root, mirror())
+    shutil.rmtree(root / "var/cache/apt", ignore_errors=True)
     # Pods reach an index of packages by way of this machine: they believe the authorities that it believes.
     if believed := os.environ.get("SSL_CERT_FILE"):
-        shutil.copyfile(believed, BASE / "root" / AUTHORITIES)
+        shutil.copyfile(believed, root / AUTHORITIES)
     lines = ["FROM scratch", "COPY root /", f"ENV SSL_CERT_FILE=/{AUTHORITIES}", 'CMD ["/bin/bash"]']
-    (BASE / "Containerfile").write_text("\n".join(lines) + "\n")
-    container(BASE, f"oci:{BASE}/layout:base")
-    shutil.rmtree(BASE / "root")
-    (BASE / "complete").touch()
+    (folder / "Containerfile").write_text("\n".join(lines) + "\n")
+    container(folder, f"oci:{folder}/layout:base")
+    shutil.rmtree(root)
+
+
+def drawing_base(folder):
+    """The same with a browser, made once."""
+    say("making an image of the distribution with a browser")
+    install = f"apt-get update && apt-get install --yes --no-install-recommends {DRAWING} && rm -rf /var/lib/apt/lists/*"
+    lines = [f"FROM {network.REGISTRY}/base:1", f"RUN {install}"]
+    (folder / "Containerfile").write_text("\n".join(lines) + "\n")
+    container(folder, f"oci:{folder}/layout:base")
 
 
 def mirror():
@@ -96,7 +117,7 @@ def mirror():
 def container(folder, layout):
     """Makes an image of what is in a folder, and forgets what the tool keeps of it."""
     storage = ["--root", folder / "storage", "--runroot", folder / "storage-run", "--storage-driver", "vfs"]
-    call("buildah", *storage, "build", "--isolation", "chroot", "--layers=false", "--tag", layout, folder)
+    call("buildah", *storage, "build", "--isolation", "chroot", "--layers=false", "--tls-verify=false", "--tag", layout, folder)
     for left in ("storage", "storage-run"):
         shutil.rmtree(folder / left, ignore_errors=True)
 

@@ -20,6 +20,8 @@ pub(super) struct Given {
     pub(super) image: String,
     /// Image of a Redis.
     pub(super) redis_image: String,
+    /// Image of csw with a browser, if there is one.
+    pub(super) thumbnails_image: Option<String>,
     pub(super) registry: Option<Place>,
 }
 
@@ -49,7 +51,13 @@ impl Given {
             Place { is_insecure: plain.is_some(), registry: plain.unwrap_or(&named).to_owned() }
         });
         let redis_image = variable("CSW_TEST_CLUSTER_REDIS_IMAGE").unwrap_or_else(|| REDIS.to_owned());
-        found.map(|(kubeconfig, image)| Self { kubeconfig: kubeconfig.into(), image, redis_image, registry })
+        found.map(|(kubeconfig, image)| Self {
+            kubeconfig: kubeconfig.into(),
+            image,
+            redis_image,
+            thumbnails_image: variable("CSW_TEST_CLUSTER_THUMBNAILS_IMAGE"),
+            registry,
+        })
     }
 
     /// One with a registry.

@@ -53,8 +53,13 @@ async fn start(given: &Given) -> Result<Several> {
         SCHEDULER.1,
     ))?;
     let settings = volume.beside("settings.toml");
-    let words = ["--config", &settings, "--webapps", "2", "--outputs", "2", "--redis-image", &given.redis_image];
-    let whole = Whole::start(given, volume, &[&words[..], &["--cpus", "0.1", "--memory-gigabytes", "0.5"]].concat())?;
+    let mut words =
+        vec!["--config", &settings, "--webapps", "2", "--outputs", "2", "--redis-image", &given.redis_image];
+    words.extend(["--cpus", "0.1", "--memory-gigabytes", "0.5"]);
+    if let Some(image) = &given.thumbnails_image {
+        words.extend(["--thumbnails-image", image]);
+    }
+    let whole = Whole::start(given, volume, &words)?;
     Ok(Several { whole, bucket, _relays: relays })
 }
 
@@ -87,6 +92,9 @@ async fn services_live_in_pods_and_lose_nothing_when_all_of_them_are_killed() ->
     let outputs = site.whole.client()?.simulation(NULL, run.pk).await?.outputs.context("it has outputs")?;
     assert_eq!(outputs.renderable[0].data, Value::String("7\n".to_owned()));
     assert!(site.bucket.objects("site/outputs") > 0, "they are in the bucket");
+    if given.thumbnails_image.is_some() {
+        until("a thumbnail in the bucket", || Ok(site.bucket.objects("site/thumbnails") > 0))?;
+    }
 
     let sleeps = case("sleeps", json!({ "seconds": [{ "value": 15.0 }] }));
     let pk = site.whole.client()?.create(EDGES, &sleeps).await?.sim.model_pk;
