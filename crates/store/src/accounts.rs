@@ -10,7 +10,9 @@ use csw_core::{
 use jiff::Timestamp;
 
 use crate::{
-    SqlStore, rows,
+    SqlStore,
+    columns::{columns, select},
+    rows,
     sql::{Columns, all, flag, micros, number, optional, optional_micros, pattern, run, sql, whole},
 };
 
@@ -44,20 +46,20 @@ impl AccountStore for SqlStore {
 
     async fn account(&self, id: AccountId) -> StoreResult<Option<Account>> {
         let mut reader = self.reader().await?;
-        let row = optional(sql!(self, "SELECT * FROM accounts WHERE id = $1", id.to_string()), &mut reader).await?;
+        let row = optional(sql!(self, select!(accounts, "WHERE id = $1"), id.to_string()), &mut reader).await?;
         row.as_ref().map(rows::account).transpose()
     }
 
     async fn account_by_name(&self, name: &str) -> StoreResult<Option<Account>> {
         let mut reader = self.reader().await?;
-        let statement = sql!(self, "SELECT * FROM accounts WHERE name_key = $1", name.to_lowercase());
+        let statement = sql!(self, select!(accounts, "WHERE name_key = $1"), name.to_lowercase());
         optional(statement, &mut reader).await?.as_ref().map(rows::account).transpose()
     }
 
     async fn account_by_email(&self, email: &str) -> StoreResult<Option<Account>> {
         let Some(key) = email_key(email) else { return Ok(None) };
         let mut reader = self.reader().await?;
-        let row = optional(sql!(self, "SELECT * FROM accounts WHERE email_key = $1", key), &mut reader).await?;
+        let row = optional(sql!(self, select!(accounts, "WHERE email_key = $1"), key), &mut reader).await?;
         row.as_ref().map(rows::account).transpose()
     }
 
@@ -66,7 +68,7 @@ impl AccountStore for SqlStore {
         let total = number(sql!(self, "SELECT COUNT(*) FROM accounts"), &mut reader).await?;
         let statement = sql!(
             self,
-            "SELECT * FROM accounts ORDER BY name_key LIMIT $1 OFFSET $2",
+            select!(accounts, "ORDER BY name_key LIMIT $1 OFFSET $2"),
             i64::from(page.size),
             whole(page.offset())
         );
@@ -77,7 +79,7 @@ impl AccountStore for SqlStore {
     async fn update_account(&self, id: AccountId, patch: &AccountPatch) -> StoreResult<Account> {
         let mut unit = self.begin().await?;
         unit.lock_account(id).await?;
-        let row = optional(sql!(self, "SELECT * FROM accounts WHERE id = $1", id.to_string()), unit.on()).await?;
+        let row = optional(sql!(self, select!(accounts, "WHERE id = $1"), id.to_string()), unit.on()).await?;
         let missing = || StoreError::NotFound { what: format!("the account {id}") };
         let mut account = rows::account(&row.ok_or_else(missing)?)?;
         let patch = patch.clone();
@@ -157,8 +159,11 @@ impl AccountStore for SqlStore {
         let begins = pattern(&folded).chars().skip(1).collect::<String>();
         let statement = sql!(
             self,
-            "SELECT * FROM accounts WHERE is_active = 1 AND name_key LIKE $1 ESCAPE '!' ORDER BY \
-             CASE WHEN name_key = $2 THEN 0 WHEN name_key LIKE $3 ESCAPE '!' THEN 1 ELSE 2 END, name_key LIMIT $4",
+            select!(
+                accounts,
+                "WHERE is_active = 1 AND name_key LIKE $1 ESCAPE '!' ORDER BY \
+             CASE WHEN name_key = $2 THEN 0 WHEN name_key LIKE $3 ESCAPE '!' THEN 1 ELSE 2 END, name_key LIMIT $4"
+            ),
             pattern(&folded),
             folded,
             begins,
@@ -210,9 +215,13 @@ impl AccountStore for SqlStore {
         let mut reader = self.reader().await?;
         let statement = sql!(
             self,
-            "SELECT a.*, t.id AS token_id, t.account_id, t.name AS token_name, t.prefix, t.hash, \
+            concat!(
+                "SELECT ",
+                columns!(accounts, "a."),
+                ", t.id AS token_id, t.account_id, t.name AS token_name, t.prefix, t.hash, \
              t.created_at AS token_created_at, t.expires_at, t.last_used_at FROM tokens t \
-             JOIN accounts a ON a.id = t.account_id WHERE t.hash = $1 AND (t.expires_at IS NULL OR t.expires_at > $2)",
+             JOIN accounts a ON a.id = t.account_id WHERE t.hash = $1 AND (t.expires_at IS NULL OR t.expires_at > $2)"
+            ),
             hash.to_owned(),
             micros(now)
         );
@@ -246,7 +255,11 @@ impl AccountStore for SqlStore {
         let mut reader = self.reader().await?;
         let statement = sql!(
             self,
-            "SELECT a.* FROM sessions s JOIN accounts a ON a.id = s.account_id WHERE s.hash = $1 AND s.expires_at > $2",
+            concat!(
+                "SELECT ",
+                columns!(accounts, "a."),
+                " FROM sessions s JOIN accounts a ON a.id = s.account_id WHERE s.hash = $1 AND s.expires_at > $2"
+            ),
             hash.to_owned(),
             micros(now)
         );

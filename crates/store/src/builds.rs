@@ -10,6 +10,7 @@ use csw_core::{
 
 use crate::{
     SqlStore,
+    columns::{columns, select},
     peers::in_hand,
     rows,
     sql::{all, micros, number, optional, optional_micros, run, sql, whole},
@@ -21,8 +22,11 @@ impl BuildStore for SqlStore {
         let mut unit = self.begin().await?;
         let statement = sql!(
             self,
-            "UPDATE builds SET state = $1, message = $2, finished_at = $3 WHERE model_id = $4 AND line = $5 AND \
-             state = 'queued' RETURNING *",
+            concat!(
+                "UPDATE builds SET state = $1, message = $2, finished_at = $3 WHERE model_id = $4 AND line = $5 AND \
+                 state = 'queued' RETURNING ",
+                columns!(builds)
+            ),
             BuildState::Cancelled.as_str(),
             StopReason::Superseded.sentence(),
             micros(build.created_at),
@@ -97,7 +101,7 @@ impl BuildStore for SqlStore {
 
     async fn build(&self, id: BuildId) -> StoreResult<Option<Build>> {
         let mut reader = self.reader().await?;
-        let row = optional(sql!(self, "SELECT * FROM builds WHERE id = $1", id.to_string()), &mut reader).await?;
+        let row = optional(sql!(self, select!(builds, "WHERE id = $1"), id.to_string()), &mut reader).await?;
         row.as_ref().map(rows::build).transpose()
     }
 
@@ -108,7 +112,7 @@ impl BuildStore for SqlStore {
                 .await?;
         let statement = sql!(
             self,
-            "SELECT * FROM builds WHERE model_id = $1 ORDER BY created_at DESC, id DESC LIMIT $2 OFFSET $3",
+            select!(builds, "WHERE model_id = $1 ORDER BY created_at DESC, id DESC LIMIT $2 OFFSET $3"),
             model.to_string(),
             i64::from(page.size),
             whole(page.offset())
@@ -144,13 +148,13 @@ impl BuildStore for SqlStore {
         }
         let mut reader = self.reader().await?;
         let text =
-            concat!(in_hand!("SELECT * FROM builds WHERE state IN ('queued', 'running')"), " ORDER BY created_at, id");
+            concat!(in_hand!(select!(builds, "WHERE state IN ('queued', 'running')")), " ORDER BY created_at, id");
         all(sql!(self, text, self.server()), &mut reader).await?.iter().map(rows::build).collect()
     }
 
     async fn unfinished_builds(&self) -> StoreResult<Vec<Build>> {
         let mut reader = self.reader().await?;
-        let statement = sql!(self, "SELECT * FROM builds WHERE state IN ('queued', 'running') ORDER BY created_at, id");
+        let statement = sql!(self, select!(builds, "WHERE state IN ('queued', 'running') ORDER BY created_at, id"));
         all(statement, &mut reader).await?.iter().map(rows::build).collect()
     }
 }

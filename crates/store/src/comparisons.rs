@@ -13,6 +13,7 @@ use sqlx::AssertSqlSafe;
 
 use crate::{
     SqlStore,
+    columns::{columns, select},
     connect::Unit,
     rows,
     sql::{Columns, all, flag, micros, number, optional, optional_micros, run, sql, whole},
@@ -181,7 +182,7 @@ impl ComparisonStore for SqlStore {
 
     async fn comparison(&self, version: VersionId) -> StoreResult<Option<Comparison>> {
         let mut reader = self.reader().await?;
-        let statement = sql!(self, "SELECT * FROM comparisons WHERE version_id = $1", version.to_string());
+        let statement = sql!(self, select!(comparisons, "WHERE version_id = $1"), version.to_string());
         optional(statement, &mut reader).await?.as_ref().map(rows::comparison).transpose()
     }
 
@@ -189,8 +190,12 @@ impl ComparisonStore for SqlStore {
         let mut reader = self.reader().await?;
         let statement = sql!(
             self,
-            "SELECT c.*, s.number, s.title, s.is_public, s.views FROM compared c JOIN simulations s \
-             ON s.id = c.simulation_id WHERE c.version_id = $1 ORDER BY c.position",
+            concat!(
+                "SELECT ",
+                columns!(compared, "c."),
+                ", s.number, s.title, s.is_public, s.views FROM compared c JOIN simulations s \
+             ON s.id = c.simulation_id WHERE c.version_id = $1 ORDER BY c.position"
+            ),
             version.to_string()
         );
         all(statement, &mut reader).await?.iter().map(rows::compared).collect()
@@ -198,7 +203,7 @@ impl ComparisonStore for SqlStore {
 
     async fn running_comparisons(&self) -> StoreResult<Vec<Comparison>> {
         let mut reader = self.reader().await?;
-        let text = "SELECT * FROM comparisons WHERE state = 'running' ORDER BY created_at, version_id";
+        let text = select!(comparisons, "WHERE state = 'running' ORDER BY created_at, version_id");
         all(sql!(self, text), &mut reader).await?.iter().map(rows::comparison).collect()
     }
 
@@ -269,7 +274,7 @@ impl ComparisonStore for SqlStore {
 
     async fn run_outputs(&self, id: RunId) -> StoreResult<Vec<Output>> {
         let mut reader = self.reader().await?;
-        let text = "SELECT * FROM run_outputs WHERE run_id = $1 ORDER BY kind DESC, position";
+        let text = select!(run_outputs, "WHERE run_id = $1 ORDER BY kind DESC, position");
         all(sql!(self, text, id.to_string()), &mut reader).await?.iter().map(rows::output).collect()
     }
 }

@@ -178,7 +178,7 @@ impl SqlStore {
         let pool = AnyPoolOptions::new()
             .max_connections(max_connections)
             .acquire_timeout(Duration::from_secs(10))
-            .connect(&without_kept_statements(url))
+            .connect(url)
             .await
             .map_err(failed)?;
         let store = Self::new(Kind::Postgres, pool.clone(), pool);
@@ -322,14 +322,6 @@ async fn listener(url: &str, peer: &Peer) -> sqlx::Result<PgListener> {
     listener.listen(CHANNEL).await?;
     peer.announce(CHANNEL, &mut listener).await?;
     Ok(listener)
-}
-
-/// A statement that was prepared for a table fails for good when another release adds a column to that: `cached plan must
-/// not change result type`. None is kept, so that this server goes on while the next one migrates.
-fn without_kept_statements(url: &str) -> String {
-    const SETTING: &str = "statement-cache-capacity";
-    let sign = if url.contains('?') { '&' } else { '?' };
-    if url.contains(SETTING) { url.to_owned() } else { format!("{url}{sign}{SETTING}=0") }
 }
 
 async fn sqlite_pool(url: &str, connections: u32) -> StoreResult<AnyPool> {

@@ -14,6 +14,7 @@ use sqlx::{AnyConnection, AssertSqlSafe};
 
 use crate::{
     SqlStore,
+    columns::columns,
     comparisons::LAST,
     connect::Unit,
     rows::{self, SIMULATIONS, phases_text},
@@ -45,9 +46,12 @@ impl SqlStore {
         let message = end.sentence.filter(|_| end.reason != Reason::Fail).map(str::to_owned);
         let statement = sql!(
             self,
-            "UPDATE runs SET state = 'finished', reason = $1, phases = $2, finished_at = $3, lease = NULL, \
-             message = COALESCE($6, message), model_version = $7 \
-             WHERE id = $4 AND lease = $5 AND state = 'running' RETURNING *",
+            concat!(
+                "UPDATE runs SET state = 'finished', reason = $1, phases = $2, finished_at = $3, lease = NULL, \
+                 message = COALESCE($6, message), model_version = $7 \
+                 WHERE id = $4 AND lease = $5 AND state = 'running' RETURNING ",
+                columns!(runs)
+            ),
             end.reason.as_str(),
             phases_text(end.phases),
             micros(end.now),

@@ -11,7 +11,9 @@ use jiff::Timestamp;
 use sqlx::{AnyConnection, any::AnyRow};
 
 use crate::{
-    SqlStore, rows,
+    SqlStore,
+    columns::select,
+    rows,
     sql::{Columns, all, flag, micros, number, optional, optional_micros, run, sql},
 };
 
@@ -76,7 +78,7 @@ impl CheckStore for SqlStore {
 
     async fn check(&self, id: CheckId) -> StoreResult<Option<KeptCheck>> {
         let mut reader = self.reader().await?;
-        let statement = sql!(self, "SELECT * FROM checks WHERE id = $1", id.to_string());
+        let statement = sql!(self, select!(checks, "WHERE id = $1"), id.to_string());
         optional(statement, &mut reader).await?.as_ref().map(kept).transpose()
     }
 
@@ -84,7 +86,7 @@ impl CheckStore for SqlStore {
         let mut reader = self.reader().await?;
         let statement = sql!(
             self,
-            "SELECT * FROM checks WHERE repository = $1 AND commit_id = $2 ORDER BY id DESC",
+            select!(checks, "WHERE repository = $1 AND commit_id = $2 ORDER BY id DESC"),
             repository.to_lowercase(),
             commit.to_owned()
         );
@@ -93,7 +95,7 @@ impl CheckStore for SqlStore {
 
     async fn open_checks(&self) -> StoreResult<Vec<KeptCheck>> {
         let mut reader = self.reader().await?;
-        let statement = sql!(self, "SELECT * FROM checks WHERE is_over = 0 ORDER BY created_at, id");
+        let statement = sql!(self, select!(checks, "WHERE is_over = 0 ORDER BY created_at, id"));
         all(statement, &mut reader).await?.iter().map(kept).collect()
     }
 
@@ -199,14 +201,13 @@ impl TrustStore for SqlStore {
 
     async fn trusts(&self, account: AccountId) -> StoreResult<Vec<Trust>> {
         let mut reader = self.reader().await?;
-        let statement = sql!(self, "SELECT * FROM trusts WHERE account_id = $1 ORDER BY id DESC", account.to_string());
+        let statement = sql!(self, select!(trusts, "WHERE account_id = $1 ORDER BY id DESC"), account.to_string());
         all(statement, &mut reader).await?.iter().map(trust).collect()
     }
 
     async fn trusts_in(&self, repository: &str) -> StoreResult<Vec<Trust>> {
         let mut reader = self.reader().await?;
-        let statement =
-            sql!(self, "SELECT * FROM trusts WHERE repository_key = $1 ORDER BY id", repository.to_lowercase());
+        let statement = sql!(self, select!(trusts, "WHERE repository_key = $1 ORDER BY id"), repository.to_lowercase());
         all(statement, &mut reader).await?.iter().map(trust).collect()
     }
 

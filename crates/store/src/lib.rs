@@ -11,6 +11,7 @@
 mod accounts;
 mod builds;
 mod charges;
+mod columns;
 mod comparisons;
 mod connect;
 mod finishing;

@@ -9,7 +9,9 @@ use jiff::Timestamp;
 use sqlx::{AnyConnection, any::AnyRow};
 
 use crate::{
-    SqlStore, rows,
+    SqlStore,
+    columns::select,
+    rows,
     sql::{Columns, micros, optional, run, sql, whole},
 };
 
@@ -18,8 +20,11 @@ impl SqlStore {
     pub(crate) async fn answer(&self, key: &str, on: &mut AnyConnection) -> StoreResult<Option<AnyRow>> {
         let statement = sql!(
             self,
-            "SELECT * FROM runs WHERE memo_key = $1 AND task = 'sim' AND state = 'finished' AND reason = 'SUCCESS' \
-             ORDER BY finished_at DESC LIMIT 1",
+            select!(
+                runs,
+                "WHERE memo_key = $1 AND task = 'sim' AND state = 'finished' AND reason = 'SUCCESS' \
+             ORDER BY finished_at DESC LIMIT 1"
+            ),
             key.to_owned()
         );
         optional(statement, on).await

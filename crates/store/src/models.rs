@@ -15,6 +15,7 @@ use sqlx::{AnyConnection, AssertSqlSafe, any::AnyRow};
 
 use crate::{
     SqlStore,
+    columns::select,
     listing::Conditions,
     rows::{self, MODEL},
     sql::{Columns, all, corrupt, flag, micros, number, optional, run, sql},
@@ -301,7 +302,7 @@ impl ModelStore for SqlStore {
         run(statement, unit.on()).await?;
         let statement = sql!(
             self,
-            "SELECT * FROM versions WHERE model_id = $1 AND digest = $2",
+            select!(versions, "WHERE model_id = $1 AND digest = $2"),
             version.model.to_string(),
             version.digest.clone()
         );
@@ -312,17 +313,14 @@ impl ModelStore for SqlStore {
 
     async fn version(&self, id: VersionId) -> StoreResult<Option<Version>> {
         let mut reader = self.reader().await?;
-        let row = optional(sql!(self, "SELECT * FROM versions WHERE id = $1", id.to_string()), &mut reader).await?;
+        let row = optional(sql!(self, select!(versions, "WHERE id = $1"), id.to_string()), &mut reader).await?;
         row.as_ref().map(rows::version).transpose()
     }
 
     async fn versions(&self, model: ModelId) -> StoreResult<Vec<Version>> {
         let mut reader = self.reader().await?;
-        let statement = sql!(
-            self,
-            "SELECT * FROM versions WHERE model_id = $1 ORDER BY created_at DESC, id DESC",
-            model.to_string()
-        );
+        let statement =
+            sql!(self, select!(versions, "WHERE model_id = $1 ORDER BY created_at DESC, id DESC"), model.to_string());
         all(statement, &mut reader).await?.iter().map(rows::version).collect()
     }
 
@@ -388,7 +386,7 @@ impl ModelStore for SqlStore {
         let mut reader = self.reader().await?;
         let statement = sql!(
             self,
-            "SELECT * FROM promotions WHERE model_id = $1 ORDER BY at DESC LIMIT $2",
+            select!(promotions, "WHERE model_id = $1 ORDER BY at DESC LIMIT $2"),
             model.to_string(),
             i64::from(limit)
         );
@@ -403,7 +401,7 @@ impl ModelStore for SqlStore {
         let mut reader = self.reader().await?;
         let statement = sql!(
             self,
-            "SELECT * FROM schemas WHERE version_id = $1 AND meta_key = $2",
+            select!(schemas, "WHERE version_id = $1 AND meta_key = $2"),
             version.to_string(),
             schema_key(meta_key)
         );

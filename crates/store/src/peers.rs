@@ -27,8 +27,8 @@ macro_rules! alive {
 
 /// Rows of servers that are gone, or of this one, which is `$1`.
 macro_rules! in_hand {
-    ($rest:literal) => {
-        concat!($rest, " AND (server IS NULL OR server = $1 OR server NOT IN (", $crate::peers::alive!(), "))")
+    ($($rest:tt)*) => {
+        concat!($($rest)*, " AND (server IS NULL OR server = $1 OR server NOT IN (", $crate::peers::alive!(), "))")
     };
 }
 pub(crate) use {alive, in_hand};

@@ -10,7 +10,9 @@ use csw_core::{
 use sqlx::AssertSqlSafe;
 
 use crate::{
-    SqlStore, rows,
+    SqlStore,
+    columns::columns,
+    rows,
     sql::{Columns, all, corrupt, flag, micros, number, optional, optional_micros, run, sql, whole},
 };
 
@@ -18,7 +20,11 @@ use crate::{
 const TRIES: u32 = 10;
 
 /// Pull requests with the names of their authors; `WHERE` follows.
-const PULLS: &str = "SELECT p.*, a.name AS author_name FROM pulls p JOIN accounts a ON a.id = p.author_id";
+const PULLS: &str = concat!(
+    "SELECT ",
+    columns!(pulls, "p."),
+    ", a.name AS author_name FROM pulls p JOIN accounts a ON a.id = p.author_id"
+);
 
 impl SqlStore {
     async fn try_insert_pull(&self, pull: &Pull) -> StoreResult<u32> {

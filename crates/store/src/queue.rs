@@ -14,6 +14,7 @@ use sqlx::AnyConnection;
 
 use crate::{
     SqlStore,
+    columns::{columns, select},
     peers::in_hand,
     rows,
     sql::{Columns, all, micros, number, optional, run, sql, whole},
@@ -60,7 +61,8 @@ macro_rules! take {
             "UPDATE runs SET state = 'running', lease = $6, started_at = $7, server = $8, attempt = attempt + 1 WHERE id = (",
             fitting!("$5"),
             $lock,
-            ") AND state = 'queued' RETURNING *"
+            ") AND state = 'queued' RETURNING ",
+            columns!(runs)
         )
     };
 }
@@ -212,7 +214,7 @@ impl RunStore for SqlStore {
 
     async fn run(&self, id: RunId) -> StoreResult<Option<Run>> {
         let mut reader = self.reader().await?;
-        let row = optional(sql!(self, "SELECT * FROM runs WHERE id = $1", id.to_string()), &mut reader).await?;
+        let row = optional(sql!(self, select!(runs, "WHERE id = $1"), id.to_string()), &mut reader).await?;
         row.as_ref().map(rows::run).transpose()
     }
 
@@ -235,9 +237,9 @@ impl RunStore for SqlStore {
     async fn running(&self) -> StoreResult<Vec<ClaimedRun>> {
         let mut reader = self.reader().await?;
         let statement = if self.is_postgres() {
-            sql!(self, in_hand!("SELECT * FROM runs WHERE state = 'running'"), self.server())
+            sql!(self, in_hand!(select!(runs, "WHERE state = 'running'")), self.server())
         } else {
-            sql!(self, "SELECT * FROM runs WHERE state = 'running'")
+            sql!(self, select!(runs, "WHERE state = 'running'"))
         };
         let rows = all(statement, &mut reader).await?;
         rows.iter().map(|row| Ok(ClaimedRun { run: rows::run(row)?, lease: row.id("lease")? })).collect()
@@ -268,8 +270,11 @@ impl RunStore for SqlStore {
         let mut unit = self.begin().await?;
         let statement = sql!(
             self,
-            "UPDATE runs SET state = 'queued', lease = NULL, message = $1, attempt = attempt - $2 \
-             WHERE id = $3 AND lease = $4 AND state = 'running' RETURNING *",
+            concat!(
+                "UPDATE runs SET state = 'queued', lease = NULL, message = $1, attempt = attempt - $2 \
+                 WHERE id = $3 AND lease = $4 AND state = 'running' RETURNING ",
+                columns!(runs)
+            ),
             sentence.to_owned(),
             i64::from(handed_back),
             id.to_string(),

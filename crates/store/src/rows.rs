@@ -17,7 +17,10 @@ use csw_core::{
 use serde::{Serialize, de::DeserializeOwned};
 use sqlx::any::AnyRow;
 
-use crate::sql::{Columns, corrupt};
+use crate::{
+    columns::columns,
+    sql::{Columns, corrupt},
+};
 
 pub(crate) fn account(row: &AnyRow) -> StoreResult<Account> {
     Ok(Account {
@@ -47,7 +50,7 @@ pub(crate) fn token(row: &AnyRow) -> StoreResult<Token> {
 }
 
 /// Columns of a model with its owner's name; the table is `m`, the owner `o`.
-pub(crate) const MODEL: &str = "m.*, o.name AS owner_name";
+pub(crate) const MODEL: &str = concat!(columns!(models, "m."), ", o.name AS owner_name");
 
 pub(crate) fn model(row: &AnyRow) -> StoreResult<Model> {
     Ok(Model {
@@ -160,9 +163,13 @@ pub(crate) fn phases_text(phases: Phases) -> String {
 }
 
 /// Simulations with the names of their owners and models; `WHERE` follows.
-pub(crate) const SIMULATIONS: &str = "SELECT s.*, o.name AS owner_name, m.title AS model_title, mo.name AS model_owner \
+pub(crate) const SIMULATIONS: &str = concat!(
+    "SELECT ",
+    columns!(simulations, "s."),
+    ", o.name AS owner_name, m.title AS model_title, mo.name AS model_owner \
     FROM simulations s JOIN accounts o ON o.id = s.owner_id JOIN models m ON m.id = s.model_id \
-    JOIN accounts mo ON mo.id = m.owner_id";
+    JOIN accounts mo ON mo.id = m.owner_id"
+);
 
 pub(crate) fn simulation(row: &AnyRow) -> StoreResult<Simulation> {
     Ok(Simulation {

@@ -10,6 +10,7 @@ use sqlx::any::AnyRow;
 
 use crate::{
     SqlStore,
+    columns::select,
     listing::Conditions,
     sql::{Columns, all, corrupt, micros, number, optional, run, sql},
 };
@@ -75,7 +76,7 @@ impl SecretRows for SqlStore {
         let statement = if let Some(version) = version {
             sql!(
                 self,
-                "SELECT * FROM secrets WHERE scope = $1 AND name = $2 AND version = $3",
+                select!(secrets, "WHERE scope = $1 AND name = $2 AND version = $3"),
                 scope.to_owned(),
                 name.to_owned(),
                 i64::from(version)
@@ -83,7 +84,7 @@ impl SecretRows for SqlStore {
         } else {
             sql!(
                 self,
-                "SELECT * FROM secrets WHERE scope = $1 AND name = $2 ORDER BY version DESC LIMIT 1",
+                select!(secrets, "WHERE scope = $1 AND name = $2 ORDER BY version DESC LIMIT 1"),
                 scope.to_owned(),
                 name.to_owned()
             )
@@ -95,8 +96,11 @@ impl SecretRows for SqlStore {
         let mut reader = self.reader().await?;
         let statement = sql!(
             self,
-            "SELECT * FROM secrets s WHERE scope = $1 AND version = \
-             (SELECT MAX(version) FROM secrets t WHERE t.scope = s.scope AND t.name = s.name) ORDER BY name",
+            select!(
+                secrets,
+                "s WHERE scope = $1 AND version = \
+             (SELECT MAX(version) FROM secrets t WHERE t.scope = s.scope AND t.name = s.name) ORDER BY name"
+            ),
             scope.to_owned()
         );
         all(statement, &mut reader).await?.iter().map(sealed).collect()
@@ -115,7 +119,7 @@ impl SecretRows for SqlStore {
         let mut reader = self.reader().await?;
         let statement = sql!(
             self,
-            "SELECT * FROM secrets WHERE key_id <> $1 ORDER BY scope, name, version LIMIT $2",
+            select!(secrets, "WHERE key_id <> $1 ORDER BY scope, name, version LIMIT $2"),
             key.to_owned(),
             i64::from(limit)
         );

@@ -14,11 +14,14 @@ use jiff::Timestamp;
 use sqlx::{AnyConnection, AssertSqlSafe};
 
 use crate::{
-    SqlStore, rows,
+    SqlStore,
+    columns::columns,
+    rows,
     sql::{Columns, all, micros, optional, run, sql},
 };
 
-const INVITES: &str = "SELECT i.*, a.name FROM invites i JOIN accounts a ON a.id = i.account_id";
+const INVITES: &str =
+    concat!("SELECT ", columns!(invites, "i."), ", a.name FROM invites i JOIN accounts a ON a.id = i.account_id");
 
 impl SqlStore {
     async fn give(&self, simulation: &str, account: &str, role: Role, on: &mut AnyConnection) -> StoreResult<()> {

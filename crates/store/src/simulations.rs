@@ -13,6 +13,7 @@ use sqlx::{AnyConnection, AssertSqlSafe};
 
 use crate::{
     SqlStore,
+    columns::{columns, select},
     connect::Unit,
     listing::Conditions,
     rows::{self, SIMULATIONS},
@@ -264,7 +265,7 @@ impl SqlStore {
 
     pub(crate) async fn inputs_now(&self, id: SimulationId) -> StoreResult<Inputs> {
         let mut reader = self.reader().await?;
-        let row = optional(sql!(self, "SELECT * FROM simulations WHERE id = $1", id.to_string()), &mut reader).await?;
+        let row = optional(sql!(self, select!(simulations, "WHERE id = $1"), id.to_string()), &mut reader).await?;
         rows::inputs(&row.ok_or_else(|| missing(id))?)
     }
 
@@ -272,8 +273,12 @@ impl SqlStore {
         let mut reader = self.reader().await?;
         let statement = sql!(
             self,
-            "SELECT o.* FROM run_outputs o JOIN simulations s ON o.run_id = COALESCE(s.answered_by, s.run_id) \
-             WHERE s.id = $1 AND s.status = 'SUCCESS' AND ($2 = '' OR o.id = $2) ORDER BY o.kind DESC, o.position",
+            concat!(
+                "SELECT ",
+                columns!(run_outputs, "o."),
+                " FROM run_outputs o JOIN simulations s ON o.run_id = COALESCE(s.answered_by, s.run_id) \
+             WHERE s.id = $1 AND s.status = 'SUCCESS' AND ($2 = '' OR o.id = $2) ORDER BY o.kind DESC, o.position"
+            ),
             id.to_string(),
             only.map(|id| id.to_string()).unwrap_or_default()
         );

@@ -12,6 +12,7 @@ use sqlx::{AssertSqlSafe, any::AnyRow};
 
 use crate::{
     SqlStore,
+    columns::{columns, select},
     rows::{self, SIMULATIONS},
     sql::{Columns, all, micros, optional, run, sql},
 };
@@ -39,7 +40,14 @@ impl ThumbnailStore for SqlStore {
         let mut reader = self.reader().await?;
         let most = i64::from(MAX_DRAWINGS);
         // Runs that came later have larger identifiers.
-        let text = format!("SELECT o.* {WANTED} AND o.thumbnail_due <= $2 ORDER BY o.run_id DESC, o.position LIMIT $3");
+        let text = format!(
+            concat!(
+                "SELECT ",
+                columns!(run_outputs, "o."),
+                " {} AND o.thumbnail_due <= $2 ORDER BY o.run_id DESC, o.position LIMIT $3"
+            ),
+            WANTED
+        );
         let statement = sql!(self, AssertSqlSafe(text), most, micros(now), i64::from(limit));
         let due = all(statement, &mut reader).await?.iter().map(wanted).collect::<StoreResult<Vec<_>>>()?;
         if !due.is_empty() {
@@ -134,7 +142,7 @@ impl ThumbnailStore for SqlStore {
         account: Option<AccountId>,
     ) -> StoreResult<Option<(Output, Simulation)>> {
         let mut reader = self.reader().await?;
-        let statement = sql!(self, "SELECT * FROM run_outputs WHERE id = $1", output.to_string());
+        let statement = sql!(self, select!(run_outputs, "WHERE id = $1"), output.to_string());
         let Some(row) = optional(statement, &mut reader).await? else { return Ok(None) };
         let text = format!(
             "{SIMULATIONS} WHERE (s.answered_by = $1 OR (s.answered_by IS NULL AND s.run_id = $1)) AND s.status = 'SUCCESS' \
