@@ -1,6 +1,6 @@
 //! The whole server with its runs in a cluster: `csw job` in the place where a pod would be, models as they are published.
 
-use std::{collections::BTreeMap, net::TcpListener, os::unix::fs::MetadataExt, time::Duration};
+use std::{collections::BTreeMap, os::unix::fs::MetadataExt, time::Duration};
 
 use anyhow::Context;
 use csw_client::{Client, Detail, NewSimulation, RemoteOutputs};
@@ -56,7 +56,7 @@ impl Site {
         cluster.write_kubeconfig(kubeconfig.as_ref(), NAMESPACE)?;
         server.variable("KUBECONFIG", kubeconfig);
         // Jobs know where to call, also after the server was started again.
-        let callbacks = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+        let callbacks = csw_testing::free_address()?;
         let inputs = cluster.service("inputs-").await?;
         server.configure(&format!(
             "executor = 'kubernetes'\n[kubernetes]\ncallback_listen = '{callbacks}'\njobs = 8\nimage = 'registry/csw:1'\n\

@@ -1,7 +1,7 @@
 //! Versions that are images, made by the site itself: built from a push, sent to a real registry, pulled from there by the
 //! node of the cluster, and run in there.
 
-use std::{net::TcpListener, time::Duration};
+use std::time::Duration;
 
 use anyhow::Context;
 use csw_client::{Build, Client};
@@ -46,7 +46,7 @@ impl Site {
         cluster.write_kubeconfig(kubeconfig.as_ref(), NAMESPACE)?;
         server.variable("KUBECONFIG", kubeconfig);
         server.variable("CSW_REGISTRY_PASSWORD", Registry::PASSWORD.to_owned());
-        let callbacks = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+        let callbacks = csw_testing::free_address()?;
         let inputs = cluster.service("inputs-").await?;
         server.configure(&format!(
             "executor = 'kubernetes'\n[kubernetes]\ncallback_listen = '{callbacks}'\njobs = 8\nimage_seconds = 1\n\

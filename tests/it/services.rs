@@ -1,7 +1,7 @@
 //! A site of several services: pages, scheduler and outputs processor as processes of their own, with a real PostgreSQL, a
 //! real Redis and an S3 server that checks signatures, on the API server of the tests.
 
-use std::{collections::BTreeMap, net::TcpListener, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
 use anyhow::Context;
 use csw_client::NewSimulation;
@@ -27,7 +27,7 @@ pub(crate) struct Services {
 }
 
 pub(crate) fn free() -> Result<String> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string())
+    Ok(csw_testing::free_address()?.to_string())
 }
 
 impl Services {

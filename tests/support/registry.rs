@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, File},
-    net::{TcpListener, TcpStream},
+    net::TcpStream,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
@@ -44,7 +44,7 @@ impl Registry {
 
     fn with(folder: &Path, auth: &str) -> Result<Self> {
         fs::create_dir_all(folder)?;
-        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let port = csw_testing::free_address()?.port();
         let address = format!("127.0.0.1:{port}");
         let storage = folder.join("storage");
         let settings = format!(

@@ -1,7 +1,7 @@
 //! A site of several services whose runs are pods: pages, scheduler and outputs processor are processes of this machine,
 //! with PostgreSQL, Redis and a bucket, and pods reach what they need of that.
 
-use std::{net::TcpListener, time::Duration};
+use std::{net::SocketAddr, time::Duration};
 
 use anyhow::Context;
 use csw_kubernetes_testing::Redis;
@@ -32,7 +32,7 @@ async fn start(given: &Given) -> Result<(Site, Parts)> {
     site.server.serve_pages(&Postgres::shared().fresh_url("real_services"))?;
     let redis = Redis::start_at(site.server.beside("redis").as_ref(), site.address)?;
     let (bucket, scheduler) = (S3::start(), free()?);
-    let outputs = TcpListener::bind((site.address, 0))?.local_addr()?;
+    let outputs = SocketAddr::from((site.address, csw_testing::free_port(site.address)?));
     for (what, address) in [("outputs", outputs), ("redis", redis.address())] {
         site.kubectl.apply(&way_to(&site.kubectl, what, address).to_string())?;
     }

@@ -1,7 +1,7 @@
 //! A server on this machine whose runs are pods of the cluster, in a namespace that is there for one test.
 
 use std::{
-    net::{IpAddr, SocketAddr, TcpListener},
+    net::{IpAddr, SocketAddr},
     path::PathBuf,
     time::{Duration, Instant},
 };
@@ -91,7 +91,7 @@ impl Site {
         namespace.take(manifests.iter().filter(|manifest| !manifest.is_of("deployment")), &[])?;
         let kubectl = namespace.kubectl.clone();
         let address = callback(&kubectl)?;
-        let callback = TcpListener::bind((address, 0))?.local_addr()?;
+        let callback = SocketAddr::from((address, csw_testing::free_port(address)?));
         kubectl.apply(&way_to(&kubectl, "server", callback).to_string())?;
         let kubeconfig = PathBuf::from(server.beside("kubeconfig"));
         namespace.token_kubeconfig(&kubeconfig)?;

@@ -54,7 +54,7 @@ pub(crate) fn reconcile(cluster: &Arc<Inner>, key: &Key) {
 }
 
 fn begin(cluster: &Arc<Inner>, deployment: &Key, object: &Value) -> io::Result<Pod> {
-    let free = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+    let free = csw_testing::free_address()?.port();
     let name = format!("{}-{}", deployment.2, &uuid::Uuid::new_v4().simple().to_string()[..8]);
     let pod = Pod { key: ("pods", deployment.1.clone(), name), port: free };
     let template = &object["spec"]["template"];

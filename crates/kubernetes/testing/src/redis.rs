@@ -1,7 +1,7 @@
 //! A real Redis on a free port, ended with this value.
 
 use std::{
-    net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream},
+    net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream},
     path::Path,
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
@@ -67,7 +67,7 @@ impl Redis {
 
     fn new(folder: &Path, host: IpAddr, tls: bool, words: &[&str]) -> std::io::Result<Self> {
         std::fs::create_dir_all(folder)?;
-        let port = TcpListener::bind((host, 0))?.local_addr()?.port();
+        let port = csw_testing::free_port(host)?;
         let words = words.iter().map(|word| (*word).to_owned()).collect();
         Ok(Self { folder: folder.to_owned(), host, port, tls, words, process: None })
     }

@@ -64,7 +64,7 @@ impl Rig {
         };
         let cluster = Cluster::with_skew(node, skew).await.unwrap();
         // Free now, and nobody else's for as long as this test may restart the server.
-        let address = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+        let address = csw_testing::free_address().unwrap();
         let uploads = folder.path().join("uploads");
         std::fs::create_dir(&uploads).unwrap();
         let mut config = KubernetesConfig::new(NAMESPACE.to_owned(), format!("http://{address}"), uploads);

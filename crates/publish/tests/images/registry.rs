@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeSet,
     fs,
-    net::{TcpListener, TcpStream},
+    net::TcpStream,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -29,7 +29,7 @@ impl Registry {
     /// Starts it; with `closed`, it asks for a name and a password.
     pub(crate) fn start(folder: &Path, closed: bool) -> Self {
         fs::create_dir_all(folder).unwrap();
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = csw_testing::free_address().unwrap().port();
         let address = format!("127.0.0.1:{port}");
         let users = folder.join("htpasswd");
         fs::write(&users, HTPASSWD).unwrap();

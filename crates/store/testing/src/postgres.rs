@@ -1,7 +1,6 @@
 //! A real PostgreSQL on a free port, started for this process and stopped with it.
 
 use std::{
-    net::TcpListener,
     os::unix::fs::{PermissionsExt, chown},
     path::{Path, PathBuf},
     process::Command,
@@ -88,7 +87,7 @@ impl Postgres {
         let mut copy = Command::new("cp");
         copy.arg("-a").arg(template(&folder)).arg(folder.join("data"));
         must(copy);
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = csw_testing::free_address().unwrap().port();
         let server = Self { folder, port };
         server.begin();
         server.stopped_at_exit()
