@@ -2,7 +2,7 @@
 
 use anyhow::Context;
 use csw_client::NewSimulation;
-use csw_tests::{Account, Ground, Result, Server};
+use csw_tests::{Account, Ground, Result, S3, Server};
 use serde_json::{Value, json};
 
 const NULL: &str = "contract/Null";
@@ -71,6 +71,63 @@ async fn a_worker_of_1_6_ends_a_simulation() -> Result {
     let late = json!({ "job_id": job, "status": "FAIL", "meta": meta, "traceback": "too late" });
     assert_eq!(put(&server, Some(&service), "/outputs/api/", &late).await?, 200);
     assert_eq!(client.remote(NULL, pk).await?.status, "SUCCESS");
+    Ok(())
+}
+
+/// A zip file with these members.
+fn zip(members: &[(&str, &str)]) -> Result<Vec<u8>> {
+    let script = "import sys, json, io, zipfile\nfile = io.BytesIO()\nwith zipfile.ZipFile(file, 'w') as archive:\n  \
+                  for name, text in json.loads(sys.argv[1]): archive.writestr(name, text)\n\
+                  sys.stdout.buffer.write(file.getvalue())";
+    let done = std::process::Command::new("python3").args(["-c", script, &json!(members).to_string()]).output()?;
+    anyhow::ensure!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    Ok(done.stdout)
+}
+
+#[tokio::test]
+async fn a_worker_of_1_6_leaves_outputs_in_zip_files_of_the_bucket() -> Result {
+    let bucket = S3::start();
+    let settings = format!("{IDLE}{}", bucket.settings());
+    let mut server = Server::prepared()?;
+    server.configure(&settings)?;
+    server.start()?;
+    let (owner, service) = (server.publisher()?, server.account("comp-api-user", "member")?);
+    let client = server.client(Some(&owner))?;
+    let pk = client.create(NULL, &NewSimulation::default()).await?.sim.model_pk;
+    let meta = json!({ "task_times": [0.5] });
+    let valid = json!({ "task_id": waiting(&server, "parse")?, "status": "SUCCESS", "meta": meta,
+                        "outputs": { "errors_warnings": { "Null": { "errors": {}, "warnings": {} } } } });
+    assert_eq!(put(&server, Some(&service), "/inputs/api/", &valid).await?, 200);
+    let job = waiting(&server, "sim")?;
+    let names = [format!("{job}_renderable.zip"), format!("{job}_downloadable.zip")];
+    let id = "0198c0de-0000-4000-8000-000000000001";
+    let done = json!({ "task_id": job, "model_version": "1.2.0", "version": "v1", "meta": { "task_times": [26.7] },
+        "status": "SUCCESS", "outputs": {
+            "renderable": { "ziplocation": names[0], "outputs": [
+                { "id": id, "title": "A number", "media_type": "table", "filename": "A number.html" }] },
+            "downloadable": { "ziplocation": names[1], "outputs": [
+                { "id": id, "title": "Data", "media_type": "CSV", "filename": "Data.csv" }] } } });
+    let tell = async |body: &Value| put(&server, Some(&service), "/outputs/api/", body).await;
+    assert_eq!(tell(&done).await?, 400, "they are not there");
+    bucket.put(&format!("site/{}", names[0]), &zip(&[("A number.html", "<table><tr><td>7</td></tr></table>")])?);
+    bucket.put(&format!("site/{}", names[1]), b"no zip file");
+    assert_eq!(tell(&done).await?, 400, "one is none");
+    bucket.put(&format!("site/{}", names[1]), &zip(&[("Other.csv", "a,b")])?);
+    assert_eq!(tell(&done).await?, 400, "it lacks a member");
+    let mut elsewhere = done.clone();
+    elsewhere["outputs"]["downloadable"]["ziplocation"] = "outputs/of/somebody".into();
+    assert_eq!(tell(&elsewhere).await?, 400, "an object of another name is none of this run");
+    assert_eq!(client.remote(NULL, pk).await?.status, "PENDING");
+    bucket.put(&format!("site/{}", names[1]), &zip(&[("Data.csv", "a,b\n1,2\n")])?);
+    assert_eq!(tell(&done).await?, 200);
+    let ended = client.wait(NULL, pk).await?;
+    assert_eq!((ended.status.as_str(), ended.model_version.as_deref()), ("SUCCESS", Some("1.2.0")));
+    let read = client.simulation(NULL, pk).await?.outputs.context("it has outputs")?;
+    assert_eq!(read.renderable[0].data, json!("<table><tr><td>7</td></tr></table>"));
+    assert_eq!((read.downloadable[0].title.as_str(), &read.downloadable[0].data), ("Data", &json!("a,b\n1,2\n")));
+    // Nobody needs them any more, and who tells it twice is right.
+    assert_eq!(names.map(|name| bucket.has(&format!("site/{name}"))), [false, false]);
+    assert_eq!(tell(&done).await?, 200);
     Ok(())
 }
 

@@ -75,6 +75,12 @@ impl App {
         }
     }
 
+    /// Whether a run is not over, so that its end counts.
+    pub async fn is_awaited(&self, run: RunId, task: Task) -> AppResult<bool> {
+        let found = self.store().run(run).await?.filter(|run| run.task == task);
+        Ok(found.ok_or_else(|| AppError::missing("the run"))?.state != RunState::Finished)
+    }
+
     /// The lease of a run that is not over: that of whoever works at it, or one of our own.
     async fn hold_of(&self, run: &Run) -> AppResult<Option<Lease>> {
         if run.state == RunState::Queued {

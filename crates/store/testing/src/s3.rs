@@ -87,6 +87,18 @@ impl S3 {
         )
     }
 
+    /// Puts an object there, as somebody else who may write into the bucket.
+    pub fn put(&self, key: &str, bytes: &[u8]) {
+        let file = self.folder.path().join(BUCKET).join(key);
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        std::fs::write(file, bytes).unwrap();
+    }
+
+    /// Whether an object is there.
+    pub fn has(&self, key: &str) -> bool {
+        self.folder.path().join(BUCKET).join(key).is_file()
+    }
+
     /// How many objects are below a prefix.
     pub fn objects(&self, prefix: &str) -> usize {
         fn count(folder: &std::path::Path) -> usize {

@@ -1,21 +1,14 @@
 //! What workers tell that are none of ours: section 1.3 of the 1.6 behaviour.
 
 use axum::{extract::State, http::StatusCode};
-use base64::{Engine, engine::general_purpose::STANDARD};
 use csw_app::{TaskEnd, TaskWord};
-use csw_core::{
-    ids::{OutputId, RunId},
-    output::{MediaType, OutputKind},
-    run::{OutputBody, OutputDraft, Task},
-};
+use csw_core::{ids::RunId, run::Task};
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
-use sha2::{Digest, Sha256};
+use serde_json::{Map, Value};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
-use uuid::Uuid;
 
-use super::body::AnyBody;
+use super::{body::AnyBody, worker_outputs};
 use crate::{
     auth::Identity,
     error::{ApiError, ApiResult},
@@ -46,7 +39,8 @@ struct Callback {
     #[serde(default)]
     traceback: Option<String>,
     /// Of inputs: `errors_warnings` and `custom_adjustment`, which may stand beside it as well. Of a run: lists `renderable`
-    /// and `downloadable` of `{title, media_type, data}`, binary data in base64.
+    /// and `downloadable` of `{title, media_type, data}`, binary data in base64; or `{ziplocation, outputs}` in the place of
+    /// a list, where `ziplocation` is `<job_id>_renderable.zip` of the site's bucket, and outputs name their members.
     #[serde(default)]
     #[schema(value_type = Object)]
     outputs: Map<String, Value>,
@@ -133,42 +127,17 @@ async fn inputs(State(state): State<WebState>, who: Identity, body: AnyBody) -> 
 )]
 async fn outputs(State(state): State<WebState>, who: Identity, body: AnyBody) -> ApiResult<StatusCode> {
     let callback = Callback::read(&who, &state, body)?;
-    let mut drafts = Vec::new();
-    if callback.status == "SUCCESS" {
-        for (kind, name) in [(OutputKind::Renderable, "renderable"), (OutputKind::Downloadable, "downloadable")] {
-            drafts.extend(read_outputs(kind, name, callback.outputs.get(name))?);
+    // What is over has no zip files any more.
+    if callback.status == "FAIL" || !state.app.is_awaited(callback.job_id, Task::Sim).await? {
+        return callback.end(&state, Task::Sim, TaskWord::Outputs(Vec::new())).await;
+    }
+    let mut received = worker_outputs::receive(&state, callback.job_id, &callback.outputs).await?;
+    let drafts = std::mem::take(&mut received.drafts);
+    let ended = callback.end(&state, Task::Sim, TaskWord::Outputs(drafts)).await?;
+    for key in &received.zips {
+        if let Err(error) = state.app.ports().objects.delete(key).await {
+            tracing::warn!(%error, key, "a zip file of a worker could not be removed");
         }
     }
-    callback.end(&state, Task::Sim, TaskWord::Outputs(drafts)).await
-}
-
-/// Outputs as a model returns them.
-fn read_outputs(kind: OutputKind, name: &str, value: Option<&Value>) -> ApiResult<Vec<OutputDraft>> {
-    let wrong = |sentence: &str| ApiError::field("outputs", format!("{name}: {sentence}"));
-    let Some(list) = value.unwrap_or(&json!([])).as_array().cloned() else {
-        return Err(wrong("send a list of {title, media_type, data}; places in zip files are not read."));
-    };
-    list.iter().zip(0..).map(|(output, position)| read_output(kind, position, output).map_err(wrong)).collect()
-}
-
-fn read_output(kind: OutputKind, position: u32, output: &Value) -> Result<OutputDraft, &'static str> {
-    let title = output["title"].as_str().ok_or("an output has no title.")?;
-    let media_type = output["media_type"].as_str().and_then(MediaType::parse).ok_or("a media type is none of ours.")?;
-    let bytes = match &output["data"] {
-        Value::String(text) if media_type.is_binary() => STANDARD.decode(text).map_err(|_| "data is no base64.")?,
-        Value::String(text) => text.clone().into_bytes(),
-        Value::Null => return Err("an output has no data."),
-        other if media_type == MediaType::Bokeh => other.to_string().into_bytes(),
-        _ => return Err("data of this media type is a text."),
-    };
-    Ok(OutputDraft {
-        id: OutputId::from_uuid(Uuid::new_v4()),
-        kind,
-        position,
-        title: title.to_owned(),
-        media_type,
-        size: bytes.len() as u64,
-        sha256: hex::encode(Sha256::digest(&bytes)),
-        body: OutputBody::Bytes(bytes.into()),
-    })
+    Ok(ended)
 }

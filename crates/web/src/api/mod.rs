@@ -25,6 +25,7 @@ mod simulations;
 mod tokens;
 mod trust;
 mod users;
+mod worker_outputs;
 
 use axum::Router;
 use utoipa::{
