@@ -59,6 +59,7 @@ def variables(sent):
         **sent,
         "CSW_TEST_CLUSTER_REGISTRY": f"http://{network.REGISTRY}/models",
         "CSW_TEST_CLUSTER_IS_HERE": "1",
+        "CSW_TEST_CLUSTER_KEEPS_POLICIES": "1",
         "PATH": f"{programs.folder()}:{ROOT}/.tools/bin:{os.environ['PATH']}",
     }
 

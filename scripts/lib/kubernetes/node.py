@@ -33,7 +33,7 @@ def main():
     # Whoever finds nobody there gives up.
     while not is_served():
         time.sleep(0.2)
-    daemons += [start(*words) for words in (controllers(), scheduler(), proxy(), names(), containerd())]
+    daemons += [start(*words) for words in (controllers(), scheduler(), proxy(), names(), policies(), containerd())]
     while not Path(SOCKET).exists():
         time.sleep(0.05)
     daemons.append(start(*kubelet()))
@@ -165,6 +165,10 @@ def names():
     return "names", sys.executable, Path(__file__).with_name("names.py"), network.NODE
 
 
+def policies():
+    return "policies", sys.executable, Path(__file__).with_name("policies.py")
+
+
 def containerd():
     mirror = LIVE / "registries" / network.REGISTRY
     mirror.mkdir(parents=True, exist_ok=True)
@@ -173,8 +177,9 @@ def containerd():
     networks.mkdir(exist_ok=True)
     routes = [{"dst": "0.0.0.0/0"}]
     addresses = {"type": "host-local", "ranges": [[{"subnet": network.PODS}]], "routes": routes}
-    bridge = {"type": "bridge", "bridge": "csw-pods", "isGateway": True, "hairpinMode": True, "ipam": addresses}
-    written("networks/10-pods.conflist", {"cniVersion": "0.4.0", "name": "pods", "plugins": [bridge]})
+    # What is between two pods passes the node, which keeps their policies.
+    cable = {"type": "ptp", "ipam": addresses}
+    written("networks/10-pods.conflist", {"cniVersion": "0.4.0", "name": "pods", "plugins": [cable]})
     cri = "io.containerd.grpc.v1.cri"
     settings = f"""
 version = 2

@@ -80,6 +80,16 @@ impl Given {
         Some(found)
     }
 
+    /// The same, whose network keeps policies.
+    pub(super) fn with_policies() -> Option<Self> {
+        let found = Self::with_volumes()?;
+        if variable("CSW_TEST_CLUSTER_KEEPS_POLICIES").is_none() {
+            skipped("CSW_TEST_CLUSTER_KEEPS_POLICIES does not say that the network of the cluster keeps policies");
+            return None;
+        }
+        Some(found)
+    }
+
     /// With the rights of whoever runs the tests.
     pub(super) fn kubeconfig(&self) -> &Path {
         &self.kubeconfig

@@ -17,6 +17,7 @@ mod given;
 mod kubectl;
 mod namespace;
 mod objects;
+mod policies;
 mod proxy;
 mod published;
 mod relay;

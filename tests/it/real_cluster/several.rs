@@ -23,7 +23,7 @@ use crate::{
 const SERVICES: [(&str, u64); 4] = [("csw", 2), ("csw-scheduler", 1), ("csw-outputs", 2), ("csw-redis", 1)];
 
 /// The site, and what it has outside the cluster.
-struct Several {
+pub(super) struct Several {
     whole: Whole,
     bucket: S3,
     _relays: [Relay; 2],
@@ -35,7 +35,7 @@ fn address(url: &str) -> Result<SocketAddr> {
     Ok(host.rsplit('@').next().unwrap_or(host).parse()?)
 }
 
-async fn start(given: &Given) -> Result<Several> {
+pub(super) async fn start(given: &Given) -> Result<Several> {
     let mut volume = Server::prepared_whole()?;
     let database = Postgres::shared().fresh_url("in_pods");
     volume.serve_pages(&database)?;
@@ -64,6 +64,10 @@ async fn start(given: &Given) -> Result<Several> {
 }
 
 impl Several {
+    pub(super) fn kubectl(&self) -> &Kubectl {
+        self.whole.kubectl()
+    }
+
     /// How many pods each service has that answer.
     fn ready(&self) -> Result<Vec<(String, u64)>> {
         let made = self.whole.kubectl().list("deployments", "")?;
@@ -75,7 +79,7 @@ impl Several {
     }
 
     /// Waits until all are there.
-    fn is_whole(&self) -> Result {
+    pub(super) fn is_whole(&self) -> Result {
         until("a pod of each service that answers", || {
             let ready = self.ready()?;
             Ok(SERVICES.iter().all(|(name, pods)| ready.iter().any(|(known, has)| known == name && has == pods)))
