@@ -170,6 +170,37 @@ pub(crate) struct Place {
     pub(crate) database: Option<String>,
 }
 
+/// What a process that works is put together from.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct Workshop {
+    #[command(flatten)]
+    pub(crate) place: Place,
+
+    /// Cache of downloaded packages, which several sites may share [default: cache in the data folder]
+    #[arg(long, env = "CSW_CACHE", value_name = "DIR")]
+    pub(crate) cache: Option<PathBuf>,
+
+    /// Let models be published from paths and file:// URLs of this machine
+    #[arg(long, env = "CSW_ALLOW_LOCAL_REPOSITORIES")]
+    pub(crate) allow_local_repositories: bool,
+}
+
+/// Where pages are served, and for how long after a process was asked to stop.
+#[derive(Debug, Args)]
+pub(crate) struct Front {
+    /// Where to listen; port 0 takes a free one [default: 127.0.0.1:8080]
+    #[arg(long, env = "CSW_LISTEN", value_name = "ADDR:PORT")]
+    pub(crate) listen: Option<String>,
+
+    /// Where browsers find the site, if not where it listens
+    #[arg(long, env = "CSW_PUBLIC_URL", value_name = "URL")]
+    pub(crate) public_url: Option<String>,
+
+    /// Seconds to go on answering when asked to stop, while /readyz says so: for whoever sends requests here to hear of it
+    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+    pub(crate) drain: u32,
+}
+
 /// The server to ask.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Server {
@@ -185,31 +216,14 @@ pub(crate) struct Server {
 #[derive(Debug, Args)]
 pub(crate) struct Up {
     #[command(flatten)]
-    pub(crate) place: Place,
+    pub(crate) workshop: Workshop,
 
-    /// Where to listen; port 0 takes a free one [default: 127.0.0.1:8080]
-    #[arg(long, env = "CSW_LISTEN", value_name = "ADDR:PORT")]
-    pub(crate) listen: Option<String>,
-
-    /// Where browsers find the site, if not where it listens
-    #[arg(long, env = "CSW_PUBLIC_URL", value_name = "URL")]
-    pub(crate) public_url: Option<String>,
-
-    /// Cache of downloaded packages, which several sites may share [default: cache in the data folder]
-    #[arg(long, env = "CSW_CACHE", value_name = "DIR")]
-    pub(crate) cache: Option<PathBuf>,
-
-    /// Let models be published from paths and file:// URLs of this machine
-    #[arg(long, env = "CSW_ALLOW_LOCAL_REPOSITORIES")]
-    pub(crate) allow_local_repositories: bool,
+    #[command(flatten)]
+    pub(crate) front: Front,
 
     /// Where runs execute [default: local]
     #[arg(long, env = "CSW_EXECUTOR", value_enum, value_name = "WHERE")]
     pub(crate) executor: Option<ExecutorWord>,
-
-    /// Seconds to go on answering when asked to stop, while /readyz says so: for whoever sends requests here to hear of it
-    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
-    pub(crate) drain: u32,
 
     /// Seconds that runs get to finish when the server is asked to stop; the others go back to the queue
     #[arg(long, default_value_t = 30, value_name = "SECONDS")]

@@ -43,7 +43,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     ambient::{SystemClock, SystemRandomness},
-    cli::Place,
+    cli::{Place, Workshop},
     failure::{Failure, Outcome},
     folder::Folder,
     mail::Post,
@@ -338,17 +338,6 @@ fn bytes(gigabytes: f64) -> u64 {
     (gigabytes.max(0.0) * GIGABYTE) as u64
 }
 
-/// What is said on the command line of how a site is put together.
-#[derive(Debug, Default)]
-pub(crate) struct Options {
-    /// Its folder and database.
-    pub(crate) place: Place,
-    /// Cache of downloaded packages.
-    pub(crate) cache: Option<PathBuf>,
-    /// Whether models may be published from this machine.
-    pub(crate) allow_local_repositories: bool,
-}
-
 /// Where the runs of a site are looked after.
 pub(crate) enum Runs {
     /// On this machine.
@@ -388,19 +377,19 @@ pub(crate) struct Site {
 /// The site of a data folder.
 pub(crate) async fn site(
     settings: &Settings,
-    options: &Options,
+    workshop: &Workshop,
     folder: &Folder,
     public_url: String,
     runs: Runs,
 ) -> Outcome<Site> {
     let data = folder.path();
-    let place = Place { data: Some(data.to_owned()), database: options.place.database.clone() };
+    let place = Place { data: Some(data.to_owned()), database: workshop.place.database.clone() };
     let database = Database::choose(settings, &place);
     let store = Arc::new(open_database(&database).await?);
     let secrets = secrets::store(settings, data, &store)?;
     let objects = objects::storage(settings, data, &*secrets).await?;
-    let cache = options.cache.clone().or_else(|| settings.cache.clone());
-    let local = options.allow_local_repositories || settings.build.allow_local_repositories;
+    let cache = workshop.cache.clone().or_else(|| settings.cache.clone());
+    let local = workshop.allow_local_repositories || settings.build.allow_local_repositories;
     let duties = runs.duties();
     let thumbnails_elsewhere = duties == Duties::Pages && settings.thumbnails.are_said()?;
     let config = Config { duties, thumbnails_elsewhere, ..settings.site(public_url.clone()) };

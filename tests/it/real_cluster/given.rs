@@ -1,7 +1,7 @@
 //! The cluster that the environment names, and what tests find there.
 
 use std::{
-    net::{IpAddr, UdpSocket},
+    net::{IpAddr, SocketAddr, UdpSocket},
     path::{Path, PathBuf},
 };
 
@@ -29,6 +29,13 @@ pub(super) struct Given {
 pub(super) struct Place {
     pub(super) registry: String,
     pub(super) is_insecure: bool,
+}
+
+impl Place {
+    /// Where it is, if its host is an address.
+    pub(super) fn address(&self) -> Option<SocketAddr> {
+        self.registry.split('/').next()?.parse().ok()
+    }
 }
 
 fn variable(name: &str) -> Option<String> {

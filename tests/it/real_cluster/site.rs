@@ -79,6 +79,10 @@ impl Site {
         site.settings.kubernetes.extend([("builds", "true".to_owned()), ("image", format!("'{}'", given.image))]);
         let proxy = Proxy::start(site.address).await?;
         site.kubectl.apply(&way_to(&site.kubectl, "proxy", proxy.address()).to_string())?;
+        // As an operator does whose registry is not on the internet.
+        if let Some(registry) = given.registry.as_ref().and_then(Place::address) {
+            site.kubectl.apply(&way_to(&site.kubectl, "registry", registry).to_string())?;
+        }
         site.server.variable("HTTPS_PROXY", format!("http://{}", proxy.address()));
         Self { _proxy: Some(proxy), ..site }.begin().await
     }

@@ -15,7 +15,7 @@ use crate::{
     folder::{Folder, write_privately},
     output::Printer,
     settings::{ExecutorWord, LISTEN, Settings},
-    wiring::{self, Options, Runs},
+    wiring::{self, Runs},
 };
 
 /// Connections that are still open when every run is over get so long.
@@ -29,19 +29,21 @@ const FIRST_LOGIN: &str = "first-login.txt";
 
 pub(crate) async fn run(settings: &Settings, options: &Up, printer: Printer) -> Outcome {
     start_log(options.log)?;
-    let public_url = options.public_url.as_ref().or(settings.public_url.as_ref()).map(|url| origin(url)).transpose()?;
+    let public_url =
+        options.front.public_url.as_ref().or(settings.public_url.as_ref()).map(|url| origin(url)).transpose()?;
     let stop = stop_signal()?;
     let cluster = match options.executor.or(settings.executor) {
         Some(ExecutorWord::Kubernetes) => Some(wiring::Cluster::find(settings).await?),
         _ => None,
     };
     let way_out = "stop the other server, or choose another folder with `--data`";
-    let data = settings.data(&options.place);
+    let place = &options.workshop.place;
+    let data = settings.data(place);
     // Of several processes for a cluster's sake one works, and the others wait.
     let (folder, leadership) = match &cluster {
         None => (Folder::take(&data, way_out)?, None),
         Some(cluster) => tokio::select! {
-            led = lead(settings, &options.place, cluster) => led.map(|(folder, leadership)| (folder, Some(leadership)))?,
+            led = lead(settings, place, cluster) => led.map(|(folder, leadership)| (folder, Some(leadership)))?,
             () = stop.cancelled() => return Ok(()),
         },
     };
@@ -49,13 +51,8 @@ pub(crate) async fn run(settings: &Settings, options: &Up, printer: Printer) -> 
     let listener = listen(settings, options).await?;
     let address = listener.local_addr().map_err(|error| Failure::local(error.to_string(), "try another port"))?;
     let public_url = public_url.unwrap_or_else(|| local_url(address));
-    let parts = Options {
-        place: options.place.clone(),
-        cache: options.cache.clone(),
-        allow_local_repositories: options.allow_local_repositories,
-    };
     let runs = cluster.map_or(Runs::Here, Runs::Cluster);
-    let site = wiring::site(settings, &parts, &folder, public_url.clone(), runs).await?;
+    let site = wiring::site(settings, &options.workshop, &folder, public_url.clone(), runs).await?;
     let callbacks = site.callbacks.map(|(listener, router)| tokio::spawn(axum::serve(listener, router).into_future()));
     let background = site.app.start().await;
     let closing = CancellationToken::new();
@@ -79,7 +76,7 @@ pub(crate) async fn run(settings: &Settings, options: &Up, printer: Printer) -> 
         lost = lost(leadership.as_ref()) => Some(lost),
     };
     if lost.is_none() {
-        drain(&site.leaving, options.drain).await;
+        drain(&site.leaving, options.front.drain).await;
     }
     stop.cancel();
     closing.cancel();
@@ -191,7 +188,7 @@ pub(super) fn start_log(form: Option<LogForm>) -> Outcome {
 }
 
 async fn listen(settings: &Settings, options: &Up) -> Outcome<TcpListener> {
-    let wanted = options.listen.as_deref().or(settings.listen.as_deref()).unwrap_or(LISTEN);
+    let wanted = options.front.listen.as_deref().or(settings.listen.as_deref()).unwrap_or(LISTEN);
     TcpListener::bind(wanted).await.map_err(|error| {
         Failure::local(
             format!("can't listen at {wanted}: {error}"),

@@ -10,7 +10,7 @@ use crate::{
     failure::{Failure, Outcome},
     output::Printer,
     settings::Settings,
-    wiring::{self, Options, Runs},
+    wiring::{self, Runs},
 };
 
 /// Where the other services ask, unless told otherwise.
@@ -18,7 +18,7 @@ const LISTEN: &str = "127.0.0.1:8091";
 
 pub(in crate::commands) async fn run(settings: &Settings, options: &Scheduler, printer: Printer) -> Outcome {
     start_log(options.log)?;
-    check(settings, &options.place)?;
+    check(settings, &options.workshop.place)?;
     let url = options.public_url.as_ref().or(settings.public_url.as_ref()).ok_or_else(|| {
         Failure::usage("where do browsers find the site?", "say so as `public_url`: it goes into mail")
     })?;
@@ -26,17 +26,12 @@ pub(in crate::commands) async fn run(settings: &Settings, options: &Scheduler, p
     let stop = stop_signal()?;
     let cluster = wiring::Cluster::find(settings).await?;
     let (folder, leadership) = tokio::select! {
-        led = lead(settings, &options.place, &cluster) => led?,
+        led = lead(settings, &options.workshop.place, &cluster) => led?,
         () = stop.cancelled() => return Ok(()),
     };
     let wanted = options.listen.as_deref().or(settings.cluster.scheduler_listen.as_deref()).unwrap_or(LISTEN);
     let (listener, address) = super::listen(wanted).await?;
-    let parts = Options {
-        place: options.place.clone(),
-        cache: options.cache.clone(),
-        allow_local_repositories: options.allow_local_repositories,
-    };
-    let site = wiring::site(settings, &parts, &folder, url, Runs::Work(cluster)).await?;
+    let site = wiring::site(settings, &options.workshop, &folder, url, Runs::Work(cluster)).await?;
     let callbacks = site.callbacks.map(|(listener, router)| tokio::spawn(axum::serve(listener, router).into_future()));
     let background = site.app.start().await;
     let server = serve(listener, site.router, stop.clone());

@@ -7,13 +7,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::check;
 use crate::{
-    cli::Webapp,
+    cli::{Webapp, Workshop},
     commands::up::{drain, local_url, origin, serve, start_log, stop_signal},
     failure::Outcome,
     folder::Folder,
     output::Printer,
     settings::{LISTEN, Settings},
-    wiring::{self, Options, Runs},
+    wiring::{self, Runs},
 };
 
 /// Seconds that requests get when it is asked to stop.
@@ -22,14 +22,15 @@ const GRACE: u32 = 10;
 pub(in crate::commands) async fn run(settings: &Settings, options: &Webapp, printer: Printer) -> Outcome {
     start_log(options.log)?;
     check(settings, &options.place)?;
-    let public_url = options.public_url.as_ref().or(settings.public_url.as_ref()).map(|url| origin(url)).transpose()?;
+    let public_url =
+        options.front.public_url.as_ref().or(settings.public_url.as_ref()).map(|url| origin(url)).transpose()?;
     let stop = stop_signal()?;
     let folder = Folder::share(&settings.data(&options.place))?;
-    let wanted = options.listen.as_deref().or(settings.listen.as_deref()).unwrap_or(LISTEN);
+    let wanted = options.front.listen.as_deref().or(settings.listen.as_deref()).unwrap_or(LISTEN);
     let (listener, address) = super::listen(wanted).await?;
     let public_url = public_url.unwrap_or_else(|| local_url(address));
     let scheduler = wiring::scheduler(settings, folder.path())?;
-    let parts = Options { place: options.place.clone(), ..Options::default() };
+    let parts = Workshop { place: options.place.clone(), ..Workshop::default() };
     let site =
         wiring::site(settings, &parts, &folder, public_url.clone(), Runs::Elsewhere(Arc::new(scheduler))).await?;
     let background = site.app.start().await;
@@ -39,7 +40,7 @@ pub(in crate::commands) async fn run(settings: &Settings, options: &Webapp, prin
     let ready = json!({ "url": public_url, "listen": address.to_string(), "pid": std::process::id() });
     printer.result(&ready, || format!("Serving pages of {public_url}; Ctrl-C stops it."))?;
     stop.cancelled().await;
-    drain(&site.leaving, options.drain).await;
+    drain(&site.leaving, options.front.drain).await;
     closing.cancel();
     background.shut_down(GRACE).await;
     site.cgroups.close();
