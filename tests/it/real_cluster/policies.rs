@@ -1,6 +1,6 @@
 //! Who reaches whom in the cluster, where its network keeps the policies of `csw svc config`.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use anyhow::Context;
 use csw_tests::Result;
@@ -12,10 +12,12 @@ use super::{given::Given, kubectl::Kubectl, several, site::wait};
 const PLACES: [(&str, u16); 5] =
     [("csw", 80), ("csw-callbacks", 8090), ("csw-outputs", 8092), ("csw-redis", 6379), ("csw-scheduler", 8091)];
 
-/// Looks what can be reached, once policies are kept for the pod, and says it.
+/// How long a network may take to keep policies for a pod whose address is known.
+const KEPT: Duration = Duration::from_secs(3);
+
+/// Looks what can be reached, and says it.
 const SCRIPT: &str = "\
-import json, socket, sys, time
-time.sleep(3)
+import json, socket, sys
 def reached(place):
     try:
         socket.create_connection(place, 3).close()
@@ -42,19 +44,22 @@ fn reached(kubectl: &Kubectl, image: &str, name: &str, labels: &Value, of: &str)
             "containers": [{
                 "name": "look",
                 "image": image,
-                "command": ["python3", "-c", SCRIPT, json!(places).to_string()],
+                "command": ["sleep", "600"],
                 "resources": { "requests": { "cpu": "10m", "memory": "50M" } },
                 "securityContext": { "allowPrivilegeEscalation": false, "capabilities": { "drop": ["ALL"] } },
             }],
         },
     });
     kubectl.apply(&pod.to_string())?;
-    wait(&format!("the end of {name}"), || {
+    wait(&format!("the address of {name}"), || {
         let found = kubectl.json(&["get", "pod", name, "--output", "json"])?;
-        Ok((found["status"]["phase"] == "Succeeded").then_some(()))
+        Ok((found["status"]["phase"] == "Running" && found["status"]["podIP"].is_string()).then_some(()))
     })?;
-    let said: Vec<String> = serde_json::from_str(&kubectl.ask(&["logs", name])?)?;
-    kubectl.ask(&["delete", "pod", name, "--wait=false"])?;
+    std::thread::sleep(KEPT);
+    let places = json!(places).to_string();
+    let said: Vec<String> =
+        serde_json::from_str(&kubectl.ask(&["exec", name, "--", "python3", "-c", SCRIPT, &places])?)?;
+    kubectl.ask(&["delete", "pod", name, "--wait=false", "--grace-period=1"])?;
     Ok(said.into_iter().filter_map(|place| Some(place.split('.').next()?.to_owned())).collect())
 }
 
