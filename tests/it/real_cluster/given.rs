@@ -46,6 +46,15 @@ fn skipped(lacks: &str) {
     eprintln!("skipped: {lacks}; `scripts/test-kubernetes` brings all that these tests need");
 }
 
+/// Whether a variable says so of the cluster.
+fn is_said(name: &str, sentence: &str) -> bool {
+    let is_said = variable(name).is_some();
+    if !is_said {
+        skipped(&format!("{name} does not say that {sentence}"));
+    }
+    is_said
+}
+
 impl Given {
     /// A cluster, whatever it is. Nobody has the second variable by chance.
     fn find() -> Option<Self> {
@@ -79,22 +88,13 @@ impl Given {
 
     /// One whose node is this machine, so that folders can be volumes.
     pub(super) fn with_volumes() -> Option<Self> {
-        let found = Self::find()?;
-        if variable("CSW_TEST_CLUSTER_IS_HERE").is_none() {
-            skipped("CSW_TEST_CLUSTER_IS_HERE does not say that the node is this machine");
-            return None;
-        }
-        Some(found)
+        Self::find().filter(|_| is_said("CSW_TEST_CLUSTER_IS_HERE", "the node is this machine"))
     }
 
     /// The same, whose network keeps policies.
     pub(super) fn with_policies() -> Option<Self> {
-        let found = Self::with_volumes()?;
-        if variable("CSW_TEST_CLUSTER_KEEPS_POLICIES").is_none() {
-            skipped("CSW_TEST_CLUSTER_KEEPS_POLICIES does not say that the network of the cluster keeps policies");
-            return None;
-        }
-        Some(found)
+        let sentence = "the network of the cluster keeps policies";
+        Self::with_volumes().filter(|_| is_said("CSW_TEST_CLUSTER_KEEPS_POLICIES", sentence))
     }
 
     /// With the rights of whoever runs the tests.

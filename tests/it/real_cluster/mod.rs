@@ -12,6 +12,7 @@
 //! the test API server, and many that a cluster does not bring about when asked, are in `cluster.rs` and `crates/kubernetes`.
 
 mod builds;
+mod door;
 mod forward;
 mod given;
 mod kubectl;

@@ -1,42 +1,19 @@
 //! What pods reach of the internet by this machine: the cluster of a test may have no other way there.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
 use anyhow::{Context, ensure};
 use csw_tests::Result;
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader, copy_bidirectional},
-    net::{TcpListener, TcpStream},
-    task::JoinHandle,
+    net::TcpStream,
 };
 
+use super::door::Door;
+
 /// Connects to where it is asked to, if that is a server with TLS.
-pub(super) struct Proxy {
-    address: SocketAddr,
-    server: JoinHandle<()>,
-}
-
-impl Proxy {
-    pub(super) async fn start(address: IpAddr) -> Result<Self> {
-        let listener = TcpListener::bind((address, 0)).await?;
-        let address = listener.local_addr()?;
-        let server = tokio::spawn(async move {
-            while let Ok((asker, _)) = listener.accept().await {
-                tokio::spawn(connect(asker));
-            }
-        });
-        Ok(Self { address, server })
-    }
-
-    pub(super) const fn address(&self) -> SocketAddr {
-        self.address
-    }
-}
-
-impl Drop for Proxy {
-    fn drop(&mut self) {
-        self.server.abort();
-    }
+pub(super) async fn proxy(address: IpAddr) -> Result<Door> {
+    Door::open(address, connect).await
 }
 
 async fn connect(asker: TcpStream) -> Result {

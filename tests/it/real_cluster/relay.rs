@@ -3,43 +3,16 @@
 use std::net::{IpAddr, SocketAddr};
 
 use csw_tests::Result;
-use tokio::{
-    io::copy_bidirectional,
-    net::{TcpListener, TcpStream},
-    task::JoinHandle,
-};
+use tokio::{io::copy_bidirectional, net::TcpStream};
 
-/// Connects whoever comes to one place.
-pub(super) struct Relay {
-    address: SocketAddr,
-    server: JoinHandle<()>,
-}
+use super::door::Door;
 
-impl Relay {
-    /// From an address that pods reach to a place of this machine.
-    pub(super) async fn start(address: IpAddr, place: SocketAddr) -> Result<Self> {
-        let listener = TcpListener::bind((address, 0)).await?;
-        let address = listener.local_addr()?;
-        let server = tokio::spawn(async move {
-            while let Ok((mut pod, _)) = listener.accept().await {
-                tokio::spawn(async move {
-                    if let Ok(mut there) = TcpStream::connect(place).await {
-                        // Either side may leave.
-                        let _ = copy_bidirectional(&mut pod, &mut there).await;
-                    }
-                });
-            }
-        });
-        Ok(Self { address, server })
-    }
-
-    pub(super) const fn address(&self) -> SocketAddr {
-        self.address
-    }
-}
-
-impl Drop for Relay {
-    fn drop(&mut self) {
-        self.server.abort();
-    }
+/// From an address that pods reach to a place of this machine.
+pub(super) async fn relay(address: IpAddr, place: SocketAddr) -> Result<Door> {
+    Door::open(address, move |mut pod| async move {
+        let mut there = TcpStream::connect(place).await?;
+        copy_bidirectional(&mut pod, &mut there).await?;
+        Ok(())
+    })
+    .await
 }

@@ -8,9 +8,10 @@ use csw_tests::{Postgres, Result, S3, Server};
 use serde_json::{Value, json};
 
 use super::{
+    door::Door,
     given::{Given, callback},
     kubectl::Kubectl,
-    relay::Relay,
+    relay::relay,
     site::{EDGES, NULL, case, number, until},
     whole::Whole,
 };
@@ -26,7 +27,7 @@ const SERVICES: [(&str, u64); 4] = [("csw", 2), ("csw-scheduler", 1), ("csw-outp
 pub(super) struct Several {
     whole: Whole,
     bucket: S3,
-    _relays: [Relay; 2],
+    _relays: [Door; 2],
 }
 
 /// The address in a URL whose host is one.
@@ -41,8 +42,8 @@ pub(super) async fn start(given: &Given) -> Result<Several> {
     volume.serve_pages(&database)?;
     let bucket = S3::start();
     let here = callback(&Kubectl::new(given.kubeconfig(), "default"))?;
-    let relays = [Relay::start(here, address(&database)?).await?, Relay::start(here, address(&bucket.url())?).await?];
-    let from_pods = |text: &str, url: &str, relay: &Relay| -> Result<String> {
+    let relays = [relay(here, address(&database)?).await?, relay(here, address(&bucket.url())?).await?];
+    let from_pods = |text: &str, url: &str, relay: &Door| -> Result<String> {
         Ok(text.replace(&address(url)?.to_string(), &relay.address().to_string()))
     };
     volume.configure(&format!(

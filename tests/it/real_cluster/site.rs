@@ -12,11 +12,12 @@ use csw_tests::{Result, Server};
 use serde_json::{Value, json};
 
 use super::{
+    door::Door,
     forward::Forward,
     given::{Given, Place, callback},
     kubectl::Kubectl,
     namespace::Namespace,
-    proxy::Proxy,
+    proxy::proxy,
     published,
 };
 use crate::common::Run;
@@ -39,7 +40,7 @@ pub(super) struct Site {
     pub(super) address: IpAddr,
     namespace: Namespace,
     _forward: Forward,
-    _proxy: Option<Proxy>,
+    _proxy: Option<Door>,
 }
 
 /// What a site is told of its cluster, and whatever else.
@@ -77,7 +78,7 @@ impl Site {
         let mut site = Self::prepared(given, server).await?;
         site.send_images(given)?;
         site.settings.kubernetes.extend([("builds", "true".to_owned()), ("image", format!("'{}'", given.image))]);
-        let proxy = Proxy::start(site.address).await?;
+        let proxy = proxy(site.address).await?;
         site.kubectl.apply(&way_to(&site.kubectl, "proxy", proxy.address()).to_string())?;
         // As an operator does whose registry is not on the internet.
         if let Some(registry) = given.registry.as_ref().and_then(Place::address) {

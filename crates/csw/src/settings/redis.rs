@@ -49,5 +49,5 @@ impl RedisSettings {
 
 /// A variable wins over the file.
 fn given(variable: &str, file: Option<&String>) -> Option<String> {
-    std::env::var(variable).ok().filter(|value| !value.is_empty()).or_else(|| file.cloned())
+    super::variable(variable).or_else(|| file.cloned())
 }

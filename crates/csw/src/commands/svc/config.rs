@@ -70,7 +70,7 @@ fn site(settings: &Settings, file: Option<&Path>, options: &Manifests, printer: 
         None => Table::new(),
     };
     for known in known::ALL.iter().filter(|known| known.secrecy != Secrecy::Open && !known.key.is_empty()) {
-        if let Some(value) = std::env::var(known.variable).ok().filter(|value| !value.is_empty()) {
+        if let Some(value) = settings::variable(known.variable) {
             set(&mut table, known.key, value);
         }
     }

@@ -9,7 +9,7 @@ use super::config::set;
 use crate::{
     failure::{Failure, Outcome},
     output::Printer,
-    settings::known,
+    settings::{self, known},
 };
 
 /// Settings that name a file which says the same wherever it is. Tokens that somebody renews are not among them.
@@ -44,6 +44,5 @@ pub(super) fn take(table: &mut Table, printer: Printer) -> Outcome<BTreeMap<Stri
 /// What a setting is: a variable, or the file.
 fn value(table: &Table, key: &str) -> Option<String> {
     let variable = known::ALL.iter().find(|known| known.key == key)?.variable;
-    let said = std::env::var(variable).ok().filter(|value| !variable.is_empty() && !value.is_empty());
-    said.or_else(|| known::in_file(table, key))
+    settings::variable(variable).or_else(|| known::in_file(table, key))
 }
